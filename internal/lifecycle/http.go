@@ -1,0 +1,96 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"syscall"
+	"time"
+)
+
+// HTTPServer serves a handler on one address.
+type HTTPServer struct {
+	Addr    string // host:port; port 0 takes a free one
+	Handler http.Handler
+	Log     *slog.Logger
+
+	// DrainTimeout is how long requests in flight may take after the stop;
+	// zero means 10 seconds. Connections still busy then are cut.
+	DrainTimeout time.Duration
+	// ReadTimeout bounds the reading of one request with its body; zero means
+	// 30 seconds.
+	ReadTimeout time.Duration
+	// OnListen, which may be nil, is told the address in use.
+	OnListen func(addr net.Addr)
+}
+
+// Timeouts of every server: a client that sends its header slowly, or keeps an
+// idle connection, must not hold a goroutine for ever.
+const (
+	readHeaderTimeout = 10 * time.Second
+	idleTimeout       = 5 * time.Minute
+	maxHeaderBytes    = 64 << 10
+)
+
+// Run implements Run: it listens, serves until ctx ends, and drains.
+func (s *HTTPServer) Run(ctx context.Context, ready func()) error {
+	listener, err := Listen(ctx, s.Addr)
+	if err != nil {
+		return err
+	}
+	if s.OnListen != nil {
+		s.OnListen(listener.Addr())
+	}
+	server := &http.Server{
+		Handler:           s.Handler,
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       orDefault(s.ReadTimeout, 30*time.Second),
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
+	}
+
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	ready()
+
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve %s: %w", s.Addr, err)
+	case <-ctx.Done():
+	}
+
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), orDefault(s.DrainTimeout, 10*time.Second))
+	defer cancel()
+	if err := server.Shutdown(drain); err != nil {
+		s.Log.WarnContext(ctx, "requests cut at shutdown", slog.String("addr", s.Addr), slog.Any("err", err))
+		err = server.Close()
+		if err != nil && !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("close %s: %w", s.Addr, err)
+		}
+	}
+	<-served
+	return nil
+}
+
+// Listen opens a TCP listener. A taken port is named in plain words.
+func Listen(ctx context.Context, addr string) (net.Listener, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("listen on %s: the port is in use by another program", addr)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", addr, err)
+	}
+	return listener, nil
+}
+
+func orDefault(d, fallback time.Duration) time.Duration {
+	if d == 0 {
+		return fallback
+	}
+	return d
+}

@@ -1,0 +1,66 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestFactory_RemembersAndExports(t *testing.T) {
+	t.Parallel()
+
+	a, b := NewFactory(), NewFactory() // two programs in one process
+	counter := a.CounterVec("x_total", "Xs.", "kind")
+	a.DurationVec("x_seconds", "Time.", "kind").WithLabelValues("k").Observe(1)
+	a.GaugeVec("x", "X.").WithLabelValues().Set(2)
+	a.GaugeFunc("y", "Y.", func() float64 { return 3 })
+	b.CounterVec("x_total", "Xs.", "kind")
+	counter.WithLabelValues("k").Inc()
+
+	names := []string{}
+	for _, m := range a.Metrics() {
+		names = append(names, m.Name+" "+m.Type+" "+strings.Join(m.Labels, ","))
+	}
+	require.Equal(t, []string{"x gauge ", "x_seconds histogram kind", "x_total counter kind", "y gauge "}, names)
+
+	rec := httptest.NewRecorder()
+	NewAdminHandler(a.Gatherer()).ServeHTTP(rec, httptest.NewRequest("GET", "/metrics", nil))
+	require.Contains(t, rec.Body.String(), `x_total{kind="k"} 1`)
+}
+
+func TestAdmin_ReadinessNamesWhatFails(t *testing.T) {
+	t.Parallel()
+
+	h := NewAdminHandler(NewFactory().Gatherer(),
+		Check{"good", func(context.Context) error { return nil }},
+		Check{"database", func(context.Context) error { return errors.New("away") }})
+
+	ready := httptest.NewRecorder()
+	h.ServeHTTP(ready, httptest.NewRequest("GET", "/readyz", nil))
+	require.Equal(t, 503, ready.Code)
+	require.JSONEq(t, `{"status":"not ready","failed":{"database":"away"}}`, ready.Body.String())
+
+	live := httptest.NewRecorder()
+	h.ServeHTTP(live, httptest.NewRequest("GET", "/livez", nil))
+	require.Equal(t, 200, live.Code)
+}
+
+func TestNewLogger_RefusesUnknownFormat(t *testing.T) {
+	t.Parallel()
+
+	_, err := NewLogger(&strings.Builder{}, LogConfig{Format: "xml"})
+	require.ErrorContains(t, err, "must be json or text")
+
+	var out strings.Builder
+	log, err := NewLogger(&out, LogConfig{Level: slog.LevelWarn, Format: "json"})
+	require.NoError(t, err)
+	log.Info("hidden")
+	log.Warn("shown")
+	require.Contains(t, out.String(), `"msg":"shown"`)
+	require.NotContains(t, out.String(), "hidden")
+}
