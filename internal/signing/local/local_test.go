@@ -1,0 +1,108 @@
+package local
+
+import (
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/ethereum/go-ethereum/accounts"
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/stretchr/testify/require"
+
+	"github.com/slipwayhq/slipway/internal/secret"
+)
+
+const junk = "test test test test test test test test test test test junk"
+
+// The accounts every development tool shows for this phrase.
+func TestAccounts_DevelopmentPhrase(t *testing.T) {
+	t.Parallel()
+
+	signers, err := Accounts(Config{Mnemonic: secret.New(" " + strings.ReplaceAll(junk, " ", "  ") + "\n"), Accounts: 3})
+
+	require.NoError(t, err)
+	require.Equal(t, common.HexToAddress("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"), signers[0].Address())
+	require.Equal(t, common.HexToAddress("0x70997970C51812dc3A010C7d01b50e0d17dc79C8"), signers[1].Address())
+	require.Equal(t, common.HexToAddress("0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC"), signers[2].Address())
+	require.EqualValues(t, "local:m/44'/60'/0'/0/2", signers[2].Ref())
+}
+
+func TestSeed_PublishedVectors(t *testing.T) {
+	t.Parallel()
+
+	// Vectors of the BIP-39 reference implementation, passphrase "TREZOR".
+	for mnemonic, seed := range map[string]string{
+		"abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon about":                                                            "c55257c360c07c72029aebc1b53c05ed0362ada38ead3e3e9efa3708e53495531f09a6987599d18264c1e1c92f2cf141630c7a3c4ab7c81b2f001698e7463b04",
+		"zoo zoo zoo zoo zoo zoo zoo zoo zoo zoo zoo wrong":                                                                                                        "ac27495480225222079d7be181583751e86f571027b0497b5b5d11218e0a8a13332572917f0f8e5a589620c6f15b11c61dee327651a14c34e18231052e48c069",
+		"void come effort suffer camp survey warrior heavy shoot primary clutch crush open amazing screen patrol group space point ten exist slush involve unfold": "01f5bced59dec48e362f2c45b5de68b9fd6c92c6634f44d6d40aab69056506f0e35524a518034ddc1192e1dacd32c1ed3eaa3c3b131c88ed8e7e54c49a5d0998",
+	} {
+		got, err := seedOf(secret.New(mnemonic), secret.New("TREZOR"))
+		require.NoError(t, err)
+		require.Equal(t, seed, hex.EncodeToString(got))
+	}
+}
+
+func TestSeed_RefusesWithoutRepeatingWords(t *testing.T) {
+	t.Parallel()
+
+	cases := map[string]string{
+		"":                          "0 words",
+		"test test test":            "3 words",
+		strings.Repeat("test ", 12): "checksum",
+		strings.Replace(junk, "junk", "hunter", 1): "word 12 is not in the English word list",
+	}
+	for mnemonic, want := range cases {
+		_, err := Accounts(Config{Mnemonic: secret.New(mnemonic), Accounts: 1})
+		require.ErrorIs(t, err, ErrMnemonic)
+		require.ErrorContains(t, err, want)
+		require.NotContains(t, err.Error(), "hunter")
+	}
+
+	_, err := Accounts(Config{Mnemonic: secret.New(junk), Path: "m/44'/x", Accounts: 1})
+	require.ErrorContains(t, err, "derivation path")
+}
+
+// BIP-32 test vectors 1 to 4; 3 and 4 have keys with leading zeros.
+func TestDerive_PublishedVectors(t *testing.T) {
+	t.Parallel()
+
+	const maxHardened = 2147483647
+	cases := []struct {
+		seed string
+		path accounts.DerivationPath
+		key  string
+	}{
+		{"000102030405060708090a0b0c0d0e0f", nil, "e8f32e723decf4051aefac8e2c93c9c5b214313817cdb01a1494b917c8436b35"},
+		{"000102030405060708090a0b0c0d0e0f", accounts.DerivationPath{hardened}, "edb2e14f9ee77d26dd93b4ecede8d16ed408ce149b6cd80b0715a2d911a0afea"},
+		{"000102030405060708090a0b0c0d0e0f", accounts.DerivationPath{hardened, 1}, "3c6cb8d0f6a264c91ea8b5030fadaa8e538b020f0a387421a12de9319dc93368"},
+		{"fffcf9f6f3f0edeae7e4e1dedbd8d5d2cfccc9c6c3c0bdbab7b4b1aeaba8a5a29f9c999693908d8a8784817e7b7875726f6c696663605d5a5754514e4b484542", accounts.DerivationPath{0, hardened + maxHardened}, "877c779ad9687164e9c2f4f0f4ff0340814392330693ce95a58fe18fd52e6e93"},
+		{"4b381541583be4423346c643850da4b320e46a87ae3d2a4e6da11eba819cd4acba45d239319ac14f863b8d5ab5a0d0c64d2e8a1e7d1457df2e5a3c51c73235be", accounts.DerivationPath{hardened}, "491f7a2eebc7b57028e0d3faa0acda02e75c33b03c48fb288c41e2ea44e1daef"},
+		{"3ddd5602285899a946114506157c7997e5444528f3003f6134712147db19b678", accounts.DerivationPath{hardened, hardened + 1}, "3a2086edd7d9df86c3487a5905a1712a9aa664bce8cc268141e07549eaa8661d"},
+	}
+	for _, c := range cases {
+		seed, err := hex.DecodeString(c.seed)
+		require.NoError(t, err)
+		key, err := derive(seed, c.path)
+		require.NoError(t, err)
+		require.Equal(t, c.key, hex.EncodeToString(crypto.FromECDSA(key)), "path %s", c.path)
+	}
+}
+
+func TestSigner_SignsForItsAddressAndHidesItsKey(t *testing.T) {
+	t.Parallel()
+
+	signers, err := Accounts(Config{Mnemonic: secret.New(junk), Accounts: 1})
+	require.NoError(t, err)
+	digest := [32]byte(crypto.Keccak256([]byte("message")))
+
+	sig, err := signers[0].Sign(t.Context(), digest)
+	require.NoError(t, err)
+
+	public, err := crypto.SigToPub(digest[:], sig[:])
+	require.NoError(t, err)
+	require.Equal(t, signers[0].Address(), crypto.PubkeyToAddress(*public))
+	// The key of account 0 of this phrase is as public as the phrase.
+	require.NotContains(t, strings.ToLower(fmt.Sprintf("%v %+v %#v %s", signers[0], signers[0], signers[0], signers[0])), "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80")
+}
