@@ -1,0 +1,10 @@
+package embedpg
+
+import "syscall"
+
+// childAttributes: a process group of its own, so that Ctrl-C at the terminal
+// reaches us alone and we stop in our order; the server's user when we are
+// root; and an orderly stop by the kernel when we are killed.
+func childAttributes(owner user) *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Credential: owner.credential(), Pdeathsig: syscall.SIGINT}
+}
