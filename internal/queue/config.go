@@ -1,0 +1,77 @@
+package queue
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Config tunes the queue.
+type Config struct {
+	// ChainID is the chain every transaction is signed for.
+	ChainID uint64 `yaml:"chainId"`
+	// Confirmations is the number of blocks, the transaction's own included,
+	// after which a receipt is final. QBFT and IBFT2 never reorganise: 1.
+	Confirmations uint64 `yaml:"confirmations"`
+	// FeeMode chooses prices where the caller gave none: "zero" pays nothing,
+	// "market" asks the node, "auto" pays nothing while both the base fee and
+	// the node's gas price are 0.
+	FeeMode FeeMode `yaml:"feeMode"`
+	// GasMargin is added to gas estimates, in percent.
+	GasMargin uint64 `yaml:"gasMargin"`
+	// BatchSize is the most transactions signed and committed in one go.
+	BatchSize int `yaml:"batchSize"`
+	// LeaseTTL is how long a sender stays with a replica that went silent.
+	LeaseTTL time.Duration `yaml:"leaseTTL"`
+	// HeadPoll is how often the node is asked for a new block.
+	HeadPoll time.Duration `yaml:"headPoll"`
+	// ResendAfter is how long a sent transaction may stay out of a block before
+	// all open transactions of its sender are sent again.
+	ResendAfter time.Duration `yaml:"resendAfter"`
+	// StolenAfter is how long the chain must count a nonce as used, without any
+	// node having a receipt of ours, before the transaction is given up: the
+	// count and the receipts may come from different nodes, one of which lags.
+	StolenAfter time.Duration `yaml:"stolenAfter"`
+}
+
+// Default returns the configuration for a QBFT network; the chain id is left to
+// be filled in.
+func Default() Config {
+	return Config{
+		Confirmations: 1,
+		FeeMode:       FeeAuto,
+		GasMargin:     20,
+		BatchSize:     100,
+		LeaseTTL:      10 * time.Second,
+		HeadPoll:      250 * time.Millisecond,
+		ResendAfter:   10 * time.Second,
+		StolenAfter:   15 * time.Second,
+	}
+}
+
+// maxChainID is the largest chain id that keeps v of EIP-155 within 64 bits
+// (EIP-2294); it also fits the database's bigint.
+const maxChainID = 1<<63 - 1 - 36
+
+// Validate reports all problems at once.
+func (c Config) Validate() error {
+	var errs []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	check(c.ChainID > 0 && c.ChainID <= maxChainID, "chainId %d: must be between 1 and %d", c.ChainID, uint64(maxChainID))
+	check(c.Confirmations > 0, "confirmations: must be at least 1")
+	check(c.FeeMode == FeeAuto || c.FeeMode == FeeZero || c.FeeMode == FeeMarket, "feeMode %q: must be auto, zero or market", c.FeeMode)
+	check(c.GasMargin <= 1000, "gasMargin %d: must be at most 1000 percent", c.GasMargin)
+	check(c.BatchSize > 0 && c.BatchSize <= 1000, "batchSize %d: must be between 1 and 1000", c.BatchSize)
+	check(c.LeaseTTL >= time.Second, "leaseTTL %s: must be at least 1s", c.LeaseTTL)
+	check(c.HeadPoll >= 10*time.Millisecond, "headPoll %s: must be at least 10ms", c.HeadPoll)
+	check(c.ResendAfter >= time.Second, "resendAfter %s: must be at least 1s", c.ResendAfter)
+	check(c.StolenAfter >= time.Second, "stolenAfter %s: must be at least 1s", c.StolenAfter)
+	return errors.Join(errs...)
+}
+
+// renewEvery leaves two more chances when one renewal fails.
+func (c Config) renewEvery() time.Duration { return c.LeaseTTL / 3 }

@@ -1,0 +1,210 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/google/uuid"
+
+	"github.com/slipwayhq/slipway/internal/nodeclient"
+	"github.com/slipwayhq/slipway/internal/signing"
+)
+
+// driver moves the transactions of one sender while its replica holds the
+// lease. run is its only goroutine; wake and see may be called from others.
+type driver struct {
+	cfg     Config
+	lease   lease
+	store   *Store
+	node    Node
+	keys    *signing.Keyring
+	market  *marketSource
+	waiters *waiters
+	metrics *metrics
+	log     *slog.Logger
+
+	wakeUp chan struct{} // coalescing, size one
+	open   atomic.Int64  // open slots, for the watcher and the keeper
+	active atomic.Int64  // unix nanoseconds of the last round that had work
+
+	mu        sync.Mutex // guards sightings
+	sightings []sighting
+
+	// The rest belongs to run.
+	slots     *openSlots
+	nextNonce uint64
+	lowWater  uint64 // everything below is final
+	window    int    // most open slots, as learnt from the node
+	maxWindow int    // most open slots, as configured
+	sendPause backoff
+	patience  time.Duration // before the next resend of everything
+}
+
+// pollEvery is how often a driver looks for work that nobody woke it for:
+// accepted by another replica, or due again.
+const pollEvery = 500 * time.Millisecond
+
+// maxSightings bounds what a busy driver has not read yet; older ones are
+// dropped and their transactions found one by one.
+const maxSightings = 16
+
+// wake tells the driver that there may be work.
+func (d *driver) wake() {
+	select {
+	case d.wakeUp <- struct{}{}:
+	default:
+	}
+}
+
+// see hands the driver a look at the chain.
+func (d *driver) see(s sighting) {
+	d.mu.Lock()
+	d.sightings = append(d.sightings, s)
+	if len(d.sightings) > maxSightings {
+		d.sightings = d.sightings[1:]
+	}
+	d.mu.Unlock()
+	d.wake()
+}
+
+func (d *driver) takeSightings() []sighting {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	out := d.sightings
+	d.sightings = nil
+	return out
+}
+
+func (d *driver) hasOpenSlots() bool { return d.open.Load() > 0 }
+
+// idleSince says since when there was nothing to do.
+func (d *driver) idleSince() time.Time { return time.Unix(0, d.active.Load()) }
+
+// run drives the sender until ctx ends (the lease was lost, or the program
+// stops). After an error everything in memory is forgotten and read again:
+// what the database says is true.
+func (d *driver) run(ctx context.Context) {
+	pause := backoff{first: 100 * time.Millisecond, most: 5 * time.Second}
+	for ctx.Err() == nil {
+		err := d.session(ctx, &pause)
+		if ctx.Err() != nil || errors.Is(err, errFenced) {
+			return
+		}
+		d.metrics.failures.WithLabelValues(failureOf(err)).Inc()
+		d.log.WarnContext(ctx, "round failed, starting over", slog.Any("err", err))
+		wait(ctx, pause.next(), nil)
+	}
+}
+
+func failureOf(err error) string {
+	switch {
+	case errors.Is(err, ErrUnavailable):
+		return "database"
+	case errors.Is(err, nodeclient.ErrUnreachable):
+		return "node"
+	default:
+		return "other"
+	}
+}
+
+// session reads the state of the sender and works until something fails.
+func (d *driver) session(ctx context.Context, pause *backoff) error {
+	if err := d.recover(ctx); err != nil {
+		return err
+	}
+	for ctx.Err() == nil {
+		worked, err := d.round(ctx)
+		if err != nil {
+			return err
+		}
+		pause.reset()
+		if worked {
+			d.active.Store(time.Now().UnixNano())
+			continue
+		}
+		wait(ctx, pollEvery, d.wakeUp)
+	}
+	return ctx.Err()
+}
+
+// recover reads what is unfinished and compares it with the chain.
+func (d *driver) recover(ctx context.Context) error {
+	slots, err := d.store.UnfinishedSlots(ctx, d.lease.Sender)
+	if err != nil {
+		return err
+	}
+	row, err := d.store.LoadSender(ctx, d.lease.Sender)
+	if err != nil {
+		return err
+	}
+	d.slots = newOpenSlots(slots)
+	d.open.Store(int64(d.slots.len()))
+	d.nextNonce, d.lowWater = row.NextNonce, row.LowWater
+	d.window, d.maxWindow = row.Window, row.Window
+	d.patience = d.cfg.ResendAfter
+	d.sendPause = backoff{first: 200 * time.Millisecond, most: 10 * time.Second}
+	// Whatever was sent before may be gone: the node may have been restarted.
+	for _, s := range d.slots.list {
+		s.sent = false
+	}
+
+	counts := d.node.Nonces(ctx, []common.Address{d.lease.Sender})[0]
+	if counts.Err != nil {
+		return fmt.Errorf("ask for the sender's nonce: %w", counts.Err)
+	}
+	if counts.Latest < d.lowWater {
+		// Nothing may be signed or sent for a chain that lost final history.
+		return fmt.Errorf("%w: it counts %d transactions of the sender, %d are final here: the node is far behind, or its chain was reset",
+			nodeclient.ErrUnreachable, counts.Latest, d.lowWater)
+	}
+	if len(slots) > 0 {
+		return d.lookUp(ctx, d.slots.list)
+	}
+	return d.raiseNonce(ctx, counts.Pending)
+}
+
+// raiseNonce takes over a higher nonce from the chain: at the first contact, or
+// when somebody used the key by hand. It is only called with no open slot; with
+// one the database alone counts, since a node's pool says nothing reliable.
+func (d *driver) raiseNonce(ctx context.Context, pending uint64) error {
+	next := max(d.nextNonce, pending)
+	if next != d.nextNonce {
+		d.log.InfoContext(ctx, "nonce taken from the chain", slog.Uint64("from", d.nextNonce), slog.Uint64("to", next))
+	}
+	if err := d.store.SetNextNonce(ctx, d.lease, d.nextNonce, next); err != nil {
+		return err
+	}
+	d.nextNonce, d.lowWater = next, next
+	return nil
+}
+
+// round does what can be done now and says whether there was anything.
+func (d *driver) round(ctx context.Context) (bool, error) {
+	sightings := d.takeSightings()
+	if err := d.settle(ctx, sightings); err != nil {
+		return false, err
+	}
+	sent, err := d.sendUnsent(ctx)
+	if err != nil {
+		return false, err
+	}
+	signed, err := d.signNext(ctx)
+	if err != nil {
+		return false, err
+	}
+	d.open.Store(int64(d.slots.len()))
+	return len(sightings) > 0 || sent || signed, nil
+}
+
+// moved tells those who wait for transactions.
+func (d *driver) moved(ids ...uuid.UUID) {
+	for _, id := range ids {
+		d.waiters.moved(id)
+	}
+}

@@ -1,0 +1,27 @@
+package queue
+
+import "errors"
+
+// Errors callers tell apart.
+var (
+	// ErrNotFound says that there is no such transaction.
+	ErrNotFound = errors.New("no such transaction")
+	// ErrUnknownSender says that the signer has no key for the sender.
+	ErrUnknownSender = errors.New("no key for the sender")
+	// ErrKeyReused says that an idempotency key came with another request before.
+	ErrKeyReused = errors.New("the idempotency key was used with another request")
+	// ErrUnavailable says that the database could not be reached. A request
+	// that met it may or may not have been accepted: repeating it with its
+	// idempotency key is safe.
+	ErrUnavailable = errors.New("the database cannot be reached")
+	// ErrOtherChain says that the node shows another chain than the one the
+	// signer was configured for or has worked on before.
+	ErrOtherChain = errors.New("the node is on another chain")
+
+	// errFenced says that the lease went to another holder, or that the nonce
+	// moved: nothing was committed.
+	errFenced = errors.New("the lease was lost")
+	// errClaimChanged says that a claimed transaction was cancelled or
+	// suspended meanwhile: nothing was committed.
+	errClaimChanged = errors.New("a claimed transaction changed")
+)

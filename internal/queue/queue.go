@@ -1,0 +1,249 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/big"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/slipwayhq/slipway/internal/signing"
+	"github.com/slipwayhq/slipway/internal/telemetry"
+)
+
+// Deps are what the queue works with.
+type Deps struct {
+	Store   *Store
+	Node    Node
+	Keys    *signing.Keyring
+	Metrics telemetry.Factory
+	Log     *slog.Logger
+}
+
+// Queue accepts transactions and sees them through. Accepting and reading work
+// as soon as Register was called; Run drives them.
+type Queue struct {
+	cfg     Config
+	store   *Store
+	node    Node
+	keys    *signing.Keyring
+	waiters *waiters
+	keeper  *keeper
+	metrics *metrics
+	log     *slog.Logger
+}
+
+// New makes a queue; it talks to nobody.
+func New(cfg Config, deps Deps) (*Queue, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("queue configuration: %w", err)
+	}
+	m := newMetrics(deps.Metrics)
+	w := newWaiters()
+	return &Queue{
+		cfg: cfg, store: deps.Store, node: deps.Node, keys: deps.Keys, waiters: w, metrics: m, log: deps.Log,
+		keeper: &keeper{
+			cfg: cfg, owner: uuid.New(), store: deps.Store, node: deps.Node, keys: deps.Keys, waiters: w, metrics: m, log: deps.Log,
+			wakeUp: make(chan struct{}, 1), drivers: map[common.Address]*running{},
+		},
+	}, nil
+}
+
+// Register makes the rows of the chain and of the keyring's accounts.
+func (q *Queue) Register(ctx context.Context) error {
+	if _, err := q.store.EnsureChain(ctx); err != nil {
+		return err
+	}
+	signers := q.keys.Signers()
+	accounts, refs := make([]common.Address, len(signers)), make([]string, len(signers))
+	for i, s := range signers {
+		accounts[i], refs[i] = s.Address(), string(s.Ref())
+	}
+	return q.store.EnsureSenders(ctx, accounts, refs)
+}
+
+// Run drives the transactions of this replica's senders until ctx ends. It
+// begins once a node has shown the right chain; it fails with ErrOtherChain
+// when a node shows another one.
+func (q *Queue) Run(ctx context.Context) error {
+	if err := q.identify(ctx); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	w := &watcher{cfg: q.cfg, node: q.node, log: q.log, metrics: q.metrics, drivers: q.keeper.current}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { q.keeper.run(ctx); return nil })
+	group.Go(func() error { w.run(ctx); return nil })
+	return group.Wait()
+}
+
+// identify waits for a node and compares its chain with the configured id and
+// the pinned genesis.
+func (q *Queue) identify(ctx context.Context) error {
+	pause := backoff{first: 100 * time.Millisecond, most: 5 * time.Second}
+	for ctx.Err() == nil {
+		err := q.identifyOnce(ctx)
+		if err == nil || errors.Is(err, ErrOtherChain) {
+			return err
+		}
+		if ctx.Err() == nil {
+			q.log.WarnContext(ctx, "waiting for a node", slog.Any("err", err))
+			wait(ctx, pause.next(), nil)
+		}
+	}
+	return nil
+}
+
+func (q *Queue) identifyOnce(ctx context.Context) error {
+	id, err := q.node.ChainID(ctx)
+	if err != nil {
+		return err
+	}
+	if id != q.cfg.ChainID {
+		return fmt.Errorf("%w: its chain id is %d, configured is %d", ErrOtherChain, id, q.cfg.ChainID)
+	}
+	genesis, err := q.node.GenesisHash(ctx)
+	if err != nil {
+		return err
+	}
+	pinned, err := q.store.PinGenesis(ctx, genesis)
+	if err != nil {
+		return err
+	}
+	if pinned != genesis {
+		return fmt.Errorf("%w: its genesis block is %s, this database belongs to %s", ErrOtherChain, genesis, pinned)
+	}
+	return nil
+}
+
+// Accepted is a transaction that is now the queue's responsibility.
+type Accepted struct {
+	Transaction
+	// Replayed says that the same request was accepted before, under the same
+	// idempotency key; the transaction is that one.
+	Replayed bool
+}
+
+// Enqueue accepts a transaction. When it returns without an error the request
+// is durable. It returns ErrUnknownSender, ErrKeyReused or ErrUnavailable.
+func (q *Queue) Enqueue(ctx context.Context, r Request) (Accepted, error) {
+	accepted, err := q.enqueue(ctx, r)
+	q.metrics.accepted.WithLabelValues(acceptOutcome(accepted, err)).Inc()
+	return accepted, err
+}
+
+func acceptOutcome(a Accepted, err error) string {
+	switch {
+	case err == nil && a.Replayed:
+		return "replayed"
+	case err == nil:
+		return "accepted"
+	case errors.Is(err, ErrUnavailable):
+		return "failed"
+	default:
+		return "refused"
+	}
+}
+
+func (q *Queue) enqueue(ctx context.Context, r Request) (Accepted, error) {
+	if _, err := q.keys.Signer(r.Sender); err != nil {
+		return Accepted{}, fmt.Errorf("%w %s", ErrUnknownSender, r.Sender)
+	}
+	r.Tenant = orDefault(r.Tenant, DefaultTenant)
+	if r.Value == nil {
+		r.Value = new(big.Int)
+	}
+	if r.Data == nil {
+		r.Data = []byte{}
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return Accepted{}, fmt.Errorf("make id: %w", err)
+	}
+	fingerprint := r.fingerprint(q.cfg.ChainID)
+	isNew, err := q.store.Insert(ctx, id, r, fingerprint)
+	if err != nil {
+		return Accepted{}, err
+	}
+	if !isNew {
+		return q.replay(ctx, r, fingerprint)
+	}
+	q.keeper.wake(r.Sender)
+	now := time.Now()
+	return Accepted{Transaction: Transaction{ID: id, ChainID: q.cfg.ChainID, Request: r, Status: StatusQueued, CreatedAt: now, UpdatedAt: now}}, nil
+}
+
+// replay answers a request whose idempotency key is taken.
+func (q *Queue) replay(ctx context.Context, r Request, fingerprint [32]byte) (Accepted, error) {
+	id, stored, err := q.store.requestHash(ctx, r.Tenant, r.IdempotencyKey)
+	if err != nil {
+		return Accepted{}, err
+	}
+	if stored != fingerprint {
+		return Accepted{}, ErrKeyReused
+	}
+	t, err := q.store.ByID(ctx, r.Tenant, id)
+	return Accepted{Transaction: t, Replayed: true}, err
+}
+
+// Get reads one transaction of a tenant.
+func (q *Queue) Get(ctx context.Context, tenant string, id uuid.UUID) (Transaction, error) {
+	return q.store.ByID(ctx, orDefault(tenant, DefaultTenant), id)
+}
+
+// List reads transactions, newest first.
+func (q *Queue) List(ctx context.Context, f Filter) ([]Transaction, error) {
+	f.Tenant = orDefault(f.Tenant, DefaultTenant)
+	return q.store.List(ctx, f)
+}
+
+// WaitSigned waits until a transaction has a hash or has ended without one, or
+// until ctx ends: then it returns the transaction as it is, with ctx's error.
+func (q *Queue) WaitSigned(ctx context.Context, tenant string, id uuid.UUID) (Transaction, error) {
+	for {
+		moved, leave := q.waiters.wait(id)
+		t, err := q.Get(context.WithoutCancel(ctx), tenant, id)
+		if err != nil || t.Hash != nil || t.Status.IsEnd() {
+			leave()
+			return t, err
+		}
+		timer := time.NewTimer(pollEvery)
+		select {
+		case <-moved:
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			leave()
+			return t, context.Cause(ctx)
+		}
+		timer.Stop()
+		leave()
+	}
+}
+
+// Ping says whether the database answers.
+func (q *Queue) Ping(ctx context.Context) error { return q.store.Ping(ctx) }
+
+// Accounts lists the keyring's accounts, sorted.
+func (q *Queue) Accounts() []common.Address {
+	signers := q.keys.Signers()
+	out := make([]common.Address, len(signers))
+	for i, s := range signers {
+		out[i] = s.Address()
+	}
+	return out
+}
+
+func orDefault(s, fallback string) string {
+	if s == "" {
+		return fallback
+	}
+	return s
+}

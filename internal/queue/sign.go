@@ -1,0 +1,145 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/big"
+	"time"
+
+	"github.com/ethereum/go-ethereum/core/types"
+
+	"github.com/slipwayhq/slipway/internal/signing"
+)
+
+// signNext takes the next queued transactions, prepares and signs them, commits
+// the signed bytes and offers them to the node. It says whether it moved any.
+func (d *driver) signNext(ctx context.Context) (bool, error) {
+	room := min(d.window-d.slots.len(), d.cfg.BatchSize)
+	if room <= 0 {
+		return false, nil
+	}
+	queued, err := d.store.Claimable(ctx, d.lease.Sender, room)
+	if err != nil || len(queued) == 0 {
+		return false, err
+	}
+	ready, ended, err := d.prepare(ctx, queued)
+	if err != nil {
+		return false, err
+	}
+	if len(ready) == 0 {
+		return ended > 0, nil
+	}
+	signed, err := d.sign(ctx, ready)
+	if err != nil || len(signed) == 0 {
+		return ended > 0, err
+	}
+	err = d.commit(ctx, signed)
+	if errors.Is(err, errClaimChanged) {
+		return true, nil // nothing was given out: claim anew
+	}
+	if err != nil {
+		return false, err
+	}
+	_, err = d.sendUnsent(ctx)
+	return true, err
+}
+
+// prepared is a transaction with everything but its nonce.
+type prepared struct {
+	claimed
+	gas  uint64
+	fees Fees
+}
+
+// sign gives nonces from nextNonce on and signs. When a signature fails, those
+// before it go on and the rest stays queued: no gap can arise.
+func (d *driver) sign(ctx context.Context, ready []prepared) ([]signedTx, error) {
+	key, err := d.keys.Signer(d.lease.Sender)
+	if err != nil {
+		return nil, fmt.Errorf("sign for %s: %w", d.lease.Sender, err)
+	}
+	chain := types.LatestSignerForChainID(new(big.Int).SetUint64(d.cfg.ChainID))
+	signed := make([]signedTx, 0, len(ready))
+	for i, p := range ready {
+		tx := types.NewTx(txData(p, d.cfg.ChainID, d.nextNonce+uint64(i)))
+		raw, hash, err := signTx(ctx, key, chain, tx)
+		if err != nil {
+			d.metrics.failures.WithLabelValues("signer").Inc()
+			if noteErr := d.noteClaimed(ctx, []claimed{p.claimed}, WaitingForSigner); noteErr != nil {
+				return nil, errors.Join(err, noteErr)
+			}
+			d.log.WarnContext(ctx, "signature failed, trying again", "tx_id", p.id, "err", err)
+			wait(ctx, pollEvery, nil)
+			return signed, nil
+		}
+		signed = append(signed, signedTx{id: p.id, version: p.version, nonce: tx.Nonce(), raw: raw, hash: hash, fees: p.fees})
+	}
+	return signed, nil
+}
+
+func signTx(ctx context.Context, key signing.Signer, chain types.Signer, tx *types.Transaction) ([]byte, [32]byte, error) {
+	signature, err := key.Sign(ctx, chain.Hash(tx))
+	if err != nil {
+		return nil, [32]byte{}, err
+	}
+	signedTx, err := tx.WithSignature(chain, signature[:])
+	if err != nil {
+		return nil, [32]byte{}, fmt.Errorf("attach signature: %w", err)
+	}
+	raw, err := signedTx.MarshalBinary()
+	if err != nil {
+		return nil, [32]byte{}, fmt.Errorf("encode transaction: %w", err)
+	}
+	return raw, signedTx.Hash(), nil
+}
+
+// txData chooses the transaction type by the kind of price: legacy (EIP-155),
+// 0x1 when an access list comes with a gas price (EIP-2930), else 0x2 (EIP-1559).
+func txData(p prepared, chainID, nonce uint64) types.TxData {
+	r := p.request
+	switch {
+	case p.fees.GasPrice == nil:
+		return &types.DynamicFeeTx{
+			ChainID: new(big.Int).SetUint64(chainID), Nonce: nonce, GasTipCap: p.fees.MaxTip, GasFeeCap: p.fees.MaxFee,
+			Gas: p.gas, To: r.To, Value: r.Value, Data: r.Data, AccessList: r.AccessList,
+		}
+	case len(r.AccessList) > 0:
+		return &types.AccessListTx{
+			ChainID: new(big.Int).SetUint64(chainID), Nonce: nonce, GasPrice: p.fees.GasPrice,
+			Gas: p.gas, To: r.To, Value: r.Value, Data: r.Data, AccessList: r.AccessList,
+		}
+	default:
+		return &types.LegacyTx{Nonce: nonce, GasPrice: p.fees.GasPrice, Gas: p.gas, To: r.To, Value: r.Value, Data: r.Data}
+	}
+}
+
+// commit makes the signed bytes durable; only then may they leave.
+func (d *driver) commit(ctx context.Context, signed []signedTx) error {
+	start := time.Now()
+	err := d.store.Commit(ctx, d.lease, signed)
+	d.metrics.toCommit.WithLabelValues().Observe(time.Since(start).Seconds())
+	switch {
+	case errors.Is(err, errFenced):
+		d.metrics.commits.WithLabelValues("fenced").Inc()
+		return err
+	case errors.Is(err, errClaimChanged):
+		d.metrics.commits.WithLabelValues("changed").Inc()
+		return err
+	case err != nil:
+		// It may have been committed all the same: the session ends and reads anew.
+		d.metrics.commits.WithLabelValues("failed").Inc()
+		return err
+	}
+	d.metrics.commits.WithLabelValues("committed").Inc()
+
+	added := make([]*slot, len(signed))
+	for i, t := range signed {
+		added[i] = &slot{nonce: t.nonce, txID: t.id, attempts: []attempt{{raw: t.raw, hash: t.hash}}}
+		d.moved(t.id)
+	}
+	d.slots.add(added)
+	d.open.Store(int64(d.slots.len()))
+	d.nextNonce += uint64(len(signed))
+	return nil
+}
