@@ -1,0 +1,37 @@
+package api
+
+import (
+	"errors"
+	"time"
+)
+
+// Config bounds what clients may ask.
+type Config struct {
+	// MaxBody is the largest request body, in bytes.
+	MaxBody int64 `yaml:"maxBody"`
+	// MaxBatch is the most calls of one JSON-RPC batch.
+	MaxBatch int `yaml:"maxBatch"`
+	// SendWait is how long eth_sendTransaction waits for its hash. The
+	// transaction goes on when the time is over.
+	SendWait time.Duration `yaml:"sendWait"`
+}
+
+// Default returns the limits that hold when nothing is configured.
+func Default() Config {
+	return Config{MaxBody: 1 << 20, MaxBatch: 100, SendWait: 30 * time.Second}
+}
+
+// Validate reports all problems at once.
+func (c Config) Validate() error {
+	var errs []error
+	if c.MaxBody < 1024 {
+		errs = append(errs, errors.New("maxBody: must be at least 1024 bytes"))
+	}
+	if c.MaxBatch < 1 {
+		errs = append(errs, errors.New("maxBatch: must be at least 1"))
+	}
+	if c.SendWait < time.Second {
+		errs = append(errs, errors.New("sendWait: must be at least 1s"))
+	}
+	return errors.Join(errs...)
+}

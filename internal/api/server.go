@@ -1,0 +1,117 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+
+	"github.com/slipwayhq/slipway/internal/queue"
+	"github.com/slipwayhq/slipway/internal/telemetry"
+)
+
+// Queue is what the API needs of the transaction queue.
+type Queue interface {
+	Enqueue(ctx context.Context, r queue.Request) (queue.Accepted, error)
+	Get(ctx context.Context, tenant string, id uuid.UUID) (queue.Transaction, error)
+	List(ctx context.Context, f queue.Filter) ([]queue.Transaction, error)
+	WaitSigned(ctx context.Context, tenant string, id uuid.UUID) (queue.Transaction, error)
+	Accounts() []common.Address
+}
+
+// Node is where calls go that need no key.
+type Node interface {
+	Forward(ctx context.Context, body []byte) (answer []byte, status int, err error)
+}
+
+// Deps are what the API works with.
+type Deps struct {
+	Queue   Queue
+	Node    Node
+	ChainID uint64
+	Metrics telemetry.Factory
+	Log     *slog.Logger
+}
+
+// server holds what the handlers share.
+type server struct {
+	cfg     Config
+	queue   Queue
+	node    Node
+	chainID uint64
+	metrics *metrics
+	log     *slog.Logger
+}
+
+// NewHandler makes the HTTP handler of the signer's port.
+func NewHandler(cfg Config, deps Deps) (http.Handler, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	s := &server{cfg: cfg, queue: deps.Queue, node: deps.Node, chainID: deps.ChainID, metrics: newMetrics(deps.Metrics), log: deps.Log}
+
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	e.HTTPErrorHandler = s.writeError
+	e.Use(s.measure, s.limitBody)
+	e.POST("/", s.handleRPC)
+	e.GET("/health", s.handleHealth)
+	e.POST("/v1/transactions", s.createTransaction)
+	e.GET("/v1/transactions", s.listTransactions)
+	e.GET("/v1/transactions/:id", s.getTransaction)
+	return e, nil
+}
+
+// handleHealth says that the process answers; /readyz on the admin port says
+// whether its dependencies do.
+func (s *server) handleHealth(c echo.Context) error {
+	return c.JSON(http.StatusOK, map[string]string{"status": "ok"})
+}
+
+// measure counts and times requests by route, never by path.
+func (s *server) measure(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		start := time.Now()
+		if err := next(c); err != nil {
+			c.Error(err)
+		}
+		route := c.Path()
+		if route == "" {
+			route = "none"
+		}
+		s.metrics.requests.WithLabelValues(route, strconv.Itoa(c.Response().Status)).Inc()
+		s.metrics.seconds.WithLabelValues(route).Observe(time.Since(start).Seconds())
+		return nil
+	}
+}
+
+func (s *server) limitBody(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		r.Body = http.MaxBytesReader(c.Response(), r.Body, s.cfg.MaxBody)
+		return next(c)
+	}
+}
+
+// errBodyTooLarge says that a body is over Config.MaxBody.
+var errBodyTooLarge = errors.New("the request body is too large")
+
+// readBody reads the whole body.
+func readBody(c echo.Context) ([]byte, error) {
+	body, err := io.ReadAll(c.Request().Body)
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return nil, errBodyTooLarge
+	}
+	if err != nil {
+		return nil, invalid("the request body could not be read")
+	}
+	return body, nil
+}

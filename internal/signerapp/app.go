@@ -1,0 +1,179 @@
+package signerapp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/slipwayhq/slipway/internal/api"
+	"github.com/slipwayhq/slipway/internal/lifecycle"
+	"github.com/slipwayhq/slipway/internal/nodeclient"
+	"github.com/slipwayhq/slipway/internal/queue"
+	"github.com/slipwayhq/slipway/internal/schema"
+	"github.com/slipwayhq/slipway/internal/secret"
+	"github.com/slipwayhq/slipway/internal/signing"
+	"github.com/slipwayhq/slipway/internal/signing/local"
+	"github.com/slipwayhq/slipway/internal/telemetry"
+)
+
+// Deps are what the signer is given.
+type Deps struct {
+	Log *slog.Logger
+}
+
+// App is one signer.
+type App struct {
+	cfg     Config
+	log     *slog.Logger
+	metrics telemetry.Factory
+	keys    *signing.Keyring
+	node    *nodeclient.Client
+
+	mu          sync.Mutex // guards the fields below
+	addr, admin string
+}
+
+// New checks the configuration and derives the keys; it calls nobody.
+func New(cfg Config, deps Deps) (*App, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	keys, err := loadKeys(cfg.Keys)
+	if err != nil {
+		return nil, err
+	}
+	node, err := nodeclient.New(nodeclient.Config{URL: cfg.GatewayURL})
+	if err != nil {
+		return nil, fmt.Errorf("gatewayUrl: %w", err)
+	}
+	return &App{cfg: cfg, log: deps.Log, metrics: telemetry.NewFactory(), keys: keys, node: node}, nil
+}
+
+func loadKeys(cfg KeysConfig) (*signing.Keyring, error) {
+	mnemonic := cfg.Mnemonic
+	if cfg.MnemonicFile != "" {
+		text, err := os.ReadFile(cfg.MnemonicFile)
+		if err != nil {
+			return nil, fmt.Errorf("read keys.mnemonicFile: %w", err)
+		}
+		mnemonic = secret.New(string(text))
+	}
+	signers, err := local.Accounts(local.Config{Mnemonic: mnemonic, Passphrase: cfg.Passphrase, Path: cfg.DerivationPath, Accounts: cfg.Accounts})
+	if err != nil {
+		return nil, fmt.Errorf("keys: %w", err)
+	}
+	return signing.NewKeyring(signers...), nil
+}
+
+// Addr is the address of the REST and JSON-RPC port, once Run called ready.
+func (a *App) Addr() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.addr
+}
+
+// AdminAddr is the address of the admin port, once Run called ready.
+func (a *App) AdminAddr() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.admin
+}
+
+// Run opens the database, brings it up to date, and serves until ctx ends. It
+// implements lifecycle.Run.
+func (a *App) Run(ctx context.Context, ready func()) error {
+	defer a.node.Close()
+	pool, err := a.openDatabase(ctx)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+
+	q, err := queue.New(a.cfg.Queue, queue.Deps{
+		Store: queue.NewStore(pool, a.cfg.Queue.ChainID), Node: a.node, Keys: a.keys, Metrics: a.metrics, Log: a.log,
+	})
+	if err != nil {
+		return err
+	}
+	handler, err := api.NewHandler(a.cfg.API, api.Deps{Queue: q, Node: a.node, ChainID: a.cfg.Queue.ChainID, Metrics: a.metrics, Log: a.log})
+	if err != nil {
+		return err
+	}
+	admin := telemetry.NewAdminHandler(a.metrics.Gatherer(),
+		telemetry.Check{Name: "database", Fn: q.Ping},
+		telemetry.Check{Name: "gateway", Fn: a.checkGateway})
+
+	group := lifecycle.Group{StopTimeout: a.cfg.DrainTimeout + 10*time.Second}
+	group.Add("admin port", a.serve(a.cfg.AdminListen, admin, func(addr string) { a.admin = addr }).Run)
+	group.Add("queue", func(ctx context.Context, ready func()) error {
+		if err := q.Register(ctx); err != nil {
+			return err
+		}
+		ready()
+		return q.Run(ctx)
+	})
+	group.Add("api port", a.serve(a.cfg.Listen, handler, func(addr string) { a.addr = addr }).Run)
+	return group.Run(ctx, ready)
+}
+
+func (a *App) serve(addr string, handler http.Handler, remember func(string)) *lifecycle.HTTPServer {
+	return &lifecycle.HTTPServer{Addr: addr, Handler: handler, Log: a.log, DrainTimeout: a.cfg.DrainTimeout, OnListen: func(addr net.Addr) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		remember(addr.String())
+	}}
+}
+
+// checkGateway asks for the chain id, so that another chain is not ready either.
+func (a *App) checkGateway(ctx context.Context) error {
+	id, err := a.node.ChainID(ctx)
+	if err != nil {
+		return err
+	}
+	if id != a.cfg.Queue.ChainID {
+		return fmt.Errorf("chain id %d, want %d", id, a.cfg.Queue.ChainID)
+	}
+	return nil
+}
+
+// openDatabase waits for the database and migrates it.
+func (a *App) openDatabase(ctx context.Context) (*pgxpool.Pool, error) {
+	deadline, cancel := context.WithTimeout(ctx, a.cfg.DatabaseWait)
+	defer cancel()
+	for {
+		pool, err := queue.Connect(deadline, queue.ConnectConfig{DSN: a.cfg.DatabaseURL.Reveal(), MaxConns: a.cfg.DatabaseConns})
+		if err == nil {
+			return a.migrated(ctx, pool)
+		}
+		if !errors.Is(err, queue.ErrUnavailable) {
+			return nil, err
+		}
+		a.log.WarnContext(ctx, "waiting for the database", slog.Any("err", err))
+		select {
+		case <-deadline.Done():
+			return nil, err
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// migrateTimeout bounds the migrations of one start.
+const migrateTimeout = 10 * time.Minute
+
+func (a *App) migrated(ctx context.Context, pool *pgxpool.Pool) (*pgxpool.Pool, error) {
+	ctx, cancel := context.WithTimeout(ctx, migrateTimeout)
+	defer cancel()
+	if err := schema.Migrate(ctx, a.cfg.DatabaseURL.Reveal()); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	return pool, nil
+}

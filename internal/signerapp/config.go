@@ -1,0 +1,105 @@
+// Package signerapp wires the signer: database, keys, queue, API and admin
+// endpoints. It knows neither flags nor signals nor globals; two of them can
+// live in one process.
+package signerapp
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/slipwayhq/slipway/internal/api"
+	"github.com/slipwayhq/slipway/internal/queue"
+	"github.com/slipwayhq/slipway/internal/secret"
+)
+
+// Config is everything the signer can be told.
+type Config struct {
+	// Listen is the address of the REST and JSON-RPC port.
+	Listen string `yaml:"listen"`
+	// AdminListen is the address of the port for metrics and health.
+	AdminListen string `yaml:"adminListen"`
+	// Dev lets the signer run without authentication. It then listens on
+	// loopback addresses only.
+	Dev bool `yaml:"dev"`
+	// GatewayURL is the JSON-RPC endpoint of the gateway, or of a node.
+	GatewayURL secret.String `yaml:"gatewayUrl"`
+	// DatabaseURL is the PostgreSQL URL; its role must be able to create tables.
+	DatabaseURL secret.String `yaml:"databaseUrl"`
+	// DatabaseConns is the most connections to the database.
+	DatabaseConns int32 `yaml:"databaseConns"`
+	// DatabaseWait is how long the start waits for the database.
+	DatabaseWait time.Duration `yaml:"databaseWait"`
+	// Keys are the accounts that may sign.
+	Keys KeysConfig `yaml:"keys"`
+	// Queue tunes the transaction queue.
+	Queue queue.Config `yaml:"queue"`
+	// API bounds what clients may ask.
+	API api.Config `yaml:"api"`
+	// DrainTimeout is how long requests in flight may take after the stop.
+	DrainTimeout time.Duration `yaml:"drainTimeout"`
+}
+
+// KeysConfig describes the accounts of a BIP-39 mnemonic.
+type KeysConfig struct {
+	// Mnemonic is a phrase of 12 to 24 words; better given as a file.
+	Mnemonic secret.String `yaml:"mnemonic"`
+	// MnemonicFile is a file that holds the phrase.
+	MnemonicFile string `yaml:"mnemonicFile"`
+	// Passphrase is the optional extra word of BIP-39.
+	Passphrase secret.String `yaml:"passphrase"`
+	// DerivationPath is the BIP-44 path of the first account; the others count
+	// up its last element.
+	DerivationPath string `yaml:"derivationPath"`
+	// Accounts is the number of accounts.
+	Accounts int `yaml:"accounts"`
+}
+
+// Default returns the configuration with everything that has a default.
+func Default() Config {
+	return Config{
+		Listen:        ":3000",
+		AdminListen:   ":3001",
+		DatabaseConns: 32,
+		DatabaseWait:  30 * time.Second,
+		Keys:          KeysConfig{DerivationPath: "m/44'/60'/0'/0/0", Accounts: 1},
+		Queue:         queue.Default(),
+		API:           api.Default(),
+		DrainTimeout:  20 * time.Second,
+	}
+}
+
+// maxAccounts bounds what one mnemonic is expanded to at the start.
+const maxAccounts = 10_000
+
+// Validate reports all problems at once; it calls nobody.
+func (c Config) Validate() error {
+	var errs []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	check(!c.GatewayURL.IsEmpty(), "gatewayUrl: is missing")
+	check(!c.DatabaseURL.IsEmpty(), "databaseUrl: is missing")
+	check(c.DatabaseConns >= 4, "databaseConns: must be at least 4")
+	check(!c.Keys.Mnemonic.IsEmpty() || c.Keys.MnemonicFile != "", "keys: mnemonic or mnemonicFile is missing")
+	check(c.Keys.Mnemonic.IsEmpty() || c.Keys.MnemonicFile == "", "keys: mnemonic and mnemonicFile exclude each other")
+	check(c.Keys.Accounts > 0 && c.Keys.Accounts <= maxAccounts, "keys.accounts: must be between 1 and %d", maxAccounts)
+	if c.Dev {
+		check(isLoopback(c.Listen), "listen %s: without authentication (dev) only a loopback address such as 127.0.0.1:3000 is allowed", c.Listen)
+	} else {
+		errs = append(errs, errors.New("this version has no authentication: it runs with dev only, on a loopback address"))
+	}
+	return errors.Join(append(errs, c.Queue.Validate(), c.API.Validate())...)
+}
+
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || (ip != nil && ip.IsLoopback())
+}
