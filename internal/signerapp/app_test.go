@@ -1,0 +1,167 @@
+package signerapp
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/big"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/stretchr/testify/require"
+
+	"github.com/slipwayhq/slipway/internal/devnet"
+	"github.com/slipwayhq/slipway/internal/lifecycle"
+	"github.com/slipwayhq/slipway/internal/pgtest"
+	"github.com/slipwayhq/slipway/internal/secret"
+)
+
+func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+
+const (
+	phrase  = "test test test test test test test test test test test junk"
+	alice   = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
+	bob     = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
+	chainID = 53771311147
+)
+
+// start runs a component until the test ends.
+func start(t *testing.T, run lifecycle.Run) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	ready, done := make(chan struct{}), make(chan error, 1)
+	go func() { done <- run(ctx, func() { close(ready) }) }()
+	t.Cleanup(func() { cancel(); require.NoError(t, <-done) })
+	select {
+	case <-ready:
+	case err := <-done:
+		done <- nil
+		t.Fatal(err)
+	}
+}
+
+func chain(t *testing.T) *devnet.Chain {
+	t.Helper()
+	c, err := devnet.New(devnet.Config{
+		ChainID: chainID, BlockTime: 50 * time.Millisecond, HTTPAddr: "127.0.0.1:0", WSAddr: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler),
+		Alloc: map[common.Address]*big.Int{common.HexToAddress(alice): new(big.Int).Exp(big.NewInt(10), big.NewInt(20), nil)},
+	})
+	require.NoError(t, err)
+	start(t, c.Run)
+	return c
+}
+
+func config(t *testing.T, gateway, dsn string) Config {
+	t.Helper()
+	cfg := Default()
+	cfg.Listen, cfg.AdminListen, cfg.Dev = "127.0.0.1:0", "127.0.0.1:0", true
+	cfg.GatewayURL, cfg.DatabaseURL, cfg.DatabaseWait = secret.New(gateway), secret.New(dsn), time.Second
+	cfg.Keys.Mnemonic, cfg.Keys.Accounts = secret.New(phrase), 2
+	cfg.Queue.ChainID, cfg.Queue.HeadPoll = chainID, 20*time.Millisecond
+	return cfg
+}
+
+func call(t *testing.T, method, url, body string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	require.NoError(t, err)
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	return resp.StatusCode, string(answer)
+}
+
+func TestApp_ARealTransaction(t *testing.T) {
+	t.Parallel()
+	app, err := New(config(t, chain(t).HTTPURL(), pgtest.DSN(t)), Deps{Log: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	start(t, app.Run)
+	url := "http://" + app.Addr()
+
+	status, answer := call(t, "POST", url+"/v1/transactions", fmt.Sprintf(`{"from":"%s","to":"%s","value":"7","idempotencyKey":"a"}`, alice, bob))
+	require.Equal(t, 202, status, answer)
+	require.Eventually(t, func() bool {
+		_, answer = call(t, "GET", url+"/v1/transactions?idempotencyKey=a", "")
+		return strings.Contains(answer, `"status":"confirmed"`)
+	}, 20*time.Second, 20*time.Millisecond, "%s", &answer)
+
+	_, answer = call(t, "POST", url, fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"eth_sendTransaction","params":[{"from":"%s","to":"%s","value":"0x1"}]}`, alice, bob))
+	require.Contains(t, answer, `"result":"0x`)
+	_, answer = call(t, "POST", url, fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"eth_getBalance","params":["%s","0x0"]}`, bob))
+	require.JSONEq(t, `{"jsonrpc":"2.0","id":1,"result":"0x0"}`, answer)
+
+	// A sender without funds is told so in the node's words.
+	_, answer = call(t, "POST", url, fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"eth_sendTransaction","params":[{"from":"%s","to":"%s","value":"0xffffffffffff"}]}`, bob, alice))
+	require.Contains(t, answer, `"code":-32000`)
+	require.Contains(t, answer, "insufficient funds")
+
+	admin := "http://" + app.AdminAddr()
+	status, answer = call(t, "GET", admin+"/readyz", "")
+	require.Equal(t, 200, status, answer)
+	_, answer = call(t, "GET", admin+"/metrics", "")
+	require.Contains(t, answer, `signer_queue_ended_total{status="confirmed"}`)
+}
+
+func TestApp_SaysWhatKeepsItFromStarting(t *testing.T) {
+	t.Parallel()
+
+	run := func(cfg Config) error {
+		app, err := New(cfg, Deps{Log: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			return err
+		}
+		return app.Run(t.Context(), func() {})
+	}
+	away := config(t, "http://127.0.0.1:1", "postgres://user:hunter2@127.0.0.1:1/x")
+	err := run(away)
+	require.ErrorContains(t, err, "the database cannot be reached")
+	require.NotContains(t, err.Error(), "hunter2")
+
+	malformed := config(t, "http://127.0.0.1:1", "postgres://user:hunter2@127.0.0.1:port/x")
+	err = run(malformed)
+	require.ErrorContains(t, err, "the database URL is malformed")
+	require.NotContains(t, err.Error(), "hunter2")
+
+	busy := config(t, "http://127.0.0.1:1", pgtest.DSN(t))
+	listener, err := lifecycle.Listen(t.Context(), "127.0.0.1:0")
+	require.NoError(t, err)
+	defer listener.Close()
+	busy.Listen = listener.Addr().String()
+	require.ErrorContains(t, run(busy), "in use by another program")
+
+	other := config(t, chain(t).HTTPURL(), pgtest.DSN(t))
+	other.Queue.ChainID = 1
+	require.ErrorContains(t, run(other), "queue: the node is on another chain: its chain id is 53771311147, configured is 1")
+}
+
+func TestConfig_ReportsEverythingAtOnce(t *testing.T) {
+	t.Parallel()
+
+	err := Config{Listen: "0.0.0.0:3000", Dev: true}.Validate()
+	for _, part := range []string{"gatewayUrl", "databaseUrl", "databaseConns", "mnemonic", "accounts", "loopback", "chainId", "maxBody"} {
+		require.ErrorContains(t, err, part)
+	}
+	require.ErrorContains(t, Config{}.Validate(), "no authentication")
+
+	bad := config(t, "http://127.0.0.1:1", "postgres://x")
+	bad.Keys.Mnemonic, bad.Keys.MnemonicFile = secret.String{}, filepath.Join(t.TempDir(), "missing")
+	_, err = New(bad, Deps{})
+	require.ErrorContains(t, err, "keys.mnemonicFile")
+	file := filepath.Join(t.TempDir(), "phrase")
+	require.NoError(t, os.WriteFile(file, []byte("hunter2 hunter2\n"), 0o600))
+	bad.Keys.MnemonicFile = file
+	_, err = New(bad, Deps{})
+	require.ErrorContains(t, err, "invalid mnemonic: 2 words")
+	require.NotContains(t, err.Error(), "hunter2")
+	require.NoError(t, os.WriteFile(file, []byte(phrase+"\n"), 0o600))
+	_, err = New(bad, Deps{})
+	require.NoError(t, err)
+}
