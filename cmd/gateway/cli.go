@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/slipwayhq/slipway/internal/buildinfo"
+	"github.com/slipwayhq/slipway/internal/gatewayapp"
+	"github.com/slipwayhq/slipway/internal/secret"
+	"github.com/slipwayhq/slipway/internal/telemetry"
+	"github.com/slipwayhq/slipway/internal/upstreams"
+)
+
+// cli is the command line.
+type cli struct {
+	Serve   serveCmd   `cmd:"" default:"withargs" help:"Serve JSON-RPC (default)."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+type serveCmd struct {
+	Config      string   `help:"Configuration file (YAML). Flags win over it." placeholder:"FILE"`
+	Upstream    []string `help:"URL of a node, the preferred one first. Repeatable." placeholder:"URL" sep:"none"`
+	ChainID     uint64   `name:"chain-id" help:"Chain id the nodes must show. Default: that of the first node reached."`
+	Listen      string   `help:"Address for clients. Default: :4000." placeholder:"HOST:PORT"`
+	AdminListen string   `help:"Address for metrics and probes. Default: :4001." placeholder:"HOST:PORT"`
+	Redis       string   `help:"Redis that keeps answers (env SLIPWAY_REDIS_URL)." placeholder:"URL"`
+	LogLevel    string   `help:"debug, info, warn or error. Default: info." placeholder:"LEVEL"`
+	LogFormat   string   `help:"json or text. Default: json." placeholder:"FORMAT"`
+}
+
+type versionCmd struct{}
+
+// run is the whole program. It returns the exit code.
+func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
+	var c cli
+	exited, code := false, 0 // --help wants to end the program while parsing
+	parser, err := kong.New(&c, kong.Name("gateway"), kong.Description("JSON-RPC gateway for Hyperledger Besu networks."),
+		kong.Writers(stdout, stderr), kong.Exit(func(wish int) {
+			if !exited {
+				exited, code = true, wish
+			}
+		}))
+	if err != nil {
+		return fail(stderr, err)
+	}
+	command, err := parser.Parse(args)
+	switch {
+	case exited:
+		return code
+	case err != nil:
+		return fail(stderr, err)
+	case command.Command() == "version":
+		fmt.Fprintf(stdout, "gateway %s (%s)\n", buildinfo.Version(), buildinfo.Commit())
+		return 0
+	}
+	if err := c.Serve.run(ctx, getenv, stderr); err != nil {
+		return fail(stderr, err)
+	}
+	return 0
+}
+
+// fail prints an error in one line.
+func fail(stderr io.Writer, err error) int {
+	fmt.Fprintf(stderr, "gateway: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
+	return 1
+}
+
+func (s *serveCmd) run(ctx context.Context, getenv func(string) string, stderr io.Writer) error {
+	cfg, logging := gatewayapp.Default(), telemetry.LogConfig{}
+	if err := s.override(&cfg, &logging, getenv); err != nil {
+		return err
+	}
+	log, err := telemetry.NewLogger(stderr, logging)
+	if err != nil {
+		return err
+	}
+	app, err := gatewayapp.New(cfg, gatewayapp.Deps{Log: log})
+	if err != nil {
+		return fmt.Errorf("configuration: %w", err)
+	}
+	return app.Run(ctx, func() {})
+}
+
+// override sets what the flags and the environment say over the file.
+func (s *serveCmd) override(cfg *gatewayapp.Config, logging *telemetry.LogConfig, getenv func(string) string) error {
+	if len(s.Upstream) > 0 {
+		cfg.Pool.Upstreams = nil
+		for _, u := range s.Upstream {
+			cfg.Pool.Upstreams = append(cfg.Pool.Upstreams, upstreams.Endpoint{URL: secret.New(u)})
+		}
+	}
+	if s.ChainID != 0 {
+		cfg.Pool.ChainID = s.ChainID
+	}
+	if s.Listen != "" {
+		cfg.Listen = s.Listen
+	}
+	if s.AdminListen != "" {
+		cfg.AdminListen = s.AdminListen
+	}
+	if redis := getenv("SLIPWAY_REDIS_URL"); redis != "" {
+		cfg.Cache.RedisURL = secret.New(redis)
+	}
+	if s.Redis != "" {
+		cfg.Cache.RedisURL = secret.New(s.Redis)
+	}
+	if s.LogFormat != "" {
+		logging.Format = s.LogFormat
+	}
+	if s.LogLevel == "" {
+		return nil
+	}
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(s.LogLevel)); err != nil {
+		return fmt.Errorf("log level %q: must be debug, info, warn or error", s.LogLevel)
+	}
+	logging.Level = level
+	return nil
+}

@@ -1,0 +1,150 @@
+package gateway
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/slipwayhq/slipway/internal/jsonrpc"
+	"github.com/slipwayhq/slipway/internal/methods"
+	"github.com/slipwayhq/slipway/internal/upstreams"
+)
+
+// element is one element of a batch and what became of it.
+type element struct {
+	request jsonrpc.Request
+	call    Call
+	invalid *jsonrpc.Error // the element is no request
+	result  *Result
+	err     error
+}
+
+// serveBatch answers a batch. Its elements go to the cache one after the other
+// without goroutines; what must be forwarded follows, the reads as one batch.
+func (h *Gateway) serveBatch(ctx context.Context, w http.ResponseWriter, body []byte) {
+	texts, problem := jsonrpc.ScanBatch(body, h.cfg.MaxBatch)
+	if problem != nil {
+		h.writeError(w, http.StatusBadRequest, nil, problem)
+		return
+	}
+	h.metrics.batches.Inc()
+	start := time.Now()
+	elements := make([]element, len(texts))
+	var misses []*element
+	for i, text := range texts {
+		e := &elements[i]
+		if e.request, e.invalid = jsonrpc.ScanRequest(text); e.invalid != nil {
+			continue
+		}
+		e.call = Call{Method: e.request.Method, Params: e.request.Params}
+		e.result, e.err = h.pipeline.front(ctx, &e.call)
+		if e.err == errMiss { //nolint:errorlint // never wrapped, and compared once an element
+			misses = append(misses, e)
+		}
+	}
+	if len(misses) > 0 {
+		h.forwardMisses(ctx, misses)
+	}
+	took := time.Since(start)
+	for i := range elements {
+		if e := &elements[i]; e.invalid == nil {
+			h.record.note(ctx, &e.call, e.result, e.err, took)
+		}
+	}
+	h.writeBatch(w, elements)
+}
+
+// forwardMisses sends reads as one batch and everything else, as well as what
+// the batch did not settle, alone.
+func (h *Gateway) forwardMisses(ctx context.Context, misses []*element) {
+	var reads, alone []*element
+	for _, e := range misses {
+		if e.call.Facts.Method.Kind == methods.Read {
+			reads = append(reads, e)
+		} else {
+			alone = append(alone, e)
+		}
+	}
+	if len(reads) > 1 {
+		reads = h.forwardBatch(ctx, reads)
+	}
+	alone = append(alone, reads...)
+	if len(alone) == 0 {
+		return
+	}
+	var group errgroup.Group
+	group.SetLimit(h.cfg.BatchConcurrency)
+	for _, e := range alone {
+		group.Go(func() error {
+			result, err := h.pipeline.back(ctx, &e.call)
+			h.settle(ctx, e, result, err)
+			return nil
+		})
+	}
+	_ = group.Wait() // the errors are the elements'
+}
+
+// forwardBatch returns the elements that the batch did not settle.
+func (h *Gateway) forwardBatch(ctx context.Context, reads []*element) []*element {
+	reqs := make([]upstreams.Request, len(reads))
+	for i, e := range reads {
+		reqs[i] = e.call.request()
+	}
+	var unsettled []*element
+	for i, reply := range h.network.DoBatch(ctx, reqs) {
+		if !reply.IsSettled {
+			unsettled = append(unsettled, reads[i])
+			continue
+		}
+		h.settle(ctx, reads[i], resultOf(reply.Reply), nil)
+	}
+	return unsettled
+}
+
+// settle notes an element's answer and offers it to the cache.
+func (h *Gateway) settle(ctx context.Context, e *element, result *Result, err error) {
+	e.result, e.err = result, err
+	if err == nil {
+		h.keep(ctx, &e.call, result)
+	}
+}
+
+// writeBatch writes the answers in the order of the requests. Notifications
+// have none; a batch of nothing else is answered with an empty body.
+func (h *Gateway) writeBatch(w http.ResponseWriter, elements []element) {
+	buffer := h.take()
+	defer h.give(buffer)
+	out := append((*buffer)[:0], '[')
+	for i := range elements {
+		e := &elements[i]
+		if e.invalid == nil && e.request.IsNotification() {
+			continue
+		}
+		if len(out) > 1 {
+			out = append(out, ',')
+		}
+		out = appendElement(out, e)
+	}
+	*buffer = out
+	if len(out) == 1 {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	*buffer = append(out, ']')
+	h.writeHeader(w, http.StatusOK, len(*buffer))
+	h.write(w, *buffer)
+}
+
+func appendElement(out []byte, e *element) []byte {
+	switch {
+	case e.invalid != nil:
+		return jsonrpc.AppendError(out, e.request.ID, e.invalid)
+	case e.err != nil:
+		wire, _, _ := toWire(e.err)
+		return jsonrpc.AppendError(out, e.request.ID, wire)
+	default:
+		return appendResult(out, e.request.ID, e.result)
+	}
+}

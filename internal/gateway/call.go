@@ -1,0 +1,46 @@
+package gateway
+
+import (
+	"github.com/slipwayhq/slipway/internal/cache"
+	"github.com/slipwayhq/slipway/internal/jsonrpc"
+	"github.com/slipwayhq/slipway/internal/methods"
+)
+
+// Call is one request on its way through the stages. The stage describe
+// completes it; from there on it does not change.
+type Call struct {
+	Method string
+	Params []byte
+	Facts  methods.Facts
+	// Key is the same for calls that mean the same; empty for what is not a read.
+	Key cache.Key
+}
+
+// Source says who gave an answer. Its text is a metric label.
+type Source uint8
+
+// The sources.
+const (
+	FromNobody Source = iota
+	FromGateway
+	FromCache
+	FromUpstream
+	FromFlight // another request's forward
+)
+
+// String is the source as metric label.
+func (s Source) String() string {
+	return [...]string{"none", "gateway", "cache", "upstream", "joined"}[s]
+}
+
+// Result is an answer: exactly one of Value and Error is set. Their bytes may be
+// shared with the cache and with other requests and are never changed.
+type Result struct {
+	Value  []byte // a JSON value
+	Error  []byte // the node's error object, passed on as it is
+	Source Source
+	// Head is the newest block the answering node had shown.
+	Head uint64
+}
+
+func newCall(r jsonrpc.Request) *Call { return &Call{Method: r.Method, Params: r.Params} }

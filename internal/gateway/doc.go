@@ -1,0 +1,15 @@
+// Package gateway is the HTTP handler and the way of a request through it:
+//
+//	record     one place counts and logs
+//	admit      refused methods and operator namespaces end here
+//	own        what the gateway knows itself: chain id, its version
+//	describe   the facts of the request; safe and finalized become numbers
+//	cache      answers that can no longer change
+//	coalesce   equal reads in flight share one forward
+//	forward    the pool of upstreams
+//
+// The order matters: nothing is described that is not admitted, nothing is
+// looked up that is not described, and only what missed the cache may wait for
+// another request. A batch takes its elements through the same stages up to
+// the cache, and forwards the reads among the misses as one batch.
+package gateway

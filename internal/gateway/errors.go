@@ -1,0 +1,81 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/slipwayhq/slipway/internal/jsonrpc"
+	"github.com/slipwayhq/slipway/internal/upstreams"
+)
+
+var (
+	errRequestTimeout = errors.New("the request's time is up")
+	errInternal       = errors.New("internal error")
+)
+
+// isEnd says whether an error only tells that somebody's time was up.
+func isEnd(err error) bool {
+	return errors.Is(err, errRequestTimeout) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// Outcome says how a call ended. Its text is a metric label.
+type Outcome uint8
+
+// The outcomes.
+const (
+	OutcomeOK Outcome = iota
+	OutcomeNodeError
+	OutcomeInvalid
+	OutcomeDenied
+	OutcomeUnavailable
+	OutcomeRateLimited
+	OutcomeTimeout
+	OutcomeCanceled
+	OutcomeInternal
+
+	outcomeCount
+)
+
+// String is the outcome as metric label.
+func (o Outcome) String() string {
+	return [outcomeCount]string{"ok", "node_error", "invalid", "denied", "unavailable", "rate_limited", "timeout", "canceled", "internal"}[o]
+}
+
+// toWire is the only place where an error becomes what a client sees. The HTTP
+// status is that of a single request; a batch always has 200. Errors that the
+// request itself brings about have 200 or 400, so that clients read the body;
+// 429, 503 and 504 say that the same request may well succeed later, which
+// clients and load balancers act upon. Text of unknown errors stays here.
+func toWire(err error) (*jsonrpc.Error, int, Outcome) {
+	var own *jsonrpc.Error
+	var denied *DeniedError
+	var exhausted *upstreams.ExhaustedError
+	switch {
+	case errors.As(err, &own):
+		return own, http.StatusBadRequest, OutcomeInvalid
+	case errors.As(err, &denied):
+		return denied.wire(), http.StatusOK, OutcomeDenied
+	case errors.Is(err, upstreams.ErrNoUpstream):
+		return jsonrpc.NewError(jsonrpc.CodeUnavailable, "no upstream can serve this request now"), http.StatusServiceUnavailable, OutcomeUnavailable
+	case errors.As(err, &exhausted):
+		return exhaustedWire(exhausted)
+	case errors.Is(err, context.Canceled):
+		return jsonrpc.NewError(jsonrpc.CodeInternal, "the request was cancelled"), http.StatusServiceUnavailable, OutcomeCanceled
+	case isEnd(err):
+		return jsonrpc.NewError(jsonrpc.CodeTimeout, "the request timed out"), http.StatusGatewayTimeout, OutcomeTimeout
+	default:
+		return jsonrpc.NewError(jsonrpc.CodeInternal, "internal error"), http.StatusInternalServerError, OutcomeInternal
+	}
+}
+
+func exhaustedWire(e *upstreams.ExhaustedError) (*jsonrpc.Error, int, Outcome) {
+	switch e.Last {
+	case upstreams.OutcomeRateLimited:
+		return jsonrpc.NewError(jsonrpc.CodeLimitExceeded, "every upstream limits the rate of requests now"), http.StatusTooManyRequests, OutcomeRateLimited
+	case upstreams.OutcomeTimeout:
+		return jsonrpc.NewError(jsonrpc.CodeTimeout, "no upstream answered in time"), http.StatusGatewayTimeout, OutcomeTimeout
+	default:
+		return jsonrpc.NewError(jsonrpc.CodeUnavailable, "no upstream gave an answer"), http.StatusServiceUnavailable, OutcomeUnavailable
+	}
+}

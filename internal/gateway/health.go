@@ -1,0 +1,56 @@
+package gateway
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+)
+
+// Health is the answer to a health question.
+type Health struct {
+	Status    string           `json:"status"` // "ok" or "unavailable"
+	Project   string           `json:"project"`
+	ChainID   uint64           `json:"chainId"`
+	Latest    uint64           `json:"latestBlock"`
+	Finalized *uint64          `json:"finalizedBlock"` // null while none is known
+	Finality  string           `json:"finality"`
+	Upstreams []UpstreamHealth `json:"upstreams"`
+}
+
+// UpstreamHealth is the state of one node.
+type UpstreamHealth struct {
+	ID      string `json:"id"`
+	State   string `json:"state"`
+	Healthy bool   `json:"healthy"`
+	Latest  uint64 `json:"latestBlock"`
+}
+
+// serveHealth answers GET: /livez and /readyz for probes, everything else with
+// the health of the network, as does any path that ends in /healthcheck.
+func (h *Gateway) serveHealth(w http.ResponseWriter, r *http.Request) {
+	switch r.URL.Path {
+	case "/livez":
+		h.writeHeader(w, http.StatusOK, len(`{"status":"ok"}`))
+		h.write(w, []byte(`{"status":"ok"}`))
+		return
+	case "/readyz":
+		h.ready.ServeHTTP(w, r)
+		return
+	}
+	if problem := h.checkPath(strings.TrimSuffix(strings.TrimRight(r.URL.Path, "/"), "healthcheck")); problem != nil {
+		h.writeError(w, http.StatusNotFound, nil, problem)
+		return
+	}
+	health := h.health()
+	status := http.StatusOK
+	if health.Status != "ok" {
+		status = http.StatusServiceUnavailable
+	}
+	text, err := json.Marshal(health)
+	if err != nil {
+		http.Error(w, "internal error", http.StatusInternalServerError)
+		return
+	}
+	h.writeHeader(w, status, len(text))
+	h.write(w, text)
+}

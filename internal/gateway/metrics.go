@@ -1,0 +1,64 @@
+package gateway
+
+import (
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/slipwayhq/slipway/internal/methods"
+	"github.com/slipwayhq/slipway/internal/telemetry"
+)
+
+const sourceCount = int(FromFlight) + 1
+
+type metrics struct {
+	requests         *prometheus.CounterVec
+	seconds          *prometheus.HistogramVec
+	joined           prometheus.Counter
+	batches          prometheus.Counter
+	project, network string
+
+	// rows hold the metrics of each method with their labels resolved, by the
+	// method's index; made at first use.
+	rows []methodMetrics
+}
+
+type methodMetrics struct {
+	seconds  atomic.Pointer[prometheus.Observer]
+	requests [int(outcomeCount) * sourceCount]atomic.Pointer[prometheus.Counter]
+}
+
+func newMetrics(f telemetry.Factory, project, network string, methodCount int) *metrics {
+	return &metrics{
+		project: project,
+		network: network,
+		rows:    make([]methodMetrics, methodCount),
+		requests: f.CounterVec("gateway_requests_total", "Calls answered, elements of batches each, by outcome and by who gave the answer.",
+			"project", "network", "method", "outcome", "source"),
+		seconds: f.DurationVec("gateway_request_seconds", "Time from reading a call to its answer; for elements of a batch, to the answer of the batch.",
+			"project", "network", "method"),
+		joined: f.CounterVec("gateway_joined_total", "Calls that shared the forward of an equal call in flight.", "project", "network").
+			WithLabelValues(project, network),
+		batches: f.CounterVec("gateway_batches_total", "Batches received.", "project", "network").
+			WithLabelValues(project, network),
+	}
+}
+
+// count notes one call.
+func (m *metrics) count(method *methods.Method, outcome Outcome, source Source, seconds float64) {
+	row := &m.rows[method.Index]
+	counter := row.requests[int(outcome)*sourceCount+int(source)].Load()
+	if counter == nil {
+		made := m.requests.WithLabelValues(m.project, m.network, method.Label(), outcome.String(), source.String())
+		counter = &made
+		row.requests[int(outcome)*sourceCount+int(source)].Store(counter)
+	}
+	(*counter).Inc()
+	observer := row.seconds.Load()
+	if observer == nil {
+		made := m.seconds.WithLabelValues(m.project, m.network, method.Label())
+		observer = &made
+		row.seconds.Store(observer)
+	}
+	(*observer).Observe(seconds)
+}

@@ -1,0 +1,71 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+
+	"github.com/slipwayhq/slipway/internal/upstreams"
+)
+
+// Handler answers one call. An error is one of the gateway's own; what a node
+// says, good or bad, is a Result.
+type Handler func(ctx context.Context, call *Call) (*Result, error)
+
+// Stage is one step on the way of a call.
+type Stage interface{ Wrap(next Handler) Handler }
+
+// Network is what the stages need of the pool of upstreams.
+type Network interface {
+	Do(ctx context.Context, req upstreams.Request) (upstreams.Reply, error)
+	DoBatch(ctx context.Context, reqs []upstreams.Request) []upstreams.BatchReply
+	Identity() upstreams.Identity
+}
+
+// errMiss says that a call must be forwarded. It never leaves the package.
+var errMiss = errors.New("not answered before the forward")
+
+func miss(context.Context, *Call) (*Result, error) { return nil, errMiss }
+
+// chained puts stages in front of a handler, the first one outermost.
+func chained(last Handler, stages ...Stage) Handler {
+	for i := len(stages) - 1; i >= 0; i-- {
+		last = stages[i].Wrap(last)
+	}
+	return last
+}
+
+// pipeline holds the ways of a call. This is the one place that lists the
+// order of the stages.
+type pipeline struct {
+	// whole is the way of a single call.
+	whole Handler
+	// front is its first part; it answers errMiss for what must be forwarded.
+	front Handler
+	// back is its last part.
+	back Handler
+}
+
+func newPipeline(s stages) pipeline {
+	front := []Stage{s.admit, s.own, s.describe}
+	back := []Stage{s.coalesce, s.forward}
+	if s.cache != nil {
+		front = append(front, s.cache)
+	}
+	all := append(append([]Stage{s.record}, front...), back...)
+	return pipeline{
+		whole: chained(miss, all...),
+		front: chained(miss, front...),
+		back:  chained(miss, back...),
+	}
+}
+
+// stages are all stages; cache is nil when nothing shall be kept.
+type stages struct {
+	record   *recordStage
+	admit    *admitStage
+	own      *ownStage
+	describe *describeStage
+	cache    Stage
+	coalesce *coalesceStage
+	forward  *forwardStage
+}

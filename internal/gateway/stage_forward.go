@@ -1,0 +1,30 @@
+package gateway
+
+import (
+	"context"
+
+	"github.com/slipwayhq/slipway/internal/upstreams"
+)
+
+// forwardStage sends the call to the pool. It is the end of the way.
+type forwardStage struct {
+	network Network
+}
+
+func (s *forwardStage) Wrap(Handler) Handler {
+	return func(ctx context.Context, call *Call) (*Result, error) {
+		reply, err := s.network.Do(ctx, call.request())
+		if err != nil {
+			return nil, err
+		}
+		return resultOf(reply), nil
+	}
+}
+
+func (c *Call) request() upstreams.Request {
+	return upstreams.Request{Method: c.Method, Params: c.Params, Facts: c.Facts}
+}
+
+func resultOf(reply upstreams.Reply) *Result {
+	return &Result{Value: reply.Result, Error: reply.Error, Source: FromUpstream, Head: reply.Head}
+}

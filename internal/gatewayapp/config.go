@@ -1,0 +1,98 @@
+package gatewayapp
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/slipwayhq/slipway/internal/buildinfo"
+	"github.com/slipwayhq/slipway/internal/gateway"
+	"github.com/slipwayhq/slipway/internal/secret"
+	"github.com/slipwayhq/slipway/internal/upstreams"
+)
+
+// Config is the configuration of the gateway.
+type Config struct {
+	// Listen is the address for clients, host:port.
+	Listen string
+	// AdminListen is the address for metrics, probes and operators, host:port.
+	AdminListen string
+	// Front configures the HTTP front: project, limits, refused methods.
+	Front gateway.Config
+	// Pool configures the nodes and how they are asked.
+	Pool upstreams.Config
+	// Cache configures what keeps answers that can no longer change.
+	Cache CacheConfig
+	// WaitBeforeShutdown is how long the gateway still takes requests after it
+	// was told to stop, so that load balancers see /readyz fail first.
+	WaitBeforeShutdown time.Duration
+	// DrainTimeout is how long requests in flight may take after that.
+	DrainTimeout time.Duration
+}
+
+// CacheConfig configures the stores.
+type CacheConfig struct {
+	// MemoryBytes is the size of the store in memory; 0 keeps nothing there.
+	MemoryBytes int64
+	// RedisURL is redis://user:password@host:port/db; empty uses no Redis.
+	// Entries have no expiry: set maxmemory and an eviction policy in Redis.
+	RedisURL secret.String
+	// RedisTimeout bounds each use of Redis; a slower answer is a miss.
+	RedisTimeout time.Duration
+}
+
+// Default is the configuration without its upstreams.
+func Default() Config {
+	front := gateway.Default()
+	front.Version = buildinfo.Version()
+	return Config{
+		Listen:      ":4000",
+		AdminListen: ":4001",
+		Front:       front,
+		Pool:        upstreams.Default(),
+		Cache:       CacheConfig{MemoryBytes: 128 << 20, RedisTimeout: 100 * time.Millisecond},
+		// A pod has 30 seconds by default from the signal to the kill.
+		DrainTimeout: 20 * time.Second,
+	}
+}
+
+// Validate reports everything that is wrong.
+func (c Config) Validate() error {
+	errs := []error{
+		checkAddress("listen", c.Listen),
+		checkAddress("admin listen", c.AdminListen),
+		c.Front.Validate(),
+		c.Pool.Validate(),
+	}
+	if c.Cache.MemoryBytes < 0 {
+		errs = append(errs, errors.New("cache memory: must not be negative"))
+	}
+	if u, err := url.Parse(c.Cache.RedisURL.Reveal()); !c.Cache.RedisURL.IsEmpty() && (err != nil || u.Scheme != "redis" && u.Scheme != "rediss") {
+		errs = append(errs, errors.New("cache redis: the URL must begin with redis:// or rediss://"))
+	}
+	if !c.Cache.RedisURL.IsEmpty() && c.Cache.RedisTimeout <= 0 {
+		errs = append(errs, errors.New("cache redis timeout: must be more than zero"))
+	}
+	if c.WaitBeforeShutdown < 0 || c.DrainTimeout < 0 {
+		errs = append(errs, errors.New("times of the shutdown: must not be negative"))
+	}
+	return errors.Join(errs...)
+}
+
+func checkAddress(name, address string) error {
+	if _, _, err := net.SplitHostPort(address); err != nil {
+		return fmt.Errorf("%s: %q is not host:port", name, address)
+	}
+	return nil
+}
+
+// networkName is the network in metrics.
+func (c Config) networkName() string {
+	if c.Pool.ChainID == 0 {
+		return "evm"
+	}
+	return "evm:" + strconv.FormatUint(c.Pool.ChainID, 10)
+}

@@ -1,0 +1,178 @@
+package upstreams
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/slipwayhq/slipway/internal/jsonrpc"
+	"github.com/slipwayhq/slipway/internal/methods"
+)
+
+// Request is one call. Params may be changed by the caller once Do has returned.
+type Request struct {
+	Method string
+	Params []byte
+	Facts  methods.Facts
+}
+
+// Reply is the answer to a request: exactly one of Result and Error is set.
+type Reply struct {
+	Result []byte // a JSON value; not to be changed
+	Error  []byte // the node's error object, to be passed on as it is
+	// Upstream is the node that answered.
+	Upstream ID
+	// Head is the newest block that node had shown.
+	Head uint64
+}
+
+// roundPause separates two rounds over the same nodes, so that a node in the
+// middle of a restart is not asked in vain five times in a millisecond.
+const roundPause = 50 * time.Millisecond
+
+// Do takes a request through the attempt loop. It ends with the first answer
+// that settles the request; else with the best of what the nodes said; else
+// with ErrNoUpstream, an ExhaustedError, or the cause of ctx's end.
+func (p *Pool) Do(ctx context.Context, req Request) (Reply, error) {
+	left := p.candidates(req.Facts)
+	if len(left) == 0 {
+		return Reply{}, ErrNoUpstream
+	}
+	if !req.Facts.Repeatable() {
+		ctx = sendOnce(ctx)
+	}
+	var best, last verdict
+	attempts := 0
+	for {
+		var used int
+		last, used = p.next(ctx, req, left)
+		attempts += used
+		if last.outcome.settles() {
+			return last.reply(), nil
+		}
+		if ctx.Err() != nil {
+			return Reply{}, context.Cause(ctx)
+		}
+		if attempts == used || last.outcome.worth() > best.outcome.worth() {
+			best = last
+		}
+		if !req.Facts.Repeatable() && !last.outcome.isUnseen() {
+			break
+		}
+		left = p.whoMayKnowMore(left[used:], req.Facts, last)
+		if attempts >= p.cfg.MaxAttempts {
+			break
+		}
+		if len(left) == 0 {
+			if best.outcome.worth() > 0 || !req.Facts.Repeatable() || !pause(ctx, roundPause) {
+				break // asking again brings nothing, or there is no time
+			}
+			if left = p.candidates(req.Facts); len(left) == 0 {
+				break
+			}
+		}
+	}
+	if best.outcome.passes() {
+		return best.reply(), nil
+	}
+	return Reply{}, &ExhaustedError{Last: last.outcome, Attempts: attempts}
+}
+
+// next asks the first candidate, and the second as well when the first is slow
+// and the request is a read. It says how many it has asked.
+func (p *Pool) next(ctx context.Context, req Request, left []*Upstream) (verdict, int) {
+	if req.Facts.Method.Kind == methods.Send {
+		v := p.attempt(ctx, left[0], p.cfg.SendTimeout, p.single(req))
+		return p.settleSend(ctx, req, v), 1
+	}
+	if req.Facts.Method.Kind != methods.Read || len(left) == 1 {
+		return p.attempt(ctx, left[0], p.cfg.AttemptTimeout, p.single(req)), 1
+	}
+	return p.race(ctx, left[0], left[1], p.single(req))
+}
+
+// exchange is one question in a form that can be put to any node.
+type exchange struct {
+	// encode writes the body for a node; its ids begin at id.
+	encode func(id uint64) []byte
+	// judge classifies the answer to a body with these ids.
+	judge func(u *Upstream, id uint64, reply httpReply) verdict
+	// ids is how many ids the body takes.
+	ids uint64
+}
+
+// single is the exchange of one request.
+func (p *Pool) single(req Request) exchange {
+	return exchange{
+		ids: 1,
+		encode: func(id uint64) []byte {
+			body := make([]byte, 0, len(req.Params)+len(req.Method)+72)
+			var digits [20]byte
+			return jsonrpc.AppendRequest(body, strconv.AppendUint(digits[:0], id, 10), req.Method, req.Params)
+		},
+		judge: func(u *Upstream, id uint64, reply httpReply) verdict {
+			var digits [20]byte
+			v := classifyReply(req.Facts, strconv.AppendUint(digits[:0], id, 10), reply)
+			observe(p.tracker, req, u, &v)
+			return v
+		},
+	}
+}
+
+// attempt puts a question to one node and notes what became of it.
+func (p *Pool) attempt(ctx context.Context, u *Upstream, timeout time.Duration, ask exchange) verdict {
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errAttemptTimeout)
+	defer cancel()
+	id := u.nextID.Add(ask.ids) - ask.ids + 1
+
+	start := time.Now()
+	reply, err := u.transport.roundTrip(ctx, ask.encode(id))
+	var v verdict
+	if err != nil {
+		v.outcome = classifyFailure(ctx, err)
+	} else {
+		v = ask.judge(u, id, reply)
+	}
+	v.upstream = u
+	now := time.Now()
+	u.record(now, now.Sub(start), v.outcome)
+	if v.outcome == OutcomeRefused {
+		u.loseSight()
+	}
+	return v
+}
+
+func (v verdict) reply() Reply {
+	return Reply{Result: v.result, Error: v.errorObj, Upstream: v.upstream.id, Head: v.upstream.Head()}
+}
+
+// whoMayKnowMore keeps, after "no such thing" or an old answer, only the nodes
+// that are further ahead than the one that gave it.
+func (p *Pool) whoMayKnowMore(left []*Upstream, facts methods.Facts, v verdict) []*Upstream {
+	if v.outcome != OutcomeNull && v.outcome != OutcomeStale {
+		return left
+	}
+	needed := v.upstream.Head() + 1
+	if facts.Ref == methods.RefNumber {
+		needed = facts.Number
+	}
+	var ahead []*Upstream
+	for _, u := range left {
+		if u.Head() >= needed {
+			ahead = append(ahead, u)
+		}
+	}
+	return ahead
+}
+
+// pause waits, and says false when ctx ended before.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

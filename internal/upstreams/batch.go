@@ -1,0 +1,106 @@
+package upstreams
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/slipwayhq/slipway/internal/jsonrpc"
+)
+
+// BatchReply is the answer to one element of a batch.
+type BatchReply struct {
+	Reply
+	// IsSettled is false when the element must be asked for alone.
+	IsSettled bool
+}
+
+// DoBatch sends reads to one node as one JSON-RPC batch, with a second node
+// behind it when the first is slow. Elements that come back unsettled, all of
+// them when the batch as a whole failed, are the caller's to send alone with
+// Do. The replies stand in the order of the requests.
+func (p *Pool) DoBatch(ctx context.Context, reqs []Request) []BatchReply {
+	unsettled := make([]BatchReply, len(reqs))
+	left := p.candidates(p.neediest(reqs).Facts)
+	if len(left) == 0 {
+		return unsettled
+	}
+	ask := p.batchOf(reqs)
+	var v verdict
+	if len(left) == 1 {
+		v = p.attempt(ctx, left[0], p.cfg.AttemptTimeout, ask)
+	} else {
+		v, _ = p.race(ctx, left[0], left[1], ask)
+	}
+	if v.outcome != OutcomeOK {
+		return unsettled
+	}
+	return v.batch
+}
+
+// neediest is the request with the newest block: who can serve it can serve
+// the others.
+func (p *Pool) neediest(reqs []Request) Request {
+	best := reqs[0]
+	for _, r := range reqs[1:] {
+		if r.Facts.Number > best.Facts.Number {
+			best = r
+		}
+	}
+	return best
+}
+
+func (p *Pool) batchOf(reqs []Request) exchange {
+	return exchange{
+		ids: uint64(len(reqs)),
+		encode: func(id uint64) []byte {
+			size := 2
+			for _, r := range reqs {
+				size += len(r.Params) + len(r.Method) + 72
+			}
+			body := append(make([]byte, 0, size), '[')
+			var digits [20]byte
+			for i, r := range reqs {
+				if i > 0 {
+					body = append(body, ',')
+				}
+				body = jsonrpc.AppendRequest(body, strconv.AppendUint(digits[:0], id+uint64(i), 10), r.Method, r.Params)
+			}
+			return append(body, ']')
+		},
+		judge: func(u *Upstream, id uint64, reply httpReply) verdict {
+			return p.classifyBatch(reqs, u, id, reply)
+		},
+	}
+}
+
+// classifyBatch judges a batch's answer: the batch is an answer when it is an
+// array, and each element with one of our ids is judged like a single one.
+// A node may leave elements out or answer in another order.
+func (p *Pool) classifyBatch(reqs []Request, u *Upstream, firstID uint64, reply httpReply) verdict {
+	if outcome, bad := classifyStatus(reply.status); bad {
+		return verdict{outcome: outcome}
+	}
+	elements, scanErr := jsonrpc.ScanBatch(reply.body, len(reqs))
+	if scanErr != nil {
+		return verdict{outcome: OutcomeUnsupported} // such as an error object instead of an array
+	}
+	head := u.Head()
+	replies := make([]BatchReply, len(reqs))
+	for _, element := range elements {
+		response, err := jsonrpc.ScanResponse(element)
+		if err != nil {
+			continue
+		}
+		id, err := strconv.ParseUint(string(response.ID), 10, 64)
+		if err != nil || id < firstID || id-firstID >= uint64(len(reqs)) {
+			continue
+		}
+		at := id - firstID
+		v := classifyResponse(reqs[at].Facts, response)
+		observe(p.tracker, reqs[at], u, &v)
+		if v.outcome.settles() {
+			replies[at] = BatchReply{IsSettled: true, Reply: Reply{Result: v.result, Error: v.errorObj, Upstream: u.id, Head: head}}
+		}
+	}
+	return verdict{outcome: OutcomeOK, batch: replies}
+}

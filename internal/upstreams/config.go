@@ -1,0 +1,126 @@
+package upstreams
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/slipwayhq/slipway/internal/chain"
+	"github.com/slipwayhq/slipway/internal/secret"
+)
+
+// Endpoint is one node.
+type Endpoint struct {
+	// ID names the node in logs, metrics and health answers. Default: host and port of the URL.
+	ID string
+	// URL of the node's JSON-RPC endpoint. It may carry a password or a key and is never printed.
+	URL secret.String
+}
+
+// Config is the configuration of one network's pool.
+type Config struct {
+	// Network is the network's name in metrics, such as "evm:31337".
+	Network string
+	// ChainID is the chain every node must show; 0 takes that of the first node reached.
+	ChainID uint64
+	// Genesis is the hash of block 0 every node must show; empty takes that of the first node reached.
+	Genesis string
+	// Finality says which blocks cannot change any more.
+	Finality chain.Finality
+	// Upstreams are the nodes, the preferred one first.
+	Upstreams []Endpoint
+	// PollInterval is the time between two looks at a node's head.
+	PollInterval time.Duration
+	// ProbeTimeout bounds each call of a poller.
+	ProbeTimeout time.Duration
+	// AttemptTimeout bounds one try of a read at one node.
+	AttemptTimeout time.Duration
+	// SendTimeout bounds one try of eth_sendRawTransaction at one node.
+	SendTimeout time.Duration
+	// MaxAttempts is how often one request is tried at most, over all nodes.
+	MaxAttempts int
+	// HedgeMinDelay and HedgeMaxDelay bound how long a read waits for its first
+	// node before the next one is asked as well. In between, the 95th percentile
+	// of the node's recent answers decides.
+	HedgeMinDelay, HedgeMaxDelay time.Duration
+	// MaxLag is how many blocks a node may be behind before others are preferred.
+	MaxLag uint64
+	// MaxResponseBytes bounds one answer of a node.
+	MaxResponseBytes int64
+	// MaxConnections bounds the connections to one node.
+	MaxConnections int
+}
+
+// Default is the configuration without its nodes.
+func Default() Config {
+	return Config{
+		Finality:       chain.Finality{Mode: chain.Auto, Depth: chain.DefaultDepth},
+		PollInterval:   time.Second,
+		ProbeTimeout:   2 * time.Second,
+		AttemptTimeout: 10 * time.Second,
+		SendTimeout:    5 * time.Second,
+		MaxAttempts:    5,
+		HedgeMinDelay:  50 * time.Millisecond,
+		HedgeMaxDelay:  time.Second,
+		// Besu's own readiness probe allows a node to be 2 blocks behind.
+		MaxLag:           2,
+		MaxResponseBytes: 128 << 20,
+		// Besu takes 80 connections by default (--rpc-http-max-active-connections).
+		MaxConnections: 64,
+	}
+}
+
+// Validate reports everything that is wrong.
+func (c Config) Validate() error {
+	var errs []error
+	if len(c.Upstreams) == 0 {
+		errs = append(errs, errors.New("upstreams: at least one is needed"))
+	}
+	seen := map[string]bool{}
+	for i, e := range c.Upstreams {
+		if _, err := parseURL(e.URL); err != nil {
+			errs = append(errs, fmt.Errorf("upstreams[%d]: %w", i, err))
+		}
+		if e.ID != "" && seen[e.ID] {
+			errs = append(errs, fmt.Errorf("upstreams[%d]: the id %q stands twice", i, e.ID))
+		}
+		seen[e.ID] = true
+	}
+	for name, d := range map[string]time.Duration{
+		"poll interval": c.PollInterval, "probe timeout": c.ProbeTimeout, "attempt timeout": c.AttemptTimeout,
+		"send timeout": c.SendTimeout, "hedge minimum delay": c.HedgeMinDelay, "hedge maximum delay": c.HedgeMaxDelay,
+	} {
+		if d <= 0 {
+			errs = append(errs, fmt.Errorf("%s: must be more than zero", name))
+		}
+	}
+	if c.HedgeMaxDelay < c.HedgeMinDelay {
+		errs = append(errs, errors.New("hedge maximum delay: must not be less than the minimum delay"))
+	}
+	if c.MaxAttempts < 1 {
+		errs = append(errs, errors.New("maximum attempts: must be at least 1"))
+	}
+	if c.MaxResponseBytes < 1 {
+		errs = append(errs, errors.New("maximum response size: must be at least 1 byte"))
+	}
+	if c.MaxConnections < 1 {
+		errs = append(errs, errors.New("maximum connections: must be at least 1"))
+	}
+	return errors.Join(errs...)
+}
+
+// parseURL reads a node's URL. Its errors never show the URL.
+func parseURL(s secret.String) (*url.URL, error) {
+	u, err := url.Parse(s.Reveal())
+	if err != nil {
+		return nil, errors.New("the URL cannot be read")
+	}
+	if u.Scheme != "http" && u.Scheme != "https" {
+		return nil, errors.New("the URL must begin with http:// or https://")
+	}
+	if u.Host == "" {
+		return nil, errors.New("the URL has no host")
+	}
+	return u, nil
+}

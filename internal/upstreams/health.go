@@ -1,0 +1,128 @@
+package upstreams
+
+import (
+	"slices"
+	"time"
+)
+
+const (
+	windowSlots    = 10
+	windowSlot     = 3 * time.Second // the window is 30 seconds
+	latencySamples = 64
+	// refreshEvery is after how many samples the percentiles are taken anew.
+	refreshEvery = 8
+	// failuresToDrop takes a node from its place at once.
+	failuresToDrop = 3
+	// relapseWithin: a node that drops again so soon after it came back needs
+	// twice as many good probes the next time.
+	relapseWithin = 30 * time.Second
+	maxProbes     = 32
+)
+
+// health is what is known of a node's recent behaviour. It is pure: the clock
+// is passed in. The caller serialises its use.
+type health struct {
+	slots       [windowSlots]healthSlot
+	consecutive int // failures since the last answer
+
+	isDown       bool
+	probesNeeded int // to come back, when down
+	probesGood   int // in a row, while down
+	cameBack     time.Time
+
+	latencies  [latencySamples]time.Duration
+	taken      int // samples ever taken
+	sinceFresh int
+	p50, p95   time.Duration
+}
+
+type healthSlot struct {
+	number    int64 // time divided by windowSlot
+	good, bad int
+}
+
+func newHealth() *health { return &health{probesNeeded: 1} }
+
+// answered records an answer after the given time.
+func (h *health) answered(now time.Time, latency time.Duration) {
+	h.slot(now).good++
+	h.consecutive = 0
+	h.latencies[h.taken%latencySamples] = latency
+	h.taken++
+	h.sinceFresh++
+	if h.sinceFresh >= refreshEvery || h.taken <= 1 {
+		h.refresh()
+	}
+}
+
+// failed records a request that got no answer, or none in time.
+func (h *health) failed(now time.Time) {
+	h.slot(now).bad++
+	h.consecutive++
+	h.probesGood = 0
+	if h.consecutive < failuresToDrop || h.isDown {
+		return
+	}
+	h.isDown = true
+	if !h.cameBack.IsZero() && now.Sub(h.cameBack) < relapseWithin {
+		h.probesNeeded = min(2*h.probesNeeded, maxProbes)
+	} else {
+		h.probesNeeded = 1
+	}
+}
+
+// probed records a look at the node's head that went well. It is the way back.
+func (h *health) probed(now time.Time) {
+	if !h.isDown {
+		return
+	}
+	h.probesGood++
+	if h.probesGood < h.probesNeeded {
+		return
+	}
+	h.isDown = false
+	h.cameBack = now
+	h.probesGood = 0
+	// A node that answers probes and nothing else shall fall at its first failure.
+	h.consecutive = failuresToDrop - 1
+}
+
+func (h *health) slot(now time.Time) *healthSlot {
+	number := now.UnixNano() / int64(windowSlot)
+	s := &h.slots[number%windowSlots]
+	if s.number != number {
+		*s = healthSlot{number: number}
+	}
+	return s
+}
+
+func (h *health) refresh() {
+	h.sinceFresh = 0
+	var sorted [latencySamples]time.Duration
+	n := copy(sorted[:], h.latencies[:min(h.taken, latencySamples)])
+	slices.Sort(sorted[:n])
+	h.p50, h.p95 = sorted[n/2], sorted[n*95/100]
+}
+
+// minSample is how many requests say something about a rate of failures.
+const minSample = 10
+
+// score is a number for ordering, the lower the better. It is coarse on
+// purpose: small differences must not move requests between nodes.
+func (h *health) score(now time.Time) int {
+	oldest := now.UnixNano()/int64(windowSlot) - windowSlots
+	var good, bad int
+	for _, s := range h.slots {
+		if s.number > oldest {
+			good, bad = good+s.good, bad+s.bad
+		}
+	}
+	var score int
+	if good+bad >= minSample {
+		score = 4 * (10 * bad / (good + bad)) // 4 points a tenth of failures
+	}
+	for latency := h.p50; latency > 16*time.Millisecond; latency /= 4 {
+		score++ // 1 point for each time it is 4 times slower
+	}
+	return score
+}

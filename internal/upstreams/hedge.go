@@ -1,0 +1,66 @@
+package upstreams
+
+import (
+	"context"
+	"time"
+)
+
+// race asks the first node and, when it has not answered after its hedge
+// delay, the second one as well. The first good answer wins and the other
+// attempt is cancelled. It says how many nodes it has asked.
+func (p *Pool) race(ctx context.Context, first, second *Upstream, ask exchange) (verdict, int) {
+	v, hedged, lost := hedge(ctx, p.hedgeDelay(first),
+		func(ctx context.Context) verdict { return p.attempt(ctx, first, p.cfg.AttemptTimeout, ask) },
+		func(ctx context.Context) verdict { return p.attempt(ctx, second, p.cfg.AttemptTimeout, ask) })
+	switch {
+	case !hedged:
+		return v, 1
+	case lost:
+		first.metrics.hedgeLost.Inc()
+	default:
+		first.metrics.hedgeWon.Inc()
+	}
+	return v, 2
+}
+
+// hedgeDelay is how long a node gets alone: longer than nearly all of its
+// recent answers took, within the configured bounds.
+func (p *Pool) hedgeDelay(u *Upstream) time.Duration {
+	return min(max(p.cfg.HedgeMinDelay, time.Duration(u.p95.Load())), p.cfg.HedgeMaxDelay)
+}
+
+// hedge runs first in the caller's goroutine and starts second when first has
+// not returned after delay. A second answer that settles cancels the first
+// with errLostRace. Both have returned when hedge returns. On the usual way,
+// where first is quick, it costs a timer and no goroutine.
+func hedge(ctx context.Context, delay time.Duration, first, second func(context.Context) verdict) (v verdict, hedged, lost bool) {
+	firstCtx, cancelFirst := context.WithCancelCause(ctx)
+	defer cancelFirst(nil)
+	secondCtx, cancelSecond := context.WithCancel(ctx)
+	defer cancelSecond()
+
+	var other verdict
+	done := make(chan struct{})
+	timer := time.AfterFunc(delay, func() {
+		defer close(done)
+		other = second(secondCtx)
+		if other.outcome.settles() {
+			cancelFirst(errLostRace)
+		}
+	})
+
+	v = first(firstCtx)
+	if timer.Stop() {
+		return v, false, false
+	}
+	if v.outcome.settles() {
+		cancelSecond()
+		<-done
+		return v, true, false
+	}
+	<-done // bounded by the attempt timeout
+	if other.outcome.settles() || other.outcome.worth() > v.outcome.worth() {
+		return other, true, true
+	}
+	return v, true, false
+}

@@ -1,0 +1,152 @@
+package upstreams
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// transport carries one request body to a node and brings its answer. It is
+// the seam behind which another HTTP client can stand. An error means that no
+// complete answer came; errRefused is in its chain when nothing was sent.
+// The body must not change after the call.
+type transport interface {
+	roundTrip(ctx context.Context, body []byte) (httpReply, error)
+}
+
+type httpReply struct {
+	status int
+	body   []byte
+}
+
+// httpTransport speaks HTTP/1.1 or, where TLS negotiates it, HTTP/2. It goes
+// through the RoundTripper itself: no redirects, no cookies, no proxy.
+type httpTransport struct {
+	url    *url.URL
+	header http.Header // shared by all requests, never changed
+	client *http.Transport
+	limit  int64
+}
+
+const (
+	dialTimeout = 2 * time.Second
+	// idleConnTimeout stays below the idle timeouts of common servers, so that
+	// the gateway is the one who closes.
+	idleConnTimeout = 50 * time.Second
+)
+
+func newHTTPTransport(u *url.URL, connections int, limit int64) *httpTransport {
+	target := *u
+	header := http.Header{
+		"Content-Type": {"application/json"},
+		"Accept":       {"application/json"},
+		"User-Agent":   {"slipway"},
+		// A key without values is not sent, but tells net/http that the request
+		// may be repeated when a kept connection was closed at that moment.
+		// Only requests that are safe to repeat are sent through here more
+		// than once by the attempt loop; the others remove the key.
+		"X-Idempotency-Key": nil,
+	}
+	if target.User != nil {
+		password, _ := target.User.Password()
+		token := base64.StdEncoding.EncodeToString([]byte(target.User.Username() + ":" + password))
+		header["Authorization"] = []string{"Basic " + token}
+		target.User = nil
+	}
+	return &httpTransport{
+		url:    &target,
+		header: header,
+		limit:  limit,
+		client: &http.Transport{
+			DialContext:           (&net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}).DialContext,
+			MaxIdleConns:          connections,
+			MaxIdleConnsPerHost:   connections,
+			MaxConnsPerHost:       connections,
+			IdleConnTimeout:       idleConnTimeout,
+			TLSHandshakeTimeout:   5 * time.Second,
+			ExpectContinueTimeout: 0,
+			DisableCompression:    true,
+			ForceAttemptHTTP2:     true,
+		},
+	}
+}
+
+func (t *httpTransport) roundTrip(ctx context.Context, body []byte) (httpReply, error) {
+	request := (&http.Request{
+		Method:        http.MethodPost,
+		URL:           t.url,
+		Host:          t.url.Host,
+		Proto:         "HTTP/1.1",
+		ProtoMajor:    1,
+		ProtoMinor:    1,
+		Header:        t.headerFor(ctx),
+		ContentLength: int64(len(body)),
+		Body:          io.NopCloser(bytes.NewReader(body)),
+		GetBody: func() (io.ReadCloser, error) {
+			return io.NopCloser(bytes.NewReader(body)), nil
+		},
+	}).WithContext(ctx)
+
+	response, err := t.client.RoundTrip(request)
+	if err != nil {
+		if isDialError(err) {
+			return httpReply{}, fmt.Errorf("%w: %w", errRefused, err)
+		}
+		return httpReply{}, err
+	}
+	defer response.Body.Close()
+	text, err := readLimited(response.Body, response.ContentLength, t.limit)
+	if err != nil {
+		return httpReply{}, fmt.Errorf("read the answer: %w", err)
+	}
+	return httpReply{status: response.StatusCode, body: text}, nil
+}
+
+// onceKey marks the context of a request that must not be repeated.
+type onceKey struct{}
+
+// sendOnce forbids the transport to repeat a request on its own.
+func sendOnce(ctx context.Context) context.Context {
+	return context.WithValue(ctx, onceKey{}, true)
+}
+
+func (t *httpTransport) headerFor(ctx context.Context) http.Header {
+	if ctx.Value(onceKey{}) == nil {
+		return t.header
+	}
+	header := t.header.Clone()
+	delete(header, "X-Idempotency-Key")
+	return header
+}
+
+// close drops the kept connections.
+func (t *httpTransport) close() { t.client.CloseIdleConnections() }
+
+func isDialError(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial"
+}
+
+// readLimited reads a body of the given length (-1: unknown) up to limit bytes.
+func readLimited(r io.Reader, length, limit int64) ([]byte, error) {
+	if length > limit {
+		return nil, errTooLarge
+	}
+	if length >= 0 {
+		text := make([]byte, length)
+		_, err := io.ReadFull(r, text)
+		return text, err
+	}
+	text, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err == nil && int64(len(text)) > limit {
+		return nil, errTooLarge
+	}
+	return text, err
+}
