@@ -191,5 +191,28 @@ func newStores(cfg CacheConfig, m *cache.Metrics) (*stores, error) {
 		}
 		s.store = memory
 	}
+	if cfg.RedisURL.IsEmpty() {
+		return s, nil
+	}
+	redis, err := cache.NewRedis(cfg.RedisURL, cfg.RedisTimeout, m)
+	if err != nil {
+		return nil, fmt.Errorf("cache: %w", err)
+	}
+	work := waitForEnd
+	if s.store == nil {
+		s.store = redis
+	} else {
+		tiered := cache.NewTiered(s.store, redis, m)
+		s.store, work = tiered, tiered.Run
+	}
+	s.run = func(ctx context.Context, ready func()) error {
+		return errors.Join(work(ctx, ready), redis.Close())
+	}
 	return s, nil
+}
+
+func waitForEnd(ctx context.Context, ready func()) error {
+	ready()
+	<-ctx.Done()
+	return nil
 }

@@ -1,0 +1,133 @@
+package cache
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/slipwayhq/slipway/internal/chain"
+	"github.com/slipwayhq/slipway/internal/methods"
+)
+
+const hash = `"0x00000000000000000000000000000000000000000000000000000000000000ab"`
+
+func TestPolicy(t *testing.T) {
+	t.Parallel()
+
+	head := chain.Head{Latest: 120, Finalized: 100, IsKnown: true, HasFinalized: true}
+	cases := map[string]struct {
+		method, params, value string
+		nodeHead              uint64
+		lookedUp, kept        bool
+	}{
+		"final block":                    {"eth_getBlockByNumber", `["0x64",false]`, `{"number":"0x64"}`, 120, true, true},
+		"block that may change":          {"eth_getBlockByNumber", `["0x65",false]`, `{"number":"0x65"}`, 120, false, false},
+		"no such block":                  {"eth_getBlockByNumber", `["0x64",false]`, `null`, 120, true, false},
+		"latest":                         {"eth_getBlockByNumber", `["latest",false]`, `{"number":"0x1"}`, 120, false, false},
+		"final block by hash":            {"eth_getBlockByHash", `[` + hash + `,false]`, `{"number":"0x64"}`, 120, true, true},
+		"young block by hash":            {"eth_getBlockByHash", `[` + hash + `,false]`, `{"number":"0x65"}`, 120, true, false},
+		"final receipt":                  {"eth_getTransactionReceipt", `[` + hash + `]`, `{"blockNumber":"0x64"}`, 120, true, true},
+		"young receipt":                  {"eth_getTransactionReceipt", `[` + hash + `]`, `{"blockNumber":"0x65"}`, 120, true, false},
+		"no receipt":                     {"eth_getTransactionReceipt", `[` + hash + `]`, `null`, 120, true, false},
+		"pending transaction":            {"eth_getTransactionByHash", `[` + hash + `]`, `{"blockNumber":null}`, 120, true, false},
+		"final transaction":              {"eth_getTransactionByHash", `[` + hash + `]`, `{"blockNumber":"0x1"}`, 120, true, true},
+		"state at a final block":         {"eth_getBalance", `["0xab","0x1"]`, `"0x0"`, 120, true, true},
+		"state by a node without block":  {"eth_getBalance", `["0xab","0x64"]`, `"0x0"`, 99, true, false},
+		"state at latest":                {"eth_getBalance", `["0xab","latest"]`, `"0x0"`, 120, false, false},
+		"state without block":            {"eth_getBalance", `["0xab"]`, `"0x0"`, 120, false, false},
+		"call at a final block":          {"eth_call", `[{},"0x1"]`, `"0x"`, 120, true, true},
+		"call at a block hash":           {"eth_call", `[{},{"blockHash":` + hash + `}]`, `"0x"`, 120, false, false},
+		"estimate":                       {"eth_estimateGas", `[{},"0x1"]`, `"0x5208"`, 120, false, false},
+		"final range of logs":            {"eth_getLogs", `[{"fromBlock":"0x1","toBlock":"0x64"}]`, `[]`, 120, true, true},
+		"young range of logs":            {"eth_getLogs", `[{"fromBlock":"0x1","toBlock":"0x65"}]`, `[]`, 120, false, false},
+		"open range of logs":             {"eth_getLogs", `[{"fromBlock":"0x1"}]`, `[]`, 120, false, false},
+		"logs of a final block":          {"eth_getLogs", `[{"blockHash":` + hash + `}]`, `[{"blockNumber":"0x64"}]`, 120, true, true},
+		"no logs of a block":             {"eth_getLogs", `[{"blockHash":` + hash + `}]`, `[]`, 120, true, false},
+		"gas price":                      {"eth_gasPrice", `[]`, `"0x1"`, 120, false, false},
+		"a transaction sent":             {"eth_sendRawTransaction", `["0x01"]`, hash, 120, false, false},
+		"a method nobody knows":          {"foo_bar", `["0x1"]`, `"0x1"`, 120, false, false},
+		"uncles by number":               {"eth_getUncleCountByBlockNumber", `["0x1"]`, `"0x0"`, 120, true, true},
+		"an answer that says no block":   {"eth_getBlockByHash", `[` + hash + `,false]`, `{}`, 120, true, false},
+		"transaction by block and index": {"eth_getTransactionByBlockHashAndIndex", `[` + hash + `,"0x0"]`, `{"blockNumber":"0x64"}`, 120, true, true},
+	}
+	catalogue := methods.New()
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			facts := catalogue.Describe(c.method, []byte(c.params))
+
+			require.Equal(t, c.lookedUp, MayHold(facts, head))
+			require.Equal(t, c.kept, IsKept(facts, head, c.nodeHead, []byte(c.value)))
+			require.False(t, IsKept(facts, chain.Head{}, c.nodeHead, []byte(c.value)), "nothing is kept before a head is known")
+		})
+	}
+}
+
+func TestNewKey(t *testing.T) {
+	t.Parallel()
+
+	const genesis = "0xaabbccddeeff00112233445566778899"
+	key := func(params string) Key { return NewKey(1, genesis, "eth_call", []byte(params)) }
+
+	require.Equal(t, Key(`evm:1:0xaabbccddeeff0011:eth_call:["0xab",{"to":"0xcd"}]`), key(" [ \"0xAB\",\n{\"to\" : \"0xCD\"} ]"))
+	require.Equal(t, key(`["0xab"]`), key(`["0xAb"]`))
+	require.NotEqual(t, key(`["0xab"]`), key(`["0xac"]`))
+	require.NotEqual(t, key(`["a b"]`), key(`["ab"]`), "white space inside texts counts")
+	require.NotEqual(t, key(`["AB"]`), key(`["ab"]`), "only hex is written in one case")
+	require.NotEqual(t, key(`["0xAG"]`), key(`["0xag"]`))
+	require.Equal(t, Key(`evm:1:0xaabbccddeeff0011:eth_call:["\" 0xAB"]`), key(`[ "\" 0xAB" ]`))
+
+	long := `["0x` + strings.Repeat("ab", 1000) + `"]`
+	require.Less(t, len(key(long)), 150)
+	require.Equal(t, key(long), key(" "+strings.Replace(long, "abab", "ABab", 1)))
+	require.NotEqual(t, key(long), key(strings.Replace(long, "ab", "ac", 1)))
+
+	require.NotEqual(t, NewKey(1, genesis, "m", nil), NewKey(2, genesis, "m", nil))
+	require.NotEqual(t, NewKey(1, genesis, "m", nil), NewKey(1, "0x11", "m", nil), "the same chain id on another genesis is another chain")
+}
+
+func TestEntry_Codec(t *testing.T) {
+	t.Parallel()
+
+	got, err := decodeEntry(Entry{Value: []byte(`"0x1"`)}.encode())
+	require.NoError(t, err)
+	require.Equal(t, `"0x1"`, string(got.Value))
+	for _, text := range []string{"", "\x01", "\x02x", `"0x1"`} {
+		_, err := decodeEntry([]byte(text))
+		require.ErrorIs(t, err, errForeignEntry)
+	}
+}
+
+// FuzzKey: texts that differ in white space have the same key, and the
+// canonical form is JSON of the same meaning.
+func FuzzKey(f *testing.F) {
+	f.Add(`[ "0xAB" , {"a b": [1, 2e5]} ]`)
+	f.Add(`["\" 0xAB","0x","0xZ"]`)
+	f.Fuzz(func(t *testing.T, text string) {
+		if !json.Valid([]byte(text)) {
+			return
+		}
+		canonical := appendCanonical(nil, []byte(text))
+		var indented bytes.Buffer
+		if err := json.Indent(&indented, []byte(text), "  ", "\t"); err != nil {
+			t.Fatal(err)
+		}
+		if NewKey(1, "", "m", []byte(text)) != NewKey(1, "", "m", indented.Bytes()) {
+			t.Fatalf("white space changes the key of %q", text)
+		}
+		var compact bytes.Buffer
+		if err := json.Compact(&compact, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.EqualFold(compact.String(), string(canonical)) {
+			t.Fatalf("%q became %q", compact.String(), canonical)
+		}
+		if again := appendCanonical(nil, canonical); !bytes.Equal(again, canonical) {
+			t.Fatalf("%q became %q", canonical, again)
+		}
+	})
+}
