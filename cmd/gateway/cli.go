@@ -10,6 +10,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/slipwayhq/slipway/internal/buildinfo"
+	"github.com/slipwayhq/slipway/internal/config"
 	"github.com/slipwayhq/slipway/internal/gatewayapp"
 	"github.com/slipwayhq/slipway/internal/secret"
 	"github.com/slipwayhq/slipway/internal/telemetry"
@@ -71,9 +72,9 @@ func fail(stderr io.Writer, err error) int {
 }
 
 func (s *serveCmd) run(ctx context.Context, getenv func(string) string, stderr io.Writer) error {
-	cfg, logging := gatewayapp.Default(), telemetry.LogConfig{}
-	if err := s.override(&cfg, &logging, getenv); err != nil {
-		return err
+	cfg, logging, err := s.configuration(getenv)
+	if err != nil {
+		return fmt.Errorf("configuration: %w", err)
 	}
 	log, err := telemetry.NewLogger(stderr, logging)
 	if err != nil {
@@ -84,6 +85,20 @@ func (s *serveCmd) run(ctx context.Context, getenv func(string) string, stderr i
 		return fmt.Errorf("configuration: %w", err)
 	}
 	return app.Run(ctx, func() {})
+}
+
+// configuration puts together the defaults, the file, the environment and the
+// flags; what comes later wins.
+func (s *serveCmd) configuration(getenv func(string) string) (gatewayapp.Config, telemetry.LogConfig, error) {
+	file := config.Gateway{App: gatewayapp.Default()}
+	if s.Config != "" {
+		var err error
+		if file, err = config.LoadGateway(s.Config, getenv); err != nil {
+			return gatewayapp.Config{}, telemetry.LogConfig{}, err
+		}
+	}
+	err := s.override(&file.App, &file.Logging, getenv)
+	return file.App, file.Logging, err
 }
 
 // override sets what the flags and the environment say over the file.

@@ -1,0 +1,161 @@
+package config
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/slipwayhq/slipway/internal/chain"
+)
+
+func environment(pairs ...string) func(string) string {
+	return func(name string) string {
+		for i := 0; i < len(pairs); i += 2 {
+			if pairs[i] == name {
+				return pairs[i+1]
+			}
+		}
+		return ""
+	}
+}
+
+func TestLoadGateway(t *testing.T) {
+	t.Parallel()
+
+	got, err := LoadGateway("testdata/gateway.yaml", environment("NODE_PASSWORD", "hidden"))
+	require.NoError(t, err)
+
+	app := got.App
+	require.NoError(t, app.Validate())
+	require.Equal(t, slog.LevelWarn, got.Logging.Level)
+	require.Equal(t, "127.0.0.1:4100", app.Listen)
+	require.Equal(t, "127.0.0.1:4101", app.AdminListen)
+	require.Equal(t, int64(2<<20), app.Front.MaxBodyBytes)
+	require.Equal(t, 3*time.Second, app.WaitBeforeShutdown)
+	require.Equal(t, "settlemint", app.Front.Project)
+	require.Equal(t, uint64(53771311147), app.Pool.ChainID)
+	require.Equal(t, chain.Finality{Mode: chain.Instant, Depth: chain.DefaultDepth}, app.Pool.Finality)
+	require.Len(t, app.Pool.Upstreams, 2)
+	require.Equal(t, "besu-0", app.Pool.Upstreams[0].ID)
+	require.Equal(t, "http://user:hidden@besu-1:8545", app.Pool.Upstreams[1].URL.Reveal())
+	require.Equal(t, int64(64<<20), app.Cache.MemoryBytes)
+	require.Equal(t, "redis://default:atk@redis:6379/0", app.Cache.RedisURL.Reveal())
+	require.Equal(t, 30*time.Second, app.Front.RequestTimeout, "what the file leaves out keeps its default")
+}
+
+const minimal = `
+projects:
+- id: main
+  networks: [{architecture: evm, evm: {chainId: 1}}]
+  upstreams: [{endpoint: "http://node:8545"}]
+`
+
+func TestLoadGateway_Refuses(t *testing.T) {
+	t.Parallel()
+
+	cases := map[string]struct{ text, want string }{
+		"unknown key":           {"server:\n  httpPort: 1\n  htpPort: 2\n", `:3:3: unknown field "htpPort"`},
+		"key twice":             {"logLevel: info\nlogLevel: warn\n", `:2:1: mapping key "logLevel" already defined at [1:1]`},
+		"wrong type":            {"server:\n  httpPort: many\n", `:2:13: cannot unmarshal string into Go struct field`},
+		"not YAML":              {"server: [", `:1:`},
+		"wrong duration":        {"server:\n  waitBeforeShutdown: soon\n", `invalid duration "soon"`},
+		"wrong size":            {minimal + "server: {maxBodySize: big}\n", `is no size`},
+		"wrong finality":        {strings.Replace(minimal, "architecture: evm,", "architecture: evm, finality: soon,", 1), `must be auto, instant, tag or depth`},
+		"variable not set":      {"logLevel: ${LEVEL}\nserver:\n  httpPort: ${PORT}\n", "line 1: the environment variable LEVEL is not set\nline 3: the environment variable PORT is not set"},
+		"variable without end":  {"logLevel: ${LEVEL\n", "line 1: ${ without }"},
+		"no project":            {"logLevel: info\n", "projects: exactly one is needed, there are 0"},
+		"no network":            {"projects: [{id: main}]\n", "projects[0].networks: exactly one is needed, there are 0"},
+		"no chain id":           {strings.Replace(minimal, "chainId: 1", "", 1), "evm.chainId: is needed"},
+		"another architecture":  {strings.Replace(minimal, "architecture: evm", "architecture: svm", 1), `architecture "svm": must be evm`},
+		"log level":             {minimal + "logLevel: loud\n", `logLevel "loud"`},
+		"metrics off":           {minimal + "metrics: {enabled: false}\n", "metrics.enabled: "},
+		"port":                  {minimal + "metrics: {port: 70000}\n", "metrics.port: 70000 is no port"},
+		"unknown store":         {minimal + "database: {evmJsonRpcCache: {connectors: [{driver: dynamodb}]}}\n", `connectors[0].driver "dynamodb": must be memory or redis`},
+		"redis without address": {minimal + "database: {evmJsonRpcCache: {connectors: [{driver: redis}]}}\n", "connectors[0].redis.uri: is needed"},
+		"two of a kind":         {minimal + "database: {evmJsonRpcCache: {connectors: [{driver: memory}, {driver: memory}]}}\n", "connectors[1]: a second memory store"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			path := filepath.Join(t.TempDir(), "gateway.yaml")
+			require.NoError(t, os.WriteFile(path, []byte(c.text), 0o600))
+
+			_, err := LoadGateway(path, environment())
+
+			require.ErrorContains(t, err, c.want)
+			require.ErrorContains(t, err, path)
+		})
+	}
+	_, err := LoadGateway("testdata/none.yaml", environment())
+	require.ErrorContains(t, err, "no such file")
+}
+
+func TestLoadGateway_ReportsAllProblems(t *testing.T) {
+	t.Parallel()
+
+	path := filepath.Join(t.TempDir(), "gateway.yaml")
+	require.NoError(t, os.WriteFile(path, []byte("logLevel: loud\nmetrics: {enabled: false}\n"), 0o600))
+	_, err := LoadGateway(path, environment())
+	for _, part := range []string{"logLevel", "metrics.enabled", "projects"} {
+		require.ErrorContains(t, err, part)
+	}
+}
+
+func TestLoad_ErrorsDoNotQuoteTheFile(t *testing.T) {
+	t.Parallel()
+
+	path := filepath.Join(t.TempDir(), "gateway.yaml")
+	require.NoError(t, os.WriteFile(path, []byte("projects:\n- id: main\n  upstreams:\n  - endpiont: http://user:hidden@node\n"), 0o600))
+	_, err := LoadGateway(path, environment())
+	require.ErrorContains(t, err, `:4:5: unknown field "endpiont"`)
+	require.NotContains(t, err.Error(), "hidden")
+}
+
+func TestByteSize(t *testing.T) {
+	t.Parallel()
+
+	for text, want := range map[string]ByteSize{"17": 17, "1KB": 1024, "10 mb": 10 << 20, "2GB": 2 << 30, "5B": 5} {
+		var b ByteSize
+		require.NoError(t, b.UnmarshalText([]byte(text)))
+		require.Equal(t, want, b, text)
+	}
+	require.Equal(t, "10MB", ByteSize(10<<20).String())
+	require.Equal(t, "1025", ByteSize(1025).String())
+	for _, text := range []string{"", "-1", "1TB", "9999999999999GB"} {
+		var b ByteSize
+		require.Error(t, b.UnmarshalText([]byte(text)), text)
+	}
+}
+
+func TestReference_Gateway(t *testing.T) {
+	t.Parallel()
+
+	got, err := Reference(GatewaySections("../.."))
+	require.NoError(t, err)
+	for _, row := range []string{
+		"| `server.httpPort` | number | `4000` | Port to listen on. |",
+		"| `server.maxBodySize` | size | `10MB` | Largest request body, in bytes or with a unit (KB, MB). |",
+		"| `server.waitAfterShutdown` | duration | `20s` | How long requests in flight may take after that. |",
+		"| `projects[].networks[].evm.chainId` | number |  | Chain id every node must show. |",
+		"| `projects[].networks[].finality` | text | `auto` |",
+		"| `projects[].upstreams[].endpoint` | secret |  | URL of the node's JSON-RPC endpoint; never printed. |",
+	} {
+		require.Contains(t, got, row)
+	}
+}
+
+func TestReference_WantsDocComments(t *testing.T) {
+	t.Parallel()
+
+	type undocumented struct {
+		A int `yaml:"a"`
+	}
+	_, err := Reference([]Section{{Title: "X", Root: "../..", Defaults: undocumented{}}})
+	require.EqualError(t, err, "reference of X: undocumented.A has no doc comment")
+}

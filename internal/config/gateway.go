@@ -1,0 +1,320 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/slipwayhq/slipway/internal/chain"
+	"github.com/slipwayhq/slipway/internal/gatewayapp"
+	"github.com/slipwayhq/slipway/internal/secret"
+	"github.com/slipwayhq/slipway/internal/telemetry"
+	"github.com/slipwayhq/slipway/internal/upstreams"
+)
+
+// GatewayFile is the gateway's configuration file. Its shape is that of eRPC.
+type GatewayFile struct {
+	// Least severe kind of log line that is written: debug, info, warn or error.
+	LogLevel string `yaml:"logLevel"`
+	// The HTTP front.
+	Server ServerFile `yaml:"server"`
+	// Metrics, probes and operator endpoints.
+	Metrics MetricsFile `yaml:"metrics"`
+	// Projects; at present exactly one.
+	Projects []ProjectFile `yaml:"projects"`
+	// What is kept of answers, and where.
+	Database DatabaseFile `yaml:"database"`
+}
+
+// ServerFile is the section server.
+type ServerFile struct {
+	// Address to listen on.
+	HTTPHostV4 string `yaml:"httpHostV4"`
+	// Port to listen on.
+	HTTPPort int `yaml:"httpPort"`
+	// Largest request body, in bytes or with a unit (KB, MB).
+	MaxBodySize ByteSize `yaml:"maxBodySize"`
+	// Largest number of requests in one batch.
+	MaxBatchSize int `yaml:"maxBatchSize"`
+	// Time for one HTTP request, a batch as a whole.
+	MaxTimeout time.Duration `yaml:"maxTimeout"`
+	// How long requests are still taken after the signal to stop, while /readyz fails already.
+	WaitBeforeShutdown time.Duration `yaml:"waitBeforeShutdown"`
+	// How long requests in flight may take after that.
+	WaitAfterShutdown time.Duration `yaml:"waitAfterShutdown"`
+}
+
+// MetricsFile is the section metrics.
+type MetricsFile struct {
+	// Whether the endpoints are served; they always are, false is refused.
+	Enabled bool `yaml:"enabled"`
+	// Address to listen on.
+	HostV4 string `yaml:"hostV4"`
+	// Port to listen on.
+	Port int `yaml:"port"`
+}
+
+// ProjectFile is one of the projects.
+type ProjectFile struct {
+	// First part of the request path: /<id>/evm/<chain id>.
+	ID string `yaml:"id"`
+	// Networks; at present exactly one.
+	Networks []NetworkFile `yaml:"networks"`
+	// Nodes, the preferred one first.
+	Upstreams []UpstreamFile `yaml:"upstreams"`
+}
+
+// NetworkFile is one of a project's networks.
+type NetworkFile struct {
+	// Kind of chain: evm.
+	Architecture string `yaml:"architecture"`
+	// Facts of the chain.
+	EVM EVMNetworkFile `yaml:"evm"`
+	// Which blocks cannot change any more: auto (ask the first node), instant (QBFT, IBFT2), tag or depth.
+	Finality chain.Mode `yaml:"finality"`
+	// How many blocks must follow a final one, with finality depth.
+	FinalityDepth uint64 `yaml:"finalityDepth"`
+}
+
+// EVMNetworkFile is a network's section evm.
+type EVMNetworkFile struct {
+	// Chain id every node must show.
+	ChainID uint64 `yaml:"chainId"`
+	// Hash of block 0 every node must show; empty takes that of the first node reached.
+	Genesis string `yaml:"genesis"`
+}
+
+// UpstreamFile is one node.
+type UpstreamFile struct {
+	// Name in logs, metrics and health answers; empty takes host and port.
+	ID string `yaml:"id"`
+	// URL of the node's JSON-RPC endpoint; never printed.
+	Endpoint secret.String `yaml:"endpoint"`
+}
+
+// DatabaseFile is the section database.
+type DatabaseFile struct {
+	// The cache of answers that can no longer change.
+	Cache CacheFile `yaml:"evmJsonRpcCache"`
+}
+
+// CacheFile is the section database.evmJsonRpcCache.
+type CacheFile struct {
+	// Stores, at most one of each driver. Without any, the default memory store is used.
+	Connectors []ConnectorFile `yaml:"connectors"`
+}
+
+// ConnectorFile is one store.
+type ConnectorFile struct {
+	// Name of the store in this file.
+	ID string `yaml:"id"`
+	// Kind of the store: memory or redis.
+	Driver string `yaml:"driver"`
+	// Settings of a memory store.
+	Memory MemoryFile `yaml:"memory"`
+	// Settings of a redis store.
+	Redis RedisFile `yaml:"redis"`
+}
+
+// MemoryFile is a memory store.
+type MemoryFile struct {
+	// Size of the store, in bytes or with a unit (KB, MB).
+	MaxTotalSize ByteSize `yaml:"maxTotalSize"`
+}
+
+// RedisFile is a Redis store.
+type RedisFile struct {
+	// URL: redis://user:password@host:port/db; never printed.
+	URI secret.String `yaml:"uri"`
+	// Time for one use of Redis; a slower answer is a miss.
+	Timeout time.Duration `yaml:"timeout"`
+}
+
+// DefaultGatewayFile is the file that says what the defaults are.
+func DefaultGatewayFile() GatewayFile {
+	d := gatewayapp.Default()
+	host := "0.0.0.0"
+	return GatewayFile{
+		LogLevel: "info",
+		Server: ServerFile{
+			HTTPHostV4: host, HTTPPort: portOf(d.Listen), MaxBodySize: ByteSize(d.Front.MaxBodyBytes), MaxBatchSize: d.Front.MaxBatch,
+			MaxTimeout: d.Front.RequestTimeout, WaitBeforeShutdown: d.WaitBeforeShutdown, WaitAfterShutdown: d.DrainTimeout,
+		},
+		Metrics: MetricsFile{Enabled: true, HostV4: host, Port: portOf(d.AdminListen)},
+	}
+}
+
+func portOf(address string) int {
+	_, port, _ := net.SplitHostPort(address)
+	n, _ := strconv.Atoi(port)
+	return n
+}
+
+// Gateway is what a configuration file says.
+type Gateway struct {
+	App     gatewayapp.Config
+	Logging telemetry.LogConfig
+}
+
+// LoadGateway reads a configuration file. What it refers to in the environment
+// is asked of getenv. It checks the file's own rules; App.Validate, which
+// gatewayapp.New calls, checks the rest.
+func LoadGateway(path string, getenv func(string) string) (Gateway, error) {
+	file := DefaultGatewayFile()
+	if err := load(path, getenv, &file); err != nil {
+		return Gateway{}, err
+	}
+	out, err := file.gateway()
+	if err != nil {
+		return Gateway{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return out, nil
+}
+
+func (f GatewayFile) gateway() (Gateway, error) {
+	out := Gateway{App: gatewayapp.Default()}
+	var errs []error
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(f.LogLevel)); err != nil {
+		errs = append(errs, fmt.Errorf("logLevel %q: must be debug, info, warn or error", f.LogLevel))
+	}
+	out.Logging.Level = level
+	out.App.Listen = net.JoinHostPort(f.Server.HTTPHostV4, strconv.Itoa(f.Server.HTTPPort))
+	out.App.AdminListen = net.JoinHostPort(f.Metrics.HostV4, strconv.Itoa(f.Metrics.Port))
+	out.App.Front.MaxBodyBytes = int64(f.Server.MaxBodySize)
+	out.App.Front.MaxBatch = f.Server.MaxBatchSize
+	out.App.Front.RequestTimeout = f.Server.MaxTimeout
+	out.App.WaitBeforeShutdown = f.Server.WaitBeforeShutdown
+	out.App.DrainTimeout = f.Server.WaitAfterShutdown
+	if !f.Metrics.Enabled {
+		errs = append(errs, errors.New("metrics.enabled: the metrics and health endpoints cannot be switched off; bind them to a private address with metrics.hostV4"))
+	}
+	errs = append(errs, checkPort("server.httpPort", f.Server.HTTPPort), checkPort("metrics.port", f.Metrics.Port))
+	if len(f.Projects) == 1 {
+		errs = append(errs, f.Projects[0].apply(&out.App))
+	} else {
+		errs = append(errs, fmt.Errorf("projects: exactly one is needed, there are %d", len(f.Projects)))
+	}
+	errs = append(errs, f.Database.Cache.apply(&out.App.Cache))
+	return out, errors.Join(errs...)
+}
+
+func checkPort(key string, port int) error {
+	if port < 0 || port > 65535 {
+		return fmt.Errorf("%s: %d is no port", key, port)
+	}
+	return nil
+}
+
+func (p ProjectFile) apply(cfg *gatewayapp.Config) error {
+	cfg.Front.Project = p.ID
+	for _, u := range p.Upstreams {
+		cfg.Pool.Upstreams = append(cfg.Pool.Upstreams, upstreams.Endpoint{ID: u.ID, URL: u.Endpoint})
+	}
+	if len(p.Networks) != 1 {
+		return fmt.Errorf("projects[0].networks: exactly one is needed, there are %d", len(p.Networks))
+	}
+	n := p.Networks[0]
+	var errs []error
+	if n.Architecture != "evm" && n.Architecture != "" {
+		errs = append(errs, fmt.Errorf("projects[0].networks[0].architecture %q: must be evm", n.Architecture))
+	}
+	if n.EVM.ChainID == 0 {
+		errs = append(errs, errors.New("projects[0].networks[0].evm.chainId: is needed"))
+	}
+	cfg.Pool.ChainID = n.EVM.ChainID
+	cfg.Pool.Genesis = n.EVM.Genesis
+	cfg.Pool.Finality.Mode = n.Finality
+	if n.FinalityDepth > 0 {
+		cfg.Pool.Finality.Depth = n.FinalityDepth
+	}
+	return errors.Join(errs...)
+}
+
+func (c CacheFile) apply(cfg *gatewayapp.CacheConfig) error {
+	if len(c.Connectors) == 0 {
+		return nil
+	}
+	size := cfg.MemoryBytes
+	seen := map[string]bool{}
+	var errs []error
+	for i, connector := range c.Connectors {
+		key := fmt.Sprintf("database.evmJsonRpcCache.connectors[%d]", i)
+		if seen[connector.Driver] {
+			errs = append(errs, fmt.Errorf("%s: a second %s store", key, connector.Driver))
+		}
+		seen[connector.Driver] = true
+		switch connector.Driver {
+		case "memory":
+			if connector.Memory.MaxTotalSize > 0 {
+				size = int64(connector.Memory.MaxTotalSize)
+			}
+		case "redis":
+			cfg.RedisURL = connector.Redis.URI
+			if u, err := url.Parse(connector.Redis.URI.Reveal()); err != nil || u.Host == "" {
+				errs = append(errs, fmt.Errorf("%s.redis.uri: is needed, as redis://host:port/db", key))
+			}
+			if connector.Redis.Timeout > 0 {
+				cfg.RedisTimeout = connector.Redis.Timeout
+			}
+		default:
+			errs = append(errs, fmt.Errorf("%s.driver %q: must be memory or redis", key, connector.Driver))
+		}
+	}
+	cfg.MemoryBytes = size // a memory store stands in front of Redis in any case
+	return errors.Join(errs...)
+}
+
+// ByteSize is a number of bytes. In a file it is a number, or a text with one
+// of the units B, KB, MB and GB, each 1,024 times the one before.
+type ByteSize int64
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (b *ByteSize) UnmarshalText(text []byte) error {
+	s := strings.ToUpper(strings.TrimSpace(string(text)))
+	factor := int64(1)
+	for _, unit := range []struct {
+		name   string
+		factor int64
+	}{{"KB", 1 << 10}, {"MB", 1 << 20}, {"GB", 1 << 30}, {"B", 1}} {
+		if rest, ok := strings.CutSuffix(s, unit.name); ok {
+			s, factor = strings.TrimSpace(rest), unit.factor
+			break
+		}
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n < 0 || n > (1<<62)/factor {
+		return fmt.Errorf("%q is no size: write a number of bytes, or a number with KB, MB or GB", text)
+	}
+	*b = ByteSize(n * factor)
+	return nil
+}
+
+// String writes the size with the largest unit that fits.
+func (b ByteSize) String() string {
+	for _, unit := range []struct {
+		name   string
+		factor ByteSize
+	}{{"GB", 1 << 30}, {"MB", 1 << 20}, {"KB", 1 << 10}} {
+		if b >= unit.factor && b%unit.factor == 0 {
+			return strconv.FormatInt(int64(b/unit.factor), 10) + unit.name
+		}
+	}
+	return strconv.FormatInt(int64(b), 10)
+}
+
+// GatewaySections is the gateway's part of the configuration reference. Root
+// is the directory of the module's sources.
+func GatewaySections(root string) []Section {
+	return []Section{{
+		Title:    "Gateway",
+		Intro:    "The file given with `gateway serve --config`. Flags win over it.",
+		Root:     root,
+		Defaults: DefaultGatewayFile(),
+	}}
+}
