@@ -56,7 +56,11 @@ func (w *referenceWriter) structure(prefix string, value reflect.Value) {
 	kind := value.Type()
 	for i := range kind.NumField() {
 		field := kind.Field(i)
-		name, _, _ := strings.Cut(field.Tag.Get("yaml"), ",")
+		name, option, _ := strings.Cut(field.Tag.Get("yaml"), ",")
+		if option == "inline" {
+			w.structure(prefix, value.Field(i))
+			continue
+		}
 		if name == "" || name == "-" {
 			continue
 		}

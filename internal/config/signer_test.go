@@ -1,0 +1,107 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func writeFile(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "signer.yaml")
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
+
+func TestLoadSigner_FileThenEnvironment(t *testing.T) {
+	t.Parallel()
+	path := writeFile(t, `
+logLevel: debug
+listen: 127.0.0.1:3000
+dev: true
+gatewayUrl: http://gateway:4000
+databaseUrl: ${DSN}
+keys:
+  mnemonicFile: /run/secrets/phrase
+  accounts: 5
+queue:
+  chainId: 53771311147
+  resendAfter: 5s
+  feeMode: zero
+`)
+
+	got, err := LoadSigner(path, environment("DSN", "postgres://u:hunter2@db/slipway", "SLIPWAY_CHAIN_ID", "1337", "TX_SIGNER_PORT", "3005"))
+
+	require.NoError(t, err)
+	require.Equal(t, "debug", got.LogLevel)
+	require.Equal(t, "postgres://u:hunter2@db/slipway", got.App.DatabaseURL.Reveal())
+	require.Equal(t, "http://gateway:4000", got.App.GatewayURL.Reveal())
+	require.Equal(t, 5, got.App.Keys.Accounts)
+	require.EqualValues(t, 1337, got.App.Queue.ChainID, "the environment wins")
+	require.Equal(t, 5*time.Second, got.App.Queue.ResendAfter)
+	require.EqualValues(t, 20, got.App.Queue.GasMargin, "what is left out keeps its default")
+	require.Equal(t, ":3005", got.App.Listen)
+}
+
+// The variables of SettleMint's compose file are enough.
+func TestLoadSigner_TxSignersEnvironment(t *testing.T) {
+	t.Parallel()
+
+	got, err := LoadSigner("", environment(
+		"MODE", "standalone", "RPC_ENDPOINT", "http://erpc:4000", "DB_CONNECTION_STRING", "postgresql://u:p@h/db",
+		"PRIVATE_KEY_MNEMONIC", "a b c", "PRIVATE_KEY_DERIVATION_PATH", "m/44'/60'/0'/0/7", "TX_SIGNER_METRICS_PORT", "3001"))
+
+	require.NoError(t, err)
+	require.Equal(t, "http://erpc:4000", got.App.GatewayURL.Reveal())
+	require.Equal(t, "a b c", got.App.Keys.Mnemonic.Reveal())
+	require.Equal(t, "m/44'/60'/0'/0/7", got.App.Keys.DerivationPath)
+}
+
+func TestLoadSigner_Problems(t *testing.T) {
+	t.Parallel()
+
+	cases := map[string]struct {
+		file string
+		env  []string
+		want []string
+	}{
+		"unknown key":   {file: "listen: :3000\nqueue:\n  chainID: 1\n", want: []string{"signer.yaml:3:3", "chainID"}},
+		"wrong type":    {file: "dev: perhaps\n", want: []string{"signer.yaml:1:6"}},
+		"unset":         {file: "databaseUrl: ${NOT_THERE}\n", want: []string{"NOT_THERE is not set"}},
+		"all variables": {env: []string{"TX_SIGNER_PORT", "hunter2", "SLIPWAY_CHAIN_ID", "hunter2"}, want: []string{"TX_SIGNER_PORT: must be a port", "SLIPWAY_CHAIN_ID: must be a number"}},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := ""
+			if c.file != "" {
+				path = writeFile(t, c.file)
+			}
+
+			_, err := LoadSigner(path, environment(c.env...))
+
+			for _, want := range c.want {
+				require.ErrorContains(t, err, want)
+			}
+			require.NotContains(t, err.Error(), "hunter2")
+		})
+	}
+	_, err := LoadSigner(filepath.Join(t.TempDir(), "missing.yaml"), environment())
+	require.ErrorContains(t, err, "missing.yaml")
+	_, err = SignerFile{LogLevel: "loud"}.Logging()
+	require.ErrorContains(t, err, `logLevel "loud"`)
+}
+
+func TestSignerSections_EveryKeyIsDescribed(t *testing.T) {
+	t.Parallel()
+
+	text, err := Reference(SignerSections("../.."))
+
+	require.NoError(t, err)
+	for _, row := range []string{"`queue.chainId`", "`keys.mnemonicFile`", "`api.maxBody`", "`logLevel`"} {
+		require.Contains(t, text, row)
+	}
+}
