@@ -167,7 +167,7 @@ func (c *Chain) makeBlocks(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
-			if _, err := c.Commit(); err != nil {
+			if _, err := c.commit(ctx); err != nil {
 				return err
 			}
 		}
@@ -177,12 +177,16 @@ func (c *Chain) makeBlocks(ctx context.Context) error {
 // Commit makes a block of the transactions that wait, at once, and returns its
 // hash.
 func (c *Chain) Commit() (common.Hash, error) {
+	return c.commit(context.Background()) // go-ethereum uses it for traces alone
+}
+
+func (c *Chain) commit(ctx context.Context) (common.Hash, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.node == nil {
 		return common.Hash{}, errors.New("embedded chain: not running")
 	}
-	hash, err := c.node.seal(time.Now())
+	hash, err := c.node.seal(ctx, time.Now())
 	if err != nil {
 		return common.Hash{}, fmt.Errorf("embedded chain: make a block: %w", err)
 	}

@@ -234,7 +234,7 @@ func TestChain_TakesOverABlockThatWasSealedButNotYetTheHead(t *testing.T) {
 	require.Equal(t, block.Hash(), head.Hash())
 }
 
-func TestChain_RefusesTheFolderOfAnotherChain(t *testing.T) {
+func TestChain_RefusesTheFolderOfAnotherChain(t *testing.T) { //nolint:tparallel // the cases need the chain that runs
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "chain")
 	cfg := testConfig(t)
@@ -250,8 +250,8 @@ func TestChain_RefusesTheFolderOfAnotherChain(t *testing.T) {
 		"another genesis":  {change: func(c *Config) { c.GasLimit = 30_000_000 }, want: "was started with another genesis"},
 		"in use":           {change: func(*Config) {}, want: "is in use by another process"},
 	}
-	for name, c := range cases {
-		t.Run(name, func(t *testing.T) { //nolint:paralleltest // the chain must still run
+	for name, c := range cases { //nolint:paralleltest // see above
+		t.Run(name, func(t *testing.T) {
 			other := cfg
 			c.change(&other)
 			chain, err := New(other)

@@ -19,13 +19,13 @@ import (
 // on a network of validators; adoptSealed does the rest at the next start.
 //
 // The finalized and safe tags stay unset, as they are on a QBFT network.
-func (n *runningNode) seal(now time.Time) (common.Hash, error) {
+func (n *runningNode) seal(ctx context.Context, now time.Time) (common.Hash, error) {
 	block, err := n.build(now)
 	if err != nil {
 		return common.Hash{}, err
 	}
 	chain := n.eth.BlockChain()
-	if _, err := chain.InsertBlockWithoutSetHead(context.Background(), block, false); err != nil { // the context only carries a trace
+	if _, err := chain.InsertBlockWithoutSetHead(ctx, block, false); err != nil {
 		return common.Hash{}, fmt.Errorf("insert: %w", err)
 	}
 	if err := n.eth.ChainDb().SyncKeyValue(); err != nil {

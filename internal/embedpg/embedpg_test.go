@@ -95,7 +95,7 @@ func query(t *testing.T, dsn, sql string) string {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), dsn)
 	require.NoError(t, err)
-	defer conn.Close(context.WithoutCancel(t.Context()))
+	defer func() { _ = conn.Close(context.WithoutCancel(t.Context())) }()
 	var got string
 	require.NoError(t, conn.QueryRow(t.Context(), sql).Scan(&got))
 	return got

@@ -51,7 +51,7 @@ func choosePlace(dir string, owner user) (placement, error) {
 // makeFolder makes a folder that nobody but us can list, and that the server's
 // user can go through.
 func makeFolder(dir string, owner user) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // the server's user must get through
 		return fmt.Errorf("state folder of PostgreSQL: %w", err)
 	}
 	mode := fs.FileMode(0o700)

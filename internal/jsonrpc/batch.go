@@ -18,7 +18,7 @@ func ScanBatch(body []byte, limit int) ([][]byte, *Error) {
 	}
 	var elements [][]byte
 	for {
-		v, err := s.value(1)
+		v, err := s.value()
 		if err != nil {
 			return nil, parseError(err)
 		}

@@ -138,7 +138,7 @@ func scanEnvelope(text []byte) (envelope, error) {
 			return e, err
 		}
 		slot := e.slot(nameOf(s.b[start:s.i]))
-		v, err := s.value(1)
+		v, err := s.value()
 		if err != nil {
 			return e, err
 		}

@@ -34,10 +34,10 @@ func (s *scanner) skipSpace() {
 	}
 }
 
-// value steps over one value and returns its bytes.
-func (s *scanner) value(depth int) ([]byte, error) {
+// value steps over one member of a message or a batch and returns its bytes.
+func (s *scanner) value() ([]byte, error) {
 	start := s.i
-	if err := s.skipValue(depth); err != nil {
+	if err := s.skipValue(1); err != nil {
 		return nil, err
 	}
 	return s.b[start:s.i], nil
@@ -297,7 +297,7 @@ func Elements(array []byte) [][]byte {
 		return [][]byte{}
 	}
 	for {
-		v, err := s.value(1)
+		v, err := s.value()
 		if err != nil {
 			return nil
 		}
@@ -323,7 +323,7 @@ func Element(array []byte, n int) []byte {
 	s.i++
 	s.skipSpace()
 	for ; ; n-- {
-		v, err := s.value(1)
+		v, err := s.value()
 		if err != nil {
 			return nil
 		}
@@ -354,7 +354,7 @@ func Member(object []byte, name string) []byte {
 			return nil
 		}
 		isIt := bytes.HasPrefix(s.b[start+1:], []byte(name)) && s.b[start+1+len(name)] == '"'
-		v, err := s.value(1)
+		v, err := s.value()
 		if err != nil {
 			return nil
 		}

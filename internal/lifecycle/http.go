@@ -72,7 +72,7 @@ func (s *HTTPServer) Run(ctx context.Context, ready func()) error {
 			return fmt.Errorf("close %s: %w", s.Addr, err)
 		}
 	}
-	<-served
+	<-served //nolint:errcheck // it says that the server was closed
 	return nil
 }
 

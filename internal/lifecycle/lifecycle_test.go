@@ -95,19 +95,21 @@ func TestHTTPServer_FinishesRequestsInFlight(t *testing.T) {
 
 	inHandler, release := make(chan struct{}), make(chan struct{})
 	addr := make(chan net.Addr, 1)
-	s := &HTTPServer{Addr: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler), OnListen: func(a net.Addr) { addr <- a },
+	s := &HTTPServer{
+		Addr: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler), OnListen: func(a net.Addr) { addr <- a },
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			close(inHandler)
 			<-release
 			_, _ = io.WriteString(w, "done")
-		})}
+		}),
+	}
 	ctx, stop := context.WithCancel(t.Context())
 	served := make(chan error, 1)
 	go func() { served <- s.Run(ctx, func() {}) }()
 	url := "http://" + (<-addr).String()
 	body := make(chan string, 1)
 	go func() {
-		resp, err := http.Get(url) //nolint:noctx // the test's own end bounds it
+		resp, err := http.Get(url)
 		if err != nil {
 			body <- err.Error()
 			return

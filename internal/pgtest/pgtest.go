@@ -84,23 +84,23 @@ func run(tests func() int, stderr io.Writer, opts ...Option) int {
 
 // DSN makes a database for one test, which is dropped at its end: a clone of
 // the template if Main was given one, otherwise an empty database.
-func DSN(t testing.TB) string {
-	t.Helper()
+func DSN(tb testing.TB) string {
+	tb.Helper()
 	server := os.Getenv(serverVariable)
 	if server == "" {
-		t.Fatal("pgtest.DSN: TestMain of this package must call pgtest.Main")
+		tb.Fatal("pgtest.DSN: TestMain of this package must call pgtest.Main")
 	}
 	template := os.Getenv(templateVariable)
 	if template == "" {
 		template = "template0"
 	}
 	name := "test_" + strings.ToLower(rand.Text())
-	if err := createDatabase(t.Context(), server, name, template); err != nil {
-		t.Fatalf("pgtest.DSN: %v", err)
+	if err := createDatabase(tb.Context(), server, name, template); err != nil {
+		tb.Fatalf("pgtest.DSN: %v", err)
 	}
-	t.Cleanup(func() {
-		if err := dropDatabase(server, name); err != nil {
-			t.Errorf("pgtest.DSN: %v", err)
+	tb.Cleanup(func() {
+		if err := dropDatabase(tb.Context(), server, name); err != nil {
+			tb.Errorf("pgtest.DSN: %v", err)
 		}
 	})
 	return withDatabase(server, name)
@@ -131,7 +131,7 @@ func provideServer(ctx context.Context) (stop func() error, err error) {
 }
 
 func startServer(ctx context.Context, dir string) (*embedpg.Server, func() error, error) {
-	server, err := embedpg.New(embedpg.Config{Dir: dir, NoSync: true})
+	server, err := embedpg.New(embedpg.Config{Dir: dir, NoSync: true}) //nolint:contextcheck // bounds its one command itself
 	if err != nil {
 		return nil, nil, err
 	}
@@ -162,7 +162,7 @@ func provideTemplate(ctx context.Context, migrate func(context.Context, string) 
 	if err := createDatabase(ctx, server, name, "template0"); err != nil {
 		return nil, err
 	}
-	drop = func() error { return errors.Join(os.Unsetenv(templateVariable), dropDatabase(server, name)) }
+	drop = func() error { return errors.Join(os.Unsetenv(templateVariable), dropDatabase(ctx, server, name)) }
 	if err := migrate(ctx, withDatabase(server, name)); err != nil {
 		return nil, errors.Join(fmt.Errorf("migrate the template: %w", err), drop())
 	}
@@ -178,8 +178,8 @@ func createDatabase(ctx context.Context, server, name, template string) error {
 
 // dropDatabase cuts connections that a test has left open. It has a time limit
 // of its own because a test's context has ended when its clean-up runs.
-func dropDatabase(server, name string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+func dropDatabase(ctx context.Context, server, name string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
 	return exec(ctx, server, fmt.Sprintf("drop database if exists %s with (force)", quote(name)))
 }

@@ -38,10 +38,10 @@ func TestDSN_EachTestHasItsOwnCopyOfTheTemplate(t *testing.T) {
 	require.Equal(t, "by the template", word)
 }
 
-func TestDSN_IsDroppedAtTheEndEvenWithOpenConnections(t *testing.T) {
+func TestDSN_IsDroppedAtTheEndEvenWithOpenConnections(t *testing.T) { //nolint:tparallel // looks at the end of its inner test
 	t.Parallel()
 	var dsn string
-	t.Run("inner", func(t *testing.T) { //nolint:paralleltest // the outer test needs its end
+	t.Run("inner", func(t *testing.T) {
 		dsn = DSN(t)
 		_, err := pgx.Connect(t.Context(), dsn)
 		require.NoError(t, err)
@@ -54,7 +54,7 @@ func TestDSN_IsDroppedAtTheEndEvenWithOpenConnections(t *testing.T) {
 
 // The tests below change the environment, so they do not run in parallel.
 
-func TestRun_PrivateServerIsRemovedAtTheEnd(t *testing.T) { //nolint:paralleltest // changes the environment
+func TestRun_PrivateServerIsRemovedAtTheEnd(t *testing.T) {
 	t.Setenv(serverVariable, "")
 	t.Setenv(templateVariable, "")
 	t.Setenv("TMPDIR", t.TempDir())
@@ -62,7 +62,7 @@ func TestRun_PrivateServerIsRemovedAtTheEnd(t *testing.T) { //nolint:paralleltes
 	var stderr bytes.Buffer
 
 	code := run(func() int {
-		t.Run("a test with a database", func(t *testing.T) { //nolint:paralleltest // lives as long as the server
+		t.Run("a test with a database", func(t *testing.T) {
 			conn := connect(t, DSN(t))
 			var tables int
 			require.NoError(t, conn.QueryRow(t.Context(), "select count(*) from pg_tables where schemaname = 'public'").Scan(&tables))
@@ -77,7 +77,7 @@ func TestRun_PrivateServerIsRemovedAtTheEnd(t *testing.T) { //nolint:paralleltes
 	require.Empty(t, left)
 }
 
-func TestRun_FailsLoudly(t *testing.T) { //nolint:paralleltest // changes the environment
+func TestRun_FailsLoudly(t *testing.T) {
 	var stderr bytes.Buffer
 	never := func() int { t.Error("the tests must not run"); return 0 }
 
@@ -86,9 +86,8 @@ func TestRun_FailsLoudly(t *testing.T) { //nolint:paralleltest // changes the en
 	require.Contains(t, stderr.String(), "connect to the test server")
 }
 
-func TestRun_AFailedMigrationIsNamed(t *testing.T) { //nolint:paralleltest // writes the template's variable
-	template := os.Getenv(templateVariable)
-	defer func() { require.NoError(t, os.Setenv(templateVariable, template)) }()
+func TestRun_AFailedMigrationIsNamed(t *testing.T) {
+	t.Setenv(templateVariable, "")
 	var stderr bytes.Buffer
 
 	code := run(func() int { return 0 }, &stderr, Template(func(context.Context, string) error { return errors.New("no such column") }))

@@ -60,13 +60,15 @@ func (f Factory) GaugeFunc(name, help string, value func() float64) {
 	f.register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value), Metric{name, "gauge", help, nil})
 }
 
-// DurationBuckets, in seconds, resolve a memory hit (0.1 ms) as well as a
+// durationBuckets, in seconds, resolve a memory hit (0.1 ms) as well as a
 // trace call (a minute).
-var durationBuckets = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
+func durationBuckets() []float64 {
+	return []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
+}
 
 // DurationVec makes a histogram of seconds. Label values must come from closed sets.
 func (f Factory) DurationVec(name, help string, labels ...string) *prometheus.HistogramVec {
-	return f.HistogramVec(name, help, durationBuckets, labels...)
+	return f.HistogramVec(name, help, durationBuckets(), labels...)
 }
 
 // HistogramVec makes a histogram. Label values must come from closed sets.

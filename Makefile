@@ -1,0 +1,82 @@
+# Bare `make` prints the targets.
+
+GO         ?= go
+ARGS       ?=
+PKG        ?= ./...
+LINT_VERSION := v2.15.0
+LINT       := bin/tools/golangci-lint-$(LINT_VERSION)
+
+# Release builds carry the commit they were built from. Where git refuses to
+# answer (no repository, or one that belongs to another user), a build without
+# it is better than none.
+VCS := $(if $(shell git rev-parse HEAD 2>/dev/null),,-buildvcs=false)
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build bin/gateway, bin/signer and bin/slipway
+	@mkdir -p bin
+	$(GO) build $(VCS) -o bin/ ./cmd/...
+
+.PHONY: run
+run: deps-run build ## Run everything on this machine; ARGS="..." are handed to slipway dev
+	./bin/slipway dev $(ARGS)
+
+.PHONY: test
+test: deps-test ## Vet, test with the race detector, then test real clients
+	$(GO) vet ./...
+	$(GO) test -race -timeout 15m ./...
+	@if [ -x test/clients/run.sh ]; then test/clients/run.sh; fi
+
+.PHONY: bench
+bench: ## Run the benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem $(PKG)
+	@if [ -x bench/run.sh ]; then bench/run.sh; fi
+
+.PHONY: fuzz
+fuzz: ## Fuzz each target for 30 s; FUZZTIME=5m changes that
+	@scripts/fuzz.sh
+
+.PHONY: lint
+lint: $(LINT) ## Run golangci-lint; PKG=./internal/x/... narrows it
+	$(LINT) run $(PKG)
+
+.PHONY: fmt
+fmt: $(LINT) ## Format the code
+	$(LINT) fmt
+
+.PHONY: generate
+generate: ## Write generated files anew
+	$(GO) generate ./...
+
+.PHONY: check
+check: lint ## Before a commit: format, lint, vet, generated files, tests of what changed
+	@$(LINT) fmt --diff
+	$(GO) vet ./...
+	$(GO) mod tidy -diff
+	@scripts/check-generated.sh
+	@scripts/test-changed.sh
+
+.PHONY: deps
+deps: deps-run deps-test ## Install what running and testing need
+
+.PHONY: deps-run
+deps-run: ## Install what running needs: PostgreSQL
+	@scripts/deps.sh postgres
+
+.PHONY: deps-test
+deps-test: ## Install what testing needs: PostgreSQL, Redis, Node.js, a C compiler
+	@scripts/deps.sh postgres redis node cc
+
+.PHONY: clean
+clean: ## Remove what was built (not the state of slipway dev in .slipway)
+	rm -rf bin
+
+$(LINT):
+	@mkdir -p bin/tools
+	GOBIN=$(CURDIR)/bin/tools $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+	@mv bin/tools/golangci-lint $(LINT)

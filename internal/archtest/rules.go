@@ -1,0 +1,128 @@
+// Package archtest checks the shape of the house: which package may import
+// which, and which library lives in which package. Its tests fail when a line
+// is crossed; to add a rule, add a line to one of the tables below.
+package archtest
+
+import "strings"
+
+const module = "github.com/slipwayhq/slipway/"
+
+// anyones are the leaves that every package may import. They import nothing of
+// ours.
+func anyones() []string { return words("buildinfo jsonrpc lifecycle secret telemetry") }
+
+// arrows says which packages of ours a package may import, besides the leaves.
+// Paths are below internal/ unless they begin with cmd, charts, bench or test;
+// "x/..." stands for x and all below it. Tests may import what they like.
+func arrows() map[string][]string {
+	table := map[string]string{ //nolint:gosec // "secret" is the name of a package
+		// leaves
+		"buildinfo": "", "jsonrpc": "", "lifecycle": "", "secret": "", "telemetry": "",
+
+		// the gateway, from the bottom
+		"methods":                "",
+		"chain":                  "methods",
+		"cache":                  "chain methods",
+		"cache/shared":           "chain methods",
+		"cache/cachetest":        "cache chain methods",
+		"upstreams":              "chain methods",
+		"upstreams/upstreamtest": "upstreams chain methods",
+		"consensus":              "upstreams chain methods",
+		"ratelimit":              "",
+		"auth":                   "",
+		"gateway":                "auth cache chain consensus methods ratelimit upstreams",
+
+		// the signer, from the bottom
+		"schema":              "",
+		"signing":             "",
+		"signing/local":       "signing",
+		"signing/vault":       "signing",
+		"signing/awskms":      "signing",
+		"signing/signingtest": "signing",
+		"nodeclient":          "",
+		"queue":               "nodeclient schema signing",
+		"queue/queuetest":     "nodeclient queue schema signing",
+		"wallets":             "schema signing/...",
+		"webhooks":            "queue schema",
+		"api":                 "nodeclient queue signing wallets",
+
+		// operating it
+		"deploy":  "charts nodeclient",
+		"network": "",
+
+		// development and tests
+		"devnet":   "",
+		"embedpg":  "",
+		"pgtest":   "embedpg schema",
+		"devstack": "devnet embedpg gatewayapp signerapp signing/local config",
+		"e2e":      "...",
+		"archtest": "",
+
+		// wiring: the only rooms that may know a whole program
+		"config":     "auth cache chain consensus gateway methods ratelimit upstreams api queue signing/... wallets webhooks",
+		"gatewayapp": "auth cache/... chain config consensus gateway methods ratelimit upstreams",
+		"signerapp":  "api config nodeclient queue schema signing/... wallets webhooks",
+
+		"cmd/gateway": "config gatewayapp",
+		"cmd/signer":  "config signerapp",
+		"cmd/slipway": "config deploy devnet devstack network",
+		"charts":      "",
+	}
+	out := make(map[string][]string, len(table))
+	for from, to := range table {
+		out[from] = words(to)
+	}
+	return out
+}
+
+// cage keeps a library where it can be replaced in one change.
+type cage struct {
+	library string // import path, or the beginning of one
+	homes   string // packages, or file names, where it may be imported
+	tests   bool   // whether tests may import it anywhere
+}
+
+func cages() []cage {
+	return []cage{
+		{"github.com/labstack/echo", "api", false},
+		{"helm.sh/helm", "deploy/... network/...", false},
+		{"k8s.io/", "deploy/... network/...", false},
+		{"github.com/jackc/pgx", "store.go schema embedpg pgtest signerapp", true},
+		{"github.com/pressly/goose", "schema", false},
+		{"github.com/redis/go-redis", "cache/... ratelimit", true},
+		{"github.com/maypok86/otter", "cache/...", false},
+		{"github.com/coder/websocket", "upstreams gateway", true},
+		{"github.com/failsafe-go", "upstreams", false},
+		{"github.com/aws/", "signing/awskms", false},
+		{"github.com/hashicorp/vault", "signing/vault", false},
+		{"github.com/tyler-smith/go-bip39", "signing/local wallets", true},
+		{"github.com/prometheus/client_golang", "metrics.go telemetry", true},
+		{"go.opentelemetry.io/", "telemetry gateway api", false},
+		{"github.com/goccy/go-yaml", "config", true},
+		{"gopkg.in/yaml", "config", true},
+		{"sigs.k8s.io/yaml", "deploy/...", true},
+		{"github.com/alecthomas/kong", "cmd/...", false},
+		{"github.com/ethereum/go-ethereum/eth", "devnet", false},
+		{"github.com/ethereum/go-ethereum/node", "devnet", false},
+		{"github.com/stretchr/testify/assert", "", false},
+		{"github.com/stretchr/testify/suite", "", false},
+	}
+}
+
+// forbiddenInTests are calls that make a test slow or untrue.
+func forbiddenInTests() map[string]string {
+	return map[string]string{
+		"time.Sleep": "wait for the event, or use testing/synctest",
+		"t.Skip":     "a test that is not run proves nothing",
+		"t.Skipf":    "a test that is not run proves nothing",
+		"t.SkipNow":  "a test that is not run proves nothing",
+	}
+}
+
+// Sizes above which a file or a function is printed, to be talked about.
+const (
+	maxFileLines     = 400
+	maxFunctionLines = 80
+)
+
+func words(s string) []string { return strings.Fields(s) }
