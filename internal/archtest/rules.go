@@ -54,7 +54,7 @@ func arrows() map[string][]string {
 		"devnet":   "",
 		"embedpg":  "",
 		"pgtest":   "embedpg schema",
-		"devstack": "devnet embedpg gatewayapp signerapp signing/local config",
+		"devstack": "chain config devnet embedpg gatewayapp signerapp signing/local upstreams",
 		"e2e":      "...",
 		"archtest": "",
 
@@ -63,7 +63,7 @@ func arrows() map[string][]string {
 		"gatewayapp": "auth cache/... chain config consensus gateway methods ratelimit upstreams",
 		"signerapp":  "api config nodeclient queue schema signing/... wallets webhooks",
 
-		"cmd/gateway": "config gatewayapp",
+		"cmd/gateway": "config gatewayapp upstreams",
 		"cmd/signer":  "config signerapp",
 		"cmd/slipway": "config deploy devnet devstack network",
 		"charts":      "",

@@ -85,6 +85,10 @@ func New(cfg Config) (*Server, error) {
 // called ready.
 func (s *Server) DSN() secret.String { return s.dsn(database) }
 
+// Addr is the address the server listens on, host:port. It is valid once Run
+// has called ready.
+func (s *Server) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
+
 // DataDir is where the data lies: in the state folder, or under /var/lib when
 // the server's user cannot reach that. It is valid once Run has called ready.
 func (s *Server) DataDir() string { return s.place.data() }
@@ -92,6 +96,14 @@ func (s *Server) DataDir() string { return s.place.data() }
 // Run starts the server, calls ready when it accepts connections, waits until
 // ctx ends and stops it. It implements lifecycle.Run.
 func (s *Server) Run(ctx context.Context, ready func()) error {
+	err := s.run(ctx, ready)
+	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil // told to stop while starting
+	}
+	return err
+}
+
+func (s *Server) run(ctx context.Context, ready func()) error {
 	if err := s.prepare(ctx); err != nil {
 		return err
 	}
@@ -211,7 +223,7 @@ func (s *Server) dsn(db string) secret.String {
 	u := url.URL{
 		Scheme: "postgres",
 		User:   url.UserPassword(role, s.password.Reveal()),
-		Host:   net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)),
+		Host:   s.Addr(),
 		Path:   db, RawQuery: "sslmode=disable",
 	}
 	return secret.New(u.String())

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/slipwayhq/slipway/internal/buildinfo"
+	"github.com/slipwayhq/slipway/internal/devstack"
+	"github.com/slipwayhq/slipway/internal/secret"
+	"github.com/slipwayhq/slipway/internal/telemetry"
+)
+
+// cli is the command line.
+type cli struct {
+	Dev     devCmd     `cmd:"" help:"Run everything on this machine: chain, database, gateway, signer."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+type devCmd struct {
+	Upstream         []string      `help:"URL of a node to use instead of the embedded chain. Repeatable." placeholder:"URL" sep:"none"`
+	Postgres         string        `help:"PostgreSQL database to use instead of a private one." placeholder:"DSN"`
+	Redis            string        `help:"Redis for the gateway's cache." placeholder:"URL"`
+	MnemonicFile     string        `help:"File with the BIP-39 mnemonic of the accounts. Default: the public development phrase." placeholder:"FILE"`
+	ChainID          uint64        `name:"chain-id" help:"Chain id. Default: 53771311147, or that of the upstreams." placeholder:"ID"`
+	BlockTime        time.Duration `default:"1s" help:"Time between blocks of the embedded chain."`
+	GatewayPort      int           `default:"4000" help:"Port of the gateway; 0 takes a free one, here and below."`
+	GatewayAdminPort int           `default:"4001" help:"Port of the gateway's metrics and probes."`
+	SignerPort       int           `default:"3000" help:"Port of the signer."`
+	SignerAdminPort  int           `default:"3001" help:"Port of the signer's metrics and probes."`
+	ChainPort        int           `default:"8545" help:"HTTP port of the embedded chain."`
+	ChainWSPort      int           `name:"chain-ws-port" default:"8546" help:"WebSocket port of the embedded chain."`
+	State            string        `default:".slipway" help:"Folder in which everything is kept." placeholder:"DIR"`
+	LogLevel         slog.Level    `default:"warn" help:"debug, info, warn or error."`
+}
+
+type versionCmd struct{}
+
+// run is the whole program. It returns the exit code.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	var c cli
+	exited, code := false, 0 // --help wants to end the program while parsing
+	parser, err := kong.New(&c, kong.Name("slipway"), kong.Description("The front door of a Hyperledger Besu network."),
+		kong.Writers(stdout, stderr), kong.Exit(func(wish int) {
+			if !exited {
+				exited, code = true, wish
+			}
+		}))
+	if err != nil {
+		return fail(stderr, err)
+	}
+	command, err := parser.Parse(args)
+	switch {
+	case exited:
+		return code
+	case err != nil:
+		return fail(stderr, err)
+	case command.Command() == "version":
+		fmt.Fprintf(stdout, "slipway %s (%s)\n", buildinfo.Version(), buildinfo.Commit())
+		return 0
+	}
+	if err := c.Dev.run(ctx, stdout, stderr); err != nil {
+		return fail(stderr, err)
+	}
+	return 0
+}
+
+// fail prints an error in one line.
+func fail(stderr io.Writer, err error) int {
+	fmt.Fprintf(stderr, "slipway: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
+	return 1
+}
+
+func (d *devCmd) run(ctx context.Context, stdout, stderr io.Writer) error {
+	cfg, err := d.config(stderr)
+	if err != nil {
+		return err
+	}
+	stack, err := devstack.New(cfg)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(stdout, "Starting …")
+	var printed error
+	err = stack.Run(ctx, func() { printed = stack.WriteGuide(stdout) })
+	return errors.Join(err, printed)
+}
+
+func (d *devCmd) config(stderr io.Writer) (devstack.Config, error) {
+	log, err := telemetry.NewLogger(stderr, telemetry.LogConfig{Level: d.LogLevel, Format: "text"})
+	if err != nil {
+		return devstack.Config{}, err
+	}
+	mnemonic, err := d.mnemonic()
+	if err != nil {
+		return devstack.Config{}, err
+	}
+	return devstack.Config{
+		Upstreams: d.Upstream, Postgres: secret.New(d.Postgres), Redis: secret.New(d.Redis), Mnemonic: mnemonic,
+		ChainID: d.ChainID, BlockTime: d.BlockTime, State: d.State, Log: log,
+		Ports: devstack.Ports{
+			Gateway: d.GatewayPort, GatewayAdmin: d.GatewayAdminPort,
+			Signer: d.SignerPort, SignerAdmin: d.SignerAdminPort,
+			Chain: d.ChainPort, ChainWS: d.ChainWSPort,
+		},
+	}, nil
+}
+
+func (d *devCmd) mnemonic() (secret.String, error) {
+	if d.MnemonicFile == "" {
+		return secret.String{}, nil
+	}
+	text, err := os.ReadFile(d.MnemonicFile)
+	if err != nil {
+		return secret.String{}, fmt.Errorf("mnemonic: %w", err)
+	}
+	if strings.TrimSpace(string(text)) == "" {
+		return secret.String{}, fmt.Errorf("mnemonic: %s is empty", d.MnemonicFile)
+	}
+	return secret.New(string(text)), nil
+}
