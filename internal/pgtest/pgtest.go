@@ -131,7 +131,7 @@ func provideServer(ctx context.Context) (stop func() error, err error) {
 }
 
 func startServer(ctx context.Context, dir string) (*embedpg.Server, func() error, error) {
-	server, err := embedpg.New(embedpg.Config{Dir: dir, NoSync: true}) //nolint:contextcheck // bounds its one command itself
+	server, err := embedpg.New(embedpg.Config{Dir: dir, NoSync: true})
 	if err != nil {
 		return nil, nil, err
 	}
