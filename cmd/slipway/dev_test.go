@@ -169,16 +169,43 @@ func TestDev_RunsStopsAndGoesOnWhereItWas(t *testing.T) {
 	require.Zero(t, second.stop())
 }
 
-func TestDev_CurlLineWorksWhenPasted(t *testing.T) {
+func TestDev_CurlLinesWorkWhenPasted(t *testing.T) {
 	t.Parallel()
 	s := start(t, onFreePorts(stateFolder(t)))
-	line := regexp.MustCompile(`(?m)^  curl .*eth_getBlockByNumber.*$`).FindString(s.stdout.String())
-	require.NotEmpty(t, line)
+	lines := curlLines(t, s.stdout.String())
 
+	require.Contains(t, paste(t, lines[0]), `"number":"0x0"`)
+	accepted := paste(t, lines[1])
+	require.Regexp(t, `"status":"[a-z]+"`, accepted)
+	id := regexp.MustCompile(`"id":"[^"]+"`).FindString(accepted)
+	require.NotEmpty(t, id, accepted)
+	require.Eventually(t, func() bool {
+		status := paste(t, lines[2])
+		return strings.Contains(status, id) && strings.Contains(status, `"status":"confirmed"`)
+	}, 20*time.Second, 50*time.Millisecond, "the transaction is confirmed")
+	requirePaidOnce(t, urlOf(t, s.stdout.String(), "gateway"))
+}
+
+// requirePaidOnce checks that the transfer of the printed example has happened
+// exactly once: a million ether and 0.001.
+func requirePaidOnce(t *testing.T, gateway string) {
+	t.Helper()
+	balance := call(t, gateway, "eth_getBalance", `["0x70997970C51812dc3A010C7d01b50e0d17dc79C8","latest"]`)
+	require.Equal(t, "0xd3c21bd25a6c45c68000", balance)
+}
+
+func curlLines(t *testing.T, guide string) []string {
+	t.Helper()
+	lines := regexp.MustCompile(`(?m)^  curl .*$`).FindAllString(guide, -1)
+	require.Len(t, lines, 3)
+	return lines
+}
+
+func paste(t *testing.T, line string) string {
+	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "sh", "-c", line).CombinedOutput()
-
 	require.NoError(t, err, string(out))
-	require.Contains(t, string(out), `"number":"0x0"`)
+	return string(out)
 }
 
 func TestDev_OwnNodesInsteadOfTheEmbeddedChain(t *testing.T) {
@@ -309,12 +336,19 @@ func TestDev_StartsAgainAfterKill(t *testing.T) {
 	gateway := urlOf(t, stdout.String(), "gateway")
 	require.Eventually(t, func() bool { return blockNumber(t, gateway) >= 3 }, 10*time.Second, 20*time.Millisecond)
 	reached := blockNumber(t, gateway)
+	lines := curlLines(t, stdout.String())
+	require.Contains(t, paste(t, lines[1]), `"status"`)
 
 	require.NoError(t, cmd.Process.Kill())
 	_ = cmd.Wait() // it was killed
 
 	again := start(t, onFreePorts(state))
-	require.GreaterOrEqual(t, blockNumber(t, urlOf(t, again.stdout.String(), "gateway")), reached)
+	gateway = urlOf(t, again.stdout.String(), "gateway")
+	require.GreaterOrEqual(t, blockNumber(t, gateway), reached)
+	lines = curlLines(t, again.stdout.String())
+	require.Eventually(t, func() bool { return strings.Contains(paste(t, lines[2]), `"status":"confirmed"`) },
+		20*time.Second, 50*time.Millisecond, "what was accepted before the kill is confirmed")
+	requirePaidOnce(t, gateway)
 	require.Zero(t, again.stop())
 	requireNothingLeft(t, state)
 }

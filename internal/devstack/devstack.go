@@ -19,9 +19,13 @@ import (
 	"github.com/slipwayhq/slipway/internal/gatewayapp"
 	"github.com/slipwayhq/slipway/internal/lifecycle"
 	"github.com/slipwayhq/slipway/internal/secret"
+	"github.com/slipwayhq/slipway/internal/signerapp"
 	"github.com/slipwayhq/slipway/internal/signing/local"
 	"github.com/slipwayhq/slipway/internal/upstreams"
 )
+
+// drainTimeout is short because whoever pressed Ctrl-C is waiting.
+const drainTimeout = 2 * time.Second
 
 // Stack is one development stack. New makes it, Run is its whole life; WriteGuide
 // may be called once Run has called ready.
@@ -34,6 +38,7 @@ type Stack struct {
 	chainID  uint64          // known once Run has probed
 	chain    *devnet.Chain   // nil with nodes of the user's
 	gateway  *gatewayapp.App
+	signer   *signerapp.App
 }
 
 // New checks the configuration. It starts nothing.
@@ -120,6 +125,7 @@ func (s *Stack) group() *lifecycle.Group {
 		g.Add("postgres", s.postgres.Run)
 	}
 	g.Add("gateway", s.runGateway)
+	g.Add("signer", s.runSigner)
 	return g
 }
 
@@ -136,7 +142,7 @@ func (s *Stack) runGateway(ctx context.Context, ready func()) (err error) {
 func (s *Stack) gatewayConfig() gatewayapp.Config {
 	cfg := gatewayapp.Default()
 	cfg.Listen, cfg.AdminListen = loopback(s.cfg.Ports.Gateway), loopback(s.cfg.Ports.GatewayAdmin)
-	cfg.DrainTimeout = 2 * time.Second // whoever presses Ctrl-C waits for it
+	cfg.DrainTimeout = drainTimeout
 	cfg.Cache.RedisURL = s.cfg.Redis
 	cfg.Pool.ChainID = s.chainID
 	for _, url := range s.nodes() {
@@ -147,6 +153,31 @@ func (s *Stack) gatewayConfig() gatewayapp.Config {
 		cfg.Pool.Finality = chain.Finality{Mode: chain.Instant}
 		cfg.Pool.PollInterval = min(cfg.Pool.PollInterval, max(s.cfg.BlockTime/2, 50*time.Millisecond))
 	}
+	return cfg
+}
+
+// runSigner makes the signer only now: the gateway's and the database's
+// addresses are known once they listen.
+func (s *Stack) runSigner(ctx context.Context, ready func()) (err error) {
+	s.signer, err = signerapp.New(s.signerConfig(), signerapp.Deps{Log: s.cfg.Log})
+	if err != nil {
+		return fmt.Errorf("configuration: %w", err)
+	}
+	return s.signer.Run(ctx, ready)
+}
+
+func (s *Stack) signerConfig() signerapp.Config {
+	cfg := signerapp.Default()
+	cfg.Listen, cfg.AdminListen = loopback(s.cfg.Ports.Signer), loopback(s.cfg.Ports.SignerAdmin)
+	cfg.Dev = true
+	cfg.DrainTimeout = drainTimeout
+	cfg.GatewayURL = secret.New("http://" + s.gateway.Addr())
+	cfg.DatabaseURL = s.cfg.Postgres
+	if s.postgres != nil {
+		cfg.DatabaseURL = s.postgres.DSN()
+	}
+	cfg.Queue.ChainID = s.chainID
+	cfg.Keys.Mnemonic, cfg.Keys.Accounts = s.mnemonic, accountCount
 	return cfg
 }
 

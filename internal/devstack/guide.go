@@ -36,6 +36,8 @@ func (s *Stack) rows() []row {
 	return append(rows,
 		row{"gateway", "http://" + s.gateway.Addr(), "JSON-RPC"},
 		row{"", "http://" + s.gateway.AdminAddr(), "/metrics /livez /readyz"},
+		row{"signer", "http://" + s.signer.Addr(), "REST and JSON-RPC, signs for the accounts below"},
+		row{"", "http://" + s.signer.AdminAddr(), "/metrics /livez /readyz"},
 	)
 }
 
@@ -73,8 +75,14 @@ func (s *Stack) writeAccounts(b *strings.Builder) {
 	}
 }
 
+// writeExamples prints lines that work when they are pasted: a read that the
+// gateway caches, a transaction, and what became of it.
 func (s *Stack) writeExamples(b *strings.Builder) {
-	fmt.Fprint(b, "\n  TRY\n")
-	fmt.Fprintf(b, `  curl -s http://%s -H 'Content-Type: application/json' -d '{"jsonrpc":"2.0","id":1,"method":"eth_getBlockByNumber","params":["0x0",false]}'`+"\n\n",
-		s.gateway.Addr())
+	const asJSON = "-H 'Content-Type: application/json'"
+	fmt.Fprintf(b, "\n  TRY\n")
+	fmt.Fprintf(b, "  curl -s http://%s %s -d '%s'\n", s.gateway.Addr(), asJSON,
+		`{"jsonrpc":"2.0","id":1,"method":"eth_getBlockByNumber","params":["0x0",false]}`)
+	fmt.Fprintf(b, "  curl -s http://%s/v1/transactions -H 'Idempotency-Key: hello-1' %s -d '{\"from\":\"%s\",\"to\":\"%s\",\"value\":\"1000000000000000\"}'\n",
+		s.signer.Addr(), asJSON, s.accounts[0].Hex(), s.accounts[1].Hex())
+	fmt.Fprintf(b, "  curl -s 'http://%s/v1/transactions?idempotencyKey=hello-1'\n\n", s.signer.Addr())
 }
