@@ -71,6 +71,9 @@ func (s *coalesceStage) lead(ctx, shared context.Context, call *Call, f *flight,
 	}()
 	f.err = errInternal // stays when next panics: followers must not wait for ever
 	f.result, f.err = next(shared, call)
+	if f.err != nil && ctx.Err() != nil {
+		return nil, context.Cause(ctx) // why this client left, not that the forward was cancelled
+	}
 	return f.result, f.err
 }
 

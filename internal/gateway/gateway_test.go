@@ -1,0 +1,245 @@
+package gateway_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/slipwayhq/slipway/internal/cache"
+	"github.com/slipwayhq/slipway/internal/chain"
+	"github.com/slipwayhq/slipway/internal/gateway"
+	"github.com/slipwayhq/slipway/internal/methods"
+	"github.com/slipwayhq/slipway/internal/secret"
+	"github.com/slipwayhq/slipway/internal/telemetry"
+	"github.com/slipwayhq/slipway/internal/upstreams"
+	"github.com/slipwayhq/slipway/internal/upstreams/upstreamtest"
+)
+
+// world is a gateway with a real pool in front of scripted nodes.
+type world struct {
+	gateway http.Handler
+	nodes   []*upstreamtest.Node
+	factory telemetry.Factory
+}
+
+func newWorld(t *testing.T, nodeCount int, change func(*gateway.Config)) *world {
+	t.Helper()
+	w := &world{factory: telemetry.NewFactory()}
+	pool := upstreams.Default()
+	pool.ChainID = upstreamtest.ChainID
+	pool.Finality = chain.Finality{Mode: chain.Instant}
+	pool.PollInterval = 20 * time.Millisecond
+	for range nodeCount {
+		n := upstreamtest.New(t)
+		w.nodes = append(w.nodes, n)
+		pool.Upstreams = append(pool.Upstreams, upstreams.Endpoint{URL: secret.New(n.URL())})
+	}
+	catalogue, tracker, log := methods.New(), chain.NewTracker(pool.Finality), slog.New(slog.DiscardHandler)
+	network, err := upstreams.NewPool(pool, tracker, catalogue, w.factory, log)
+	require.NoError(t, err)
+	memory, err := cache.NewMemory(1<<20, cache.NewMetrics(w.factory))
+	require.NoError(t, err)
+
+	cfg := gateway.Default()
+	cfg.Version = "test"
+	cfg.RequestTimeout = time.Second
+	if change != nil {
+		change(&cfg)
+	}
+	w.gateway, err = gateway.New(cfg, gateway.Deps{
+		Network: network, Tracker: tracker, Catalogue: catalogue, Store: memory, Factory: w.factory, Log: log, NetworkName: "evm:31337",
+		Health: func() gateway.Health {
+			return gateway.Health{Status: "ok", Project: "main", ChainID: upstreamtest.ChainID, Latest: tracker.Head().Latest, Finality: "instant"}
+		},
+		Ready: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"status":"ready"}`)) }),
+	})
+	require.NoError(t, err)
+
+	ctx, cancel := context.WithCancel(context.Background()) //nolint:usetesting // ends after the last request, not before
+	ready, done := make(chan struct{}), make(chan error, 1)
+	go func() { done <- network.Run(ctx, func() { close(ready) }) }()
+	t.Cleanup(func() {
+		cancel()
+		require.NoError(t, <-done)
+	})
+	<-ready
+	return w
+}
+
+func (w *world) send(ctx context.Context, method, path, body string) *httptest.ResponseRecorder {
+	recorder := httptest.NewRecorder()
+	w.gateway.ServeHTTP(recorder, httptest.NewRequestWithContext(ctx, method, path, strings.NewReader(body)))
+	return recorder
+}
+
+func (w *world) metrics(t *testing.T) string {
+	t.Helper()
+	recorder := httptest.NewRecorder()
+	telemetry.NewAdminHandler(w.factory.Gatherer()).ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	return recorder.Body.String()
+}
+
+// TestScripts plays the files in testdata/scripts. Their lines:
+//
+//	nodes N                              how many nodes there are (first line)
+//	node N says METHOD JSON              the node answers with a result
+//	node N errs METHOD JSON              the node answers with an error object
+//	node N faults METHOD FAULT           the node misbehaves (see upstreamtest)
+//	>> [HTTP-METHOD PATH] BODY           client to gateway; POST / when left out
+//	<< STATUS [BODY]                     gateway to client, byte for byte
+//	node N was asked METHOD COUNT        how often, since the start
+//	node N was last asked METHOD PARAMS  what, byte for byte
+//	node N had batches COUNT             how many batches reached the node
+//	metric LINE                          a line of the metrics
+func TestScripts(t *testing.T) {
+	t.Parallel()
+
+	files, err := filepath.Glob("testdata/scripts/*.txt")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			t.Parallel()
+			play(t, file)
+		})
+	}
+}
+
+func play(t *testing.T, file string) {
+	t.Helper()
+	text, err := os.Open(file)
+	require.NoError(t, err)
+	defer text.Close()
+	var w *world
+	var answer *httptest.ResponseRecorder
+	lines := bufio.NewScanner(text)
+	for number := 1; lines.Scan(); number++ {
+		line, where := strings.TrimSpace(lines.Text()), fmt.Sprintf("%s:%d", file, number)
+		word, rest, _ := strings.Cut(line, " ")
+		switch word {
+		case "", "#":
+		case "nodes":
+			var count int
+			_, err := fmt.Sscan(rest, &count)
+			require.NoError(t, err, where)
+			w = newWorld(t, count, nil)
+		case ">>":
+			answer = w.ask(t, rest)
+		case "<<":
+			status, body, _ := strings.Cut(rest, " ")
+			require.Equal(t, status, fmt.Sprint(answer.Code), "%s: %s", where, answer.Body)
+			require.Equal(t, body, answer.Body.String(), where)
+		case "node":
+			w.node(t, where, rest)
+		case "metric":
+			require.Contains(t, w.metrics(t), rest+"\n", where)
+		default:
+			t.Fatalf("%s: what is %q?", where, word)
+		}
+	}
+	require.NoError(t, lines.Err())
+}
+
+func (w *world) ask(t *testing.T, line string) *httptest.ResponseRecorder {
+	t.Helper()
+	method, path, body := http.MethodPost, "/", line
+	if parts := strings.SplitN(line, " ", 3); len(parts) > 1 && strings.HasPrefix(parts[1], "/") {
+		method, path, body = parts[0], parts[1], strings.Join(parts[2:], "")
+	}
+	return w.send(t.Context(), method, path, body)
+}
+
+func (w *world) node(t *testing.T, where, line string) {
+	t.Helper()
+	var number int
+	_, err := fmt.Sscan(line, &number)
+	require.NoError(t, err, where)
+	_, line, _ = strings.Cut(line, " ")
+	node := w.nodes[number-1]
+	after := func(verb string) (string, string, bool) {
+		rest, ok := strings.CutPrefix(line, verb+" ")
+		first, second, _ := strings.Cut(rest, " ")
+		return first, second, ok
+	}
+	if method, result, ok := after("says"); ok {
+		node.Answer(method, upstreamtest.Result(result))
+	} else if method, object, ok := after("errs"); ok {
+		node.Answer(method, upstreamtest.Answer{Error: object})
+	} else if method, fault, ok := after("faults"); ok {
+		node.SetFault(method, upstreamtest.Fault(fault))
+	} else if method, params, ok := after("was last asked"); ok {
+		require.Equal(t, params, node.LastParams(method), where)
+	} else if method, count, ok := after("was asked"); ok {
+		require.Equal(t, count, fmt.Sprint(node.Calls(method)), where)
+	} else if count, _, ok := after("had batches"); ok {
+		require.Equal(t, count, fmt.Sprint(node.Batches()), where)
+	} else {
+		t.Fatalf("%s: what is %q?", where, line)
+	}
+}
+
+func TestBody_Limits(t *testing.T) {
+	t.Parallel()
+
+	w := newWorld(t, 1, func(c *gateway.Config) { c.MaxBodyBytes, c.MaxBatch = 1000, 3 })
+	tooLarge := `{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"invalid request: the body is larger than the limit"}}`
+	exact := `{"id":1,"method":"eth_chainId","x":"`
+	exact += strings.Repeat("x", 1000-len(exact)-2) + `"}`
+
+	require.Equal(t, 200, w.send(t.Context(), "POST", "/", exact).Code)
+	got := w.send(t.Context(), "POST", "/", exact+" ")
+	require.Equal(t, 413, got.Code)
+	require.Equal(t, tooLarge, got.Body.String())
+
+	chunked := httptest.NewRequestWithContext(t.Context(), "POST", "/", strings.NewReader(exact+" "))
+	chunked.ContentLength = -1
+	recorder := httptest.NewRecorder()
+	w.gateway.ServeHTTP(recorder, chunked)
+	require.Equal(t, 413, recorder.Code)
+
+	one := `{"id":1,"method":"eth_chainId"}`
+	require.Equal(t, 200, w.send(t.Context(), "POST", "/", "["+one+","+one+","+one+"]").Code)
+	got = w.send(t.Context(), "POST", "/", "["+one+","+one+","+one+","+one+"]")
+	require.Equal(t, 400, got.Code)
+	require.Contains(t, got.Body.String(), "too many elements")
+}
+
+func TestBody_DeepNesting(t *testing.T) {
+	t.Parallel()
+
+	w := newWorld(t, 1, nil)
+	const depth = 1_000_000
+	for _, body := range []string{
+		strings.Repeat("[", depth),
+		`{"id":1,"method":"eth_call","params":` + strings.Repeat("[", depth) + strings.Repeat("]", depth) + `}`,
+	} {
+		got := w.send(t.Context(), "POST", "/", body)
+		require.Equal(t, 400, got.Code)
+		require.Contains(t, got.Body.String(), "nested too deeply")
+	}
+}
+
+func TestAnswer_LargeResults(t *testing.T) {
+	t.Parallel()
+
+	w := newWorld(t, 1, nil)
+	large := `"0x` + strings.Repeat("ab", 100_000) + `"`
+	w.nodes[0].Answer("eth_getCode", upstreamtest.Result(large))
+	for range 2 { // from the node, then from the cache
+		got := w.send(t.Context(), "POST", "/", `{"id":"x","method":"eth_getCode","params":["0xab","0x1"]}`)
+		require.Equal(t, `{"jsonrpc":"2.0","id":"x","result":`+large+`}`, got.Body.String())
+		require.Equal(t, fmt.Sprint(got.Body.Len()), got.Header().Get("Content-Length"))
+		require.Equal(t, "application/json", got.Header().Get("Content-Type"))
+	}
+	require.Equal(t, 1, w.nodes[0].Calls("eth_getCode"))
+}

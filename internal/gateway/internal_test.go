@@ -1,0 +1,68 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/slipwayhq/slipway/internal/cache"
+	"github.com/slipwayhq/slipway/internal/jsonrpc"
+	"github.com/slipwayhq/slipway/internal/telemetry"
+	"github.com/slipwayhq/slipway/internal/upstreams"
+)
+
+func TestToWire(t *testing.T) {
+	t.Parallel()
+
+	cases := map[string]struct {
+		err     error
+		code    jsonrpc.Code
+		status  int
+		outcome Outcome
+	}{
+		"own":                {jsonrpc.NewError(jsonrpc.CodeParse, "x"), -32700, 400, OutcomeInvalid},
+		"denied":             {&DeniedError{Reason: "x"}, -32601, 200, OutcomeDenied},
+		"no upstream":        {fmt.Errorf("x: %w", upstreams.ErrNoUpstream), -32002, 503, OutcomeUnavailable},
+		"exhausted":          {&upstreams.ExhaustedError{Last: upstreams.OutcomeBroken}, -32002, 503, OutcomeUnavailable},
+		"exhausted by time":  {&upstreams.ExhaustedError{Last: upstreams.OutcomeTimeout}, -32015, 504, OutcomeTimeout},
+		"exhausted by limit": {&upstreams.ExhaustedError{Last: upstreams.OutcomeRateLimited}, -32005, 429, OutcomeRateLimited},
+		"time is up":         {errRequestTimeout, -32015, 504, OutcomeTimeout},
+		"deadline":           {context.DeadlineExceeded, -32015, 504, OutcomeTimeout},
+		"cancelled":          {context.Canceled, -32603, 503, OutcomeCanceled},
+		"anything else":      {errors.New("dial http://user:hidden@node"), -32603, 500, OutcomeInternal},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			wire, status, outcome := toWire(c.err)
+
+			require.Equal(t, c.code, wire.Code)
+			require.Equal(t, c.status, status)
+			require.Equal(t, c.outcome.String(), outcome.String())
+			require.NotContains(t, wire.Message, "hidden")
+		})
+	}
+}
+
+func TestCoalesce_PanicDoesNotHoldTheFollowers(t *testing.T) {
+	t.Parallel()
+
+	s := newCoalesceStage(Default().RequestTimeout, newMetrics(telemetry.NewFactory(), "p", "n", 1))
+	handler := s.Wrap(func(context.Context, *Call) (*Result, error) { panic("a bug") })
+	require.Panics(t, func() { _, _ = handler(t.Context(), &Call{Key: cache.Key("k")}) })
+	require.Empty(t, s.flights)
+}
+
+func TestConfig_ValidateReportsEverything(t *testing.T) {
+	t.Parallel()
+
+	require.NoError(t, Default().Validate())
+	err := Config{Project: "a b"}.Validate()
+	for _, part := range []string{"project", "maximum body size", "maximum batch", "batch concurrency", "request timeout"} {
+		require.ErrorContains(t, err, part)
+	}
+}
