@@ -168,7 +168,7 @@ func (q *Queue) enqueue(ctx context.Context, r Request) (Accepted, error) {
 		return Accepted{}, fmt.Errorf("make id: %w", err)
 	}
 	fingerprint := r.fingerprint(q.cfg.ChainID)
-	isNew, err := q.store.Insert(ctx, id, r, fingerprint)
+	row, isNew, err := q.store.Insert(ctx, id, r, fingerprint)
 	if err != nil {
 		return Accepted{}, err
 	}
@@ -176,8 +176,9 @@ func (q *Queue) enqueue(ctx context.Context, r Request) (Accepted, error) {
 		return q.replay(ctx, r, fingerprint)
 	}
 	q.keeper.wake(r.Sender)
-	now := time.Now()
-	return Accepted{Transaction: Transaction{ID: id, ChainID: q.cfg.ChainID, Request: r, Status: StatusQueued, CreatedAt: now, UpdatedAt: now}}, nil
+	return Accepted{Transaction: Transaction{
+		ID: id, Seq: row.Seq, ChainID: q.cfg.ChainID, Request: r, Status: StatusQueued, CreatedAt: row.CreatedAt, UpdatedAt: row.CreatedAt,
+	}}, nil
 }
 
 // replay answers a request whose idempotency key is taken.

@@ -268,29 +268,39 @@ func (s *Store) SetNextNonce(ctx context.Context, l lease, from, to uint64) erro
 
 // --- accepting and reading ---
 
+// acceptance is what the database gives a transaction when it accepts it.
+type acceptance struct {
+	Seq       int64
+	CreatedAt time.Time
+}
+
 // Insert accepts a transaction: its row and its first event, in one statement.
 // It returns false when the tenant's idempotency key is taken.
-func (s *Store) Insert(ctx context.Context, id uuid.UUID, r Request, requestHash [32]byte) (bool, error) {
-	n, err := s.exec(ctx, `
+func (s *Store) Insert(ctx context.Context, id uuid.UUID, r Request, requestHash [32]byte) (acceptance, bool, error) {
+	rows, err := query(ctx, s, `
 		with accepted as (
 			insert into transactions (id, tenant_id, chain_id, sender, recipient, value, data, gas, fees, access_list, idem_key, req_hash, reference, not_after)
 			values (@id, @tenant, @chain, @sender, @recipient, @value::text::numeric, @data, @gas, @fees, @access_list, @idem_key, @req_hash, @reference, @not_after)
 			on conflict (tenant_id, idem_key) where idem_key is not null do nothing
-			returning id)
-		insert into tx_events (tx_id, type) select id, 'queued' from accepted`,
+			returning id, seq, created_at),
+		noted as (insert into tx_events (tx_id, type) select id, 'queued' from accepted)
+		select seq, created_at from accepted`,
 		pgx.NamedArgs{
 			"id": id, "tenant": r.Tenant, "chain": s.chainID, "sender": r.Sender[:], "recipient": addressOrNull(r.To),
 			"value": r.Value.String(), "data": r.Data, "gas": nullIfZero(int64(r.Gas)), "fees": jsonOrNull(r.Fees, r.Fees.IsZero()),
 			"access_list": jsonOrNull(r.AccessList, len(r.AccessList) == 0), "idem_key": nullIfZero(r.IdempotencyKey),
 			"req_hash": requestHash[:], "reference": nullIfZero(r.Reference), "not_after": nullIfZero(r.NotAfter),
-		})
+		}, pgx.RowToStructByPos[acceptance])
 	if err != nil {
-		return false, fmt.Errorf("accept transaction: %w", err)
+		return acceptance{}, false, fmt.Errorf("accept transaction: %w", err)
 	}
-	return n == 1, nil
+	if len(rows) == 0 {
+		return acceptance{}, false, nil
+	}
+	return rows[0], true, nil
 }
 
-// RequestHash returns the fingerprint stored with an idempotency key.
+// requestHash returns the fingerprint stored with an idempotency key.
 func (s *Store) requestHash(ctx context.Context, tenant, key string) (uuid.UUID, [32]byte, error) {
 	type row struct {
 		ID   uuid.UUID
