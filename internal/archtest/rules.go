@@ -58,10 +58,11 @@ func arrows() map[string][]string {
 		"e2e":      "...",
 		"archtest": "",
 
-		// wiring: the only rooms that may know a whole program
-		"config":     "auth cache chain consensus gateway methods ratelimit upstreams api queue signing/... wallets webhooks",
-		"gatewayapp": "auth cache/... chain config consensus gateway methods ratelimit upstreams",
-		"signerapp":  "api config nodeclient queue schema signing/... wallets webhooks",
+		// wiring: the only rooms that may know a whole program; config fills the
+		// programs' configurations from files
+		"config":     "auth cache chain consensus gateway gatewayapp methods ratelimit upstreams api queue signerapp signing/... wallets webhooks",
+		"gatewayapp": "auth cache/... chain consensus gateway methods ratelimit upstreams",
+		"signerapp":  "api nodeclient queue schema signing/... wallets webhooks",
 
 		"cmd/gateway": "config gatewayapp upstreams",
 		"cmd/signer":  "config signerapp",
