@@ -29,7 +29,7 @@ func TestFactory_RemembersAndExports(t *testing.T) {
 	require.Equal(t, []string{"x gauge ", "x_seconds histogram kind", "x_total counter kind", "y gauge "}, names)
 
 	rec := httptest.NewRecorder()
-	NewAdminHandler(a.Gatherer()).ServeHTTP(rec, httptest.NewRequest("GET", "/metrics", nil))
+	NewAdminHandler(a.Gatherer()).ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), "GET", "/metrics", nil))
 	require.Contains(t, rec.Body.String(), `x_total{kind="k"} 1`)
 }
 
@@ -41,12 +41,12 @@ func TestAdmin_ReadinessNamesWhatFails(t *testing.T) {
 		Check{"database", func(context.Context) error { return errors.New("away") }})
 
 	ready := httptest.NewRecorder()
-	h.ServeHTTP(ready, httptest.NewRequest("GET", "/readyz", nil))
+	h.ServeHTTP(ready, httptest.NewRequestWithContext(t.Context(), "GET", "/readyz", nil))
 	require.Equal(t, 503, ready.Code)
 	require.JSONEq(t, `{"status":"not ready","failed":{"database":"away"}}`, ready.Body.String())
 
 	live := httptest.NewRecorder()
-	h.ServeHTTP(live, httptest.NewRequest("GET", "/livez", nil))
+	h.ServeHTTP(live, httptest.NewRequestWithContext(t.Context(), "GET", "/livez", nil))
 	require.Equal(t, 200, live.Code)
 }
 
