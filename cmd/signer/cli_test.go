@@ -35,11 +35,13 @@ func TestRun_SaysInOneLineWhatIsWrong(t *testing.T) {
 		"log format":    {nil, []string{"--log-format", "xml"}, "must be json or text"},
 		"open to all": {
 			map[string]string{"SLIPWAY_DATABASE_URL": "postgres://x", "SLIPWAY_MNEMONIC": "x"},
-			[]string{"--gateway", "http://x", "--chain-id", "1", "--dev"}, "only a loopback address",
+			[]string{"--gateway", "http://x", "--chain-id", "1", "--dev"},
+			"only a loopback address",
 		},
 		"production": {
 			map[string]string{"SLIPWAY_DATABASE_URL": "postgres://x", "SLIPWAY_MNEMONIC": "x"},
-			[]string{"--gateway", "http://x", "--chain-id", "1"}, "no authentication",
+			[]string{"--gateway", "http://x", "--chain-id", "1"},
+			"no authentication",
 		},
 		"database away": {
 			map[string]string{

@@ -158,7 +158,7 @@ func (f *fixture) do(t *testing.T, method, path, body string, header ...string) 
 	for i := 0; i < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := (&http.Client{Timeout: 30 * time.Second}).Do(req)
 	require.NoError(t, err)
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(resp.Body)
@@ -179,7 +179,7 @@ func TestREST_CreateReadAndReplay(t *testing.T) {
 	require.Equal(t, "1000000000000000000000", got["value"])
 	require.Equal(t, "0xabcd", got["data"])
 	require.Equal(t, alice, got["from"])
-	require.Equal(t, "/v1/transactions/"+got["id"].(string), header.Get("Location"))
+	require.Equal(t, fmt.Sprint("/v1/transactions/", got["id"]), header.Get("Location"))
 	require.Equal(t, "invoice 7", f.queue.list[0].Request.Reference)
 	require.EqualValues(t, 21000, f.queue.list[0].Request.Gas)
 

@@ -32,7 +32,7 @@ func load(path string, getenv func(string) string, target any) error {
 }
 
 func readFile(path string) ([]byte, error) {
-	file, err := os.Open(path) //nolint:gosec // the operator names the file
+	file, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("read the configuration: %w", err)
 	}

@@ -32,21 +32,18 @@ func TestExactlyOnce(t *testing.T) {
 	accepted := make([]submitted, transactions)
 	var count atomic.Int64
 
-	faults := make(chan struct{})
+	faults := make(chan error, 1)
 	go func() {
-		defer close(faults)
 		at := func(n int64) { waitUntil(t, func() bool { return count.Load() >= n }) }
 		at(transactions / 5)
-		s.signer.kill(t)
-		s.signer.start(t)
+		first := errors.Join(s.signer.kill(), s.signer.start(t))
 		at(transactions * 2 / 5)
 		s.upstreams[0].Set(devnet.Hang)
 		at(transactions * 3 / 5)
-		s.signer.kill(t)
-		s.signer.start(t)
+		faults <- errors.Join(first, s.signer.kill(), s.signer.start(t))
 	}()
 	submitAll(t, s, accepted, &count)
-	<-faults
+	require.NoError(t, <-faults)
 
 	onChain := s.readChain(t)
 	waitUntil(t, func() bool { onChain = s.readChain(t); return len(onChain.byMarker) >= transactions })
@@ -87,9 +84,9 @@ func submitAll(t *testing.T, s *system, accepted []submitted, count *atomic.Int6
 		wg.Go(func() {
 			for i := range next {
 				sub := submitted{sender: from[i%len(from)]}
-				err := sub.submit(t.Context(), s.signer.url, i)
+				err := sub.submit(t.Context(), s, i)
 				if err == nil && i%5 == 0 { // a client that repeats itself
-					err = sub.submit(t.Context(), s.signer.url, i)
+					err = sub.submit(t.Context(), s, i)
 				}
 				if err != nil {
 					t.Errorf("request %d: %v", i, err)
@@ -108,7 +105,7 @@ func submitAll(t *testing.T, s *system, accepted []submitted, count *atomic.Int6
 }
 
 // submit sends a request until it is accepted, always with its key.
-func (sub *submitted) submit(ctx context.Context, url string, i int) error {
+func (sub *submitted) submit(ctx context.Context, s *system, i int) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	key := fmt.Sprintf("request-%d", i)
@@ -116,9 +113,9 @@ func (sub *submitted) submit(ctx context.Context, url string, i int) error {
 	for {
 		var err error
 		if i%2 == 0 {
-			err = sub.byREST(ctx, url, tx, key)
+			err = sub.byREST(ctx, s, tx, key)
 		} else {
-			err = sub.byRPC(ctx, url, tx, key)
+			err = sub.byRPC(ctx, s, tx, key)
 		}
 		if err == nil || errors.Is(err, errRefused) {
 			return err
@@ -133,8 +130,8 @@ func (sub *submitted) submit(ctx context.Context, url string, i int) error {
 
 var errRefused = errors.New("refused")
 
-func (sub *submitted) byREST(ctx context.Context, url, tx, key string) error {
-	status, answer, err := post(ctx, url+"/v1/transactions", tx, key)
+func (sub *submitted) byREST(ctx context.Context, s *system, tx, key string) error {
+	status, answer, err := post(ctx, s.client, s.signer.url+"/v1/transactions", tx, key)
 	if err != nil {
 		return err
 	}
@@ -152,8 +149,8 @@ func (sub *submitted) byREST(ctx context.Context, url, tx, key string) error {
 	return nil
 }
 
-func (sub *submitted) byRPC(ctx context.Context, url, tx, key string) error {
-	_, answer, err := post(ctx, url, `{"jsonrpc":"2.0","id":1,"method":"eth_sendTransaction","params":[`+tx+`]}`, key)
+func (sub *submitted) byRPC(ctx context.Context, s *system, tx, key string) error {
+	_, answer, err := post(ctx, s.client, s.signer.url, `{"jsonrpc":"2.0","id":1,"method":"eth_sendTransaction","params":[`+tx+`]}`, key)
 	if err != nil {
 		return err
 	}
@@ -189,10 +186,10 @@ func (s *system) readChain(t *testing.T) history {
 	t.Helper()
 	h := history{byMarker: map[string][]chainTx{}, nonces: map[common.Address]map[uint64]int{}}
 	var head hexutil.Uint64
-	rpc(t, s.chain.HTTPURL(), "eth_blockNumber", "[]", &head)
+	s.rpc(t, s.chain.HTTPURL(), "eth_blockNumber", "[]", &head)
 	for n := range head + 1 {
 		var block struct{ Transactions []chainTx }
-		rpc(t, s.chain.HTTPURL(), "eth_getBlockByNumber", fmt.Sprintf(`["0x%x",true]`, uint64(n)), &block)
+		s.rpc(t, s.chain.HTTPURL(), "eth_getBlockByNumber", fmt.Sprintf(`["0x%x",true]`, uint64(n)), &block)
 		for _, tx := range block.Transactions {
 			h.byMarker[tx.Input] = append(h.byMarker[tx.Input], tx)
 			if h.nonces[tx.From] == nil {
@@ -220,7 +217,7 @@ func (s *system) requireConfirmed(t *testing.T, accepted []submitted, onChain hi
 				Items []item
 				Next  string
 			}
-			resp, err := client.Get(s.signer.url + "/v1/transactions?limit=500" + before) //nolint:noctx // the client has a timeout
+			resp, err := s.client.Get(s.signer.url + "/v1/transactions?limit=500" + before) //nolint:noctx // the client has a timeout
 			require.NoError(t, err)
 			require.NoError(t, json.NewDecoder(resp.Body).Decode(&page))
 			require.NoError(t, resp.Body.Close())

@@ -70,6 +70,7 @@ func signerMain() int {
 
 // system is everything between a client and the chain.
 type system struct {
+	client    *http.Client
 	chain     *devnet.Chain
 	upstreams []*devnet.Proxy
 	gateway   string
@@ -93,7 +94,7 @@ func component(t *testing.T, run lifecycle.Run) {
 
 func startSystem(t *testing.T) *system {
 	t.Helper()
-	s := &system{}
+	s := &system{client: newClient()}
 	log := slog.New(slog.DiscardHandler)
 	alloc := map[common.Address]*big.Int{}
 	for _, a := range senders(t) {
@@ -120,7 +121,7 @@ func startSystem(t *testing.T) *system {
 	s.gateway = "http://" + gateway.Addr()
 
 	s.signer = newSignerProcess(t, s.gateway, pgtest.DSN(t))
-	s.signer.start(t)
+	require.NoError(t, s.signer.start(t))
 	return s
 }
 
@@ -154,7 +155,7 @@ func newSignerProcess(t *testing.T, gateway, dsn string) *signerProcess {
 	require.NoError(t, listener.Close())
 	p := &signerProcess{url: "http://" + addr, env: append(os.Environ(), roleName+"=signer", "LISTEN="+addr, "GATEWAY="+gateway, "DATABASE="+dsn)}
 	t.Cleanup(func() {
-		p.kill(t)
+		require.NoError(t, p.kill())
 		if t.Failed() {
 			t.Log(p.log.String())
 		}
@@ -162,40 +163,48 @@ func newSignerProcess(t *testing.T, gateway, dsn string) *signerProcess {
 	return p
 }
 
-func (p *signerProcess) start(t *testing.T) {
+func (p *signerProcess) start(t *testing.T) error {
 	t.Helper()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	cmd := exec.Command(os.Args[0])
+	// Its life is not bound to a context: the test kills it.
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), os.Args[0])
 	cmd.Env, cmd.Stderr = p.env, &p.log
 	stdout, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
 	p.cmd = cmd
-	line := make([]byte, len("ready\n"))
-	_, err = io.ReadFull(stdout, line)
-	require.NoError(t, err, "the signer did not become ready: %s", &p.log)
+	if _, err := io.ReadFull(stdout, make([]byte, len("ready\n"))); err != nil {
+		return fmt.Errorf("the signer did not become ready: %w", err)
+	}
+	return nil
 }
 
 // kill ends the signer as a power cut would.
-func (p *signerProcess) kill(t *testing.T) {
-	t.Helper()
+func (p *signerProcess) kill() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.cmd == nil {
-		return
+		return nil
 	}
-	require.NoError(t, p.cmd.Process.Kill())
+	err := p.cmd.Process.Kill()
 	_ = p.cmd.Wait() // "signal: killed" is what was asked for
 	p.cmd = nil
+	return err
 }
 
-// client is shared: thousands of requests need few connections.
-var client = &http.Client{Timeout: 40 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+// newClient makes the client of a test: thousands of requests need few connections.
+func newClient() *http.Client {
+	return &http.Client{Timeout: 40 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+}
 
 // post sends a body and returns status and answer; an error means that nobody
 // knows whether it arrived.
-func post(ctx context.Context, url, body, key string) (int, []byte, error) {
+func post(ctx context.Context, client *http.Client, url, body, key string) (int, []byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))
 	if err != nil {
 		return 0, nil, err
@@ -214,9 +223,9 @@ func post(ctx context.Context, url, body, key string) (int, []byte, error) {
 }
 
 // rpc makes one call and decodes its result.
-func rpc(t *testing.T, url, method, params string, into any) {
+func (s *system) rpc(t *testing.T, url, method, params string, into any) {
 	t.Helper()
-	_, answer, err := post(t.Context(), url, fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"%s","params":%s}`, method, params), "")
+	_, answer, err := post(t.Context(), s.client, url, fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"%s","params":%s}`, method, params), "")
 	require.NoError(t, err)
 	var response struct {
 		Result json.RawMessage

@@ -92,7 +92,7 @@ func TestClassifySend(t *testing.T) {
 		require.Equal(t, c.want, ClassifySend(c.code, c.message), "%d %s", c.code, c.message)
 		used[c.want] = true
 	}
-	for o := range SendOutcome(len(sendOutcomeNames)) {
+	for o := range sendOutcomes {
 		require.True(t, used[o], "no row for %s", o)
 	}
 	for i, r := range sendRules() {

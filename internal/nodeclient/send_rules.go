@@ -20,12 +20,16 @@ const (
 	SendRefused                              // the node will not take these bytes: an operator must look
 )
 
-var sendOutcomeNames = [...]string{"ambiguous", "accepted", "known", "nonce_used", "too_far_ahead", "gap", "underpriced", "insufficient_funds", "node_busy", "refused"}
+// sendOutcomes is the number of outcomes.
+const sendOutcomes = SendRefused + 1
 
 // String names the outcome as it stands in metrics and history.
 func (o SendOutcome) String() string {
-	if int(o) < len(sendOutcomeNames) {
-		return sendOutcomeNames[o]
+	names := [sendOutcomes]string{
+		"ambiguous", "accepted", "known", "nonce_used", "too_far_ahead", "gap", "underpriced", "insufficient_funds", "node_busy", "refused",
+	}
+	if o < sendOutcomes {
+		return names[o]
 	}
 	return "unknown"
 }

@@ -22,7 +22,7 @@ type Config struct {
 	// BatchSize is the most transactions signed and committed in one go.
 	BatchSize int `yaml:"batchSize"`
 	// LeaseTTL is how long a sender stays with a replica that went silent.
-	LeaseTTL time.Duration `yaml:"leaseTTL"`
+	LeaseTTL time.Duration `yaml:"leaseTtl"`
 	// HeadPoll is how often the node is asked for a new block.
 	HeadPoll time.Duration `yaml:"headPoll"`
 	// ResendAfter is how long a sent transaction may stay out of a block before
@@ -66,7 +66,7 @@ func (c Config) Validate() error {
 	check(c.FeeMode == FeeAuto || c.FeeMode == FeeZero || c.FeeMode == FeeMarket, "feeMode %q: must be auto, zero or market", c.FeeMode)
 	check(c.GasMargin <= 1000, "gasMargin %d: must be at most 1000 percent", c.GasMargin)
 	check(c.BatchSize > 0 && c.BatchSize <= 1000, "batchSize %d: must be between 1 and 1000", c.BatchSize)
-	check(c.LeaseTTL >= time.Second, "leaseTTL %s: must be at least 1s", c.LeaseTTL)
+	check(c.LeaseTTL >= time.Second, "leaseTtl %s: must be at least 1s", c.LeaseTTL)
 	check(c.HeadPoll >= 10*time.Millisecond, "headPoll %s: must be at least 10ms", c.HeadPoll)
 	check(c.ResendAfter >= time.Second, "resendAfter %s: must be at least 1s", c.ResendAfter)
 	check(c.StolenAfter >= time.Second, "stolenAfter %s: must be at least 1s", c.StolenAfter)

@@ -109,7 +109,7 @@ func (k *keeper) measure() {
 func (k *keeper) acquire(ctx context.Context, market *marketSource) {
 	leases, err := k.store.AcquireLeases(ctx, k.owner, k.cfg.LeaseTTL, leasesAtOnce)
 	if err != nil {
-		k.failed(ctx, "acquire leases", err)
+		k.failed(ctx, err)
 		return
 	}
 	k.failing = false
@@ -120,7 +120,7 @@ func (k *keeper) acquire(ctx context.Context, market *marketSource) {
 
 // failed counts and logs; while the database stays away only the first failure
 // is worth a warning.
-func (k *keeper) failed(ctx context.Context, what string, err error) {
+func (k *keeper) failed(ctx context.Context, err error) {
 	if ctx.Err() != nil {
 		return
 	}
@@ -130,7 +130,7 @@ func (k *keeper) failed(ctx context.Context, what string, err error) {
 		level = slog.LevelDebug
 	}
 	k.failing = true
-	k.log.Log(ctx, level, what, slog.Any("err", err))
+	k.log.Log(ctx, level, "leases are not looked after", slog.Any("err", err))
 }
 
 func (k *keeper) start(ctx context.Context, l lease, market *marketSource) {
@@ -165,7 +165,7 @@ func (k *keeper) renew(ctx context.Context) {
 	held, err := k.store.RenewLeases(ctx, k.owner, k.cfg.LeaseTTL, leases)
 	if err != nil {
 		// The drivers go on: if a lease runs out meanwhile, the fence stops them.
-		k.failed(ctx, "renew leases", err)
+		k.failed(ctx, err)
 		return
 	}
 	isHeld := map[common.Address]bool{}
@@ -207,7 +207,7 @@ func (k *keeper) reap(ctx context.Context) {
 func (k *keeper) release(ctx context.Context, r *running) {
 	k.end(r.lease.Sender)
 	if err := k.store.ReleaseLease(ctx, k.owner, r.lease); err != nil {
-		k.failed(ctx, "release lease", err)
+		k.failed(ctx, err)
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 )
 
 // Node is what the queue needs of the chain; *nodeclient.Client is one.
+//
+//nolint:interfacebloat // it is exactly the calls the queue makes, and has one fake
 type Node interface {
 	ChainID(ctx context.Context) (uint64, error)
 	GenesisHash(ctx context.Context) (common.Hash, error)

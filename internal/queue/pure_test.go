@@ -185,7 +185,7 @@ func TestConfig_ReportsEverythingAtOnce(t *testing.T) {
 	require.NoError(t, good.Validate())
 
 	err := Config{FeeMode: "cheap", ChainID: 1 << 63}.Validate()
-	for _, part := range []string{"chainId", "confirmations", `feeMode "cheap"`, "batchSize", "leaseTTL", "headPoll", "resendAfter", "stolenAfter"} {
+	for _, part := range []string{"chainId", "confirmations", `feeMode "cheap"`, "batchSize", "leaseTtl", "headPoll", "resendAfter", "stolenAfter"} {
 		require.ErrorContains(t, err, part)
 	}
 }

@@ -71,11 +71,8 @@ func (q *Queue) Register(ctx context.Context) error {
 // begins once a node has shown the right chain; it fails with ErrOtherChain
 // when a node shows another one.
 func (q *Queue) Run(ctx context.Context) error {
-	if err := q.identify(ctx); err != nil {
+	if known, err := q.identify(ctx); !known {
 		return err
-	}
-	if ctx.Err() != nil {
-		return nil
 	}
 	w := &watcher{cfg: q.cfg, node: q.node, log: q.log, metrics: q.metrics, drivers: q.keeper.current}
 	group, ctx := errgroup.WithContext(ctx)
@@ -85,20 +82,20 @@ func (q *Queue) Run(ctx context.Context) error {
 }
 
 // identify waits for a node and compares its chain with the configured id and
-// the pinned genesis.
-func (q *Queue) identify(ctx context.Context) error {
+// the pinned genesis. It is false, without an error, when ctx ended before.
+func (q *Queue) identify(ctx context.Context) (bool, error) {
 	pause := backoff{first: 100 * time.Millisecond, most: 5 * time.Second}
 	for ctx.Err() == nil {
 		err := q.identifyOnce(ctx)
 		if err == nil || errors.Is(err, ErrOtherChain) {
-			return err
+			return err == nil, err
 		}
 		if ctx.Err() == nil {
 			q.log.WarnContext(ctx, "waiting for a node", slog.Any("err", err))
 			wait(ctx, pause.next(), nil)
 		}
 	}
-	return nil
+	return false, nil
 }
 
 func (q *Queue) identifyOnce(ctx context.Context) error {

@@ -12,9 +12,6 @@ import (
 	"github.com/slipwayhq/slipway/internal/secret"
 )
 
-// wordCounts are the lengths BIP-39 defines.
-var wordCounts = []int{12, 15, 18, 21, 24}
-
 // ErrMnemonic says that a text is no BIP-39 mnemonic. Errors never repeat any
 // of its words.
 var ErrMnemonic = errors.New("invalid mnemonic")
@@ -23,7 +20,7 @@ var ErrMnemonic = errors.New("invalid mnemonic")
 // it, with an optional passphrase, into the 64-byte seed of BIP-39.
 func seedOf(mnemonic, passphrase secret.String) ([]byte, error) {
 	words := strings.Fields(mnemonic.Reveal())
-	if !slices.Contains(wordCounts, len(words)) {
+	if !slices.Contains([]int{12, 15, 18, 21, 24}, len(words)) {
 		return nil, fmt.Errorf("%w: %d words; BIP-39 has 12, 15, 18, 21 or 24", ErrMnemonic, len(words))
 	}
 	for i, word := range words {
