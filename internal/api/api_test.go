@@ -37,8 +37,8 @@ type fakeQueue struct {
 	mu      sync.Mutex
 	list    []queue.Transaction
 	err     error         // what Enqueue returns
-	unsig   bool          // WaitSigned never sees a hash
-	ended   *queue.Reason // WaitSigned sees a rejection
+	unsig   bool          // the watch never sees a hash
+	ended   *queue.Reason // the watch sees a rejection
 	filters []queue.Filter
 }
 
@@ -86,11 +86,13 @@ func (q *fakeQueue) List(_ context.Context, f queue.Filter) ([]queue.Transaction
 	return list[:min(len(list), f.Limit)], nil
 }
 
-func (q *fakeQueue) WaitSigned(ctx context.Context, _ string, id uuid.UUID) (queue.Transaction, error) {
-	t, err := q.Get(ctx, "", id)
+func (q *fakeQueue) EnqueueWatched(ctx context.Context, r queue.Request) (queue.Accepted, queue.Watch, error) {
+	a, err := q.Enqueue(ctx, r)
+	return a, func(ctx context.Context) (queue.Transaction, error) { return q.waitSigned(ctx, a.Transaction) }, err
+}
+
+func (q *fakeQueue) waitSigned(ctx context.Context, t queue.Transaction) (queue.Transaction, error) {
 	switch {
-	case err != nil:
-		return t, err
 	case q.ended != nil:
 		t.Status, t.Error = queue.StatusRejected, q.ended
 		return t, nil

@@ -82,13 +82,13 @@ func (s *server) begin(ctx context.Context, req jsonrpc.Request, key string) ans
 		s.count(req.Method, true)
 		return done(jsonrpc.AppendResult(nil, req.ID, s.accounts()))
 	}
-	tx, err := s.acceptCall(ctx, req, key)
+	watch, err := s.acceptCall(ctx, req, key)
 	if err != nil {
 		s.count(req.Method, false)
 		return done(jsonrpc.AppendError(nil, req.ID, rpcErrorOf(err)))
 	}
 	return func(ctx context.Context) []byte {
-		hash, err := s.waitHash(ctx, tx)
+		hash, err := s.waitHash(ctx, watch)
 		s.count(req.Method, err == nil)
 		if err != nil {
 			return jsonrpc.AppendError(nil, req.ID, rpcErrorOf(err))
@@ -121,24 +121,24 @@ type sendArgs struct {
 	IdempotencyKey string    `json:"idempotencyKey"`
 }
 
-func (s *server) acceptCall(ctx context.Context, req jsonrpc.Request, key string) (queue.Transaction, error) {
+func (s *server) acceptCall(ctx context.Context, req jsonrpc.Request, key string) (queue.Watch, error) {
 	var args sendArgs
 	object := jsonrpc.Element(req.Params, 0)
 	if object == nil || object[0] != '{' {
-		return queue.Transaction{}, invalid("eth_sendTransaction needs one transaction object")
+		return nil, invalid("eth_sendTransaction needs one transaction object")
 	}
 	if err := json.Unmarshal(object, &args); err != nil {
-		return queue.Transaction{}, invalid(decodeDetail(err))
+		return nil, invalid(decodeDetail(err))
 	}
 	r, err := args.request(s.chainID)
 	if err != nil {
-		return queue.Transaction{}, err
+		return nil, err
 	}
 	if r.IdempotencyKey, err = idempotencyKey(key, args.IdempotencyKey); err != nil {
-		return queue.Transaction{}, err
+		return nil, err
 	}
-	accepted, err := s.queue.Enqueue(ctx, r)
-	return accepted.Transaction, err
+	_, watch, err := s.queue.EnqueueWatched(ctx, r)
+	return watch, err
 }
 
 func (a sendArgs) request(chainID uint64) (queue.Request, error) {
@@ -159,13 +159,10 @@ func (a sendArgs) request(chainID uint64) (queue.Request, error) {
 var errNoHashYet = errors.New("no hash in time")
 
 // waitHash waits until the transaction's signed bytes are durable.
-func (s *server) waitHash(ctx context.Context, tx queue.Transaction) (common.Hash, error) {
-	if tx.Hash != nil {
-		return *tx.Hash, nil
-	}
+func (s *server) waitHash(ctx context.Context, watch queue.Watch) (common.Hash, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.cfg.SendWait, errNoHashYet)
 	defer cancel()
-	tx, err := s.queue.WaitSigned(ctx, "", tx.ID)
+	tx, err := watch(ctx)
 	switch {
 	case err != nil:
 		return common.Hash{}, &waitError{id: tx.ID, why: tx.Substatus, err: err}

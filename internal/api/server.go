@@ -20,9 +20,9 @@ import (
 // Queue is what the API needs of the transaction queue.
 type Queue interface {
 	Enqueue(ctx context.Context, r queue.Request) (queue.Accepted, error)
+	EnqueueWatched(ctx context.Context, r queue.Request) (queue.Accepted, queue.Watch, error)
 	Get(ctx context.Context, tenant string, id uuid.UUID) (queue.Transaction, error)
 	List(ctx context.Context, f queue.Filter) ([]queue.Transaction, error)
-	WaitSigned(ctx context.Context, tenant string, id uuid.UUID) (queue.Transaction, error)
 	Accounts() []common.Address
 }
 

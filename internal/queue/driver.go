@@ -202,9 +202,9 @@ func (d *driver) round(ctx context.Context) (bool, error) {
 	return len(sightings) > 0 || sent || signed, nil
 }
 
-// moved tells those who wait for transactions.
+// moved tells those who wait for transactions to look.
 func (d *driver) moved(ids ...uuid.UUID) {
 	for _, id := range ids {
-		d.waiters.moved(id)
+		d.waiters.tell(id, notice{})
 	}
 }

@@ -131,9 +131,71 @@ type Accepted struct {
 // Enqueue accepts a transaction. When it returns without an error the request
 // is durable. It returns ErrUnknownSender, ErrKeyReused or ErrUnavailable.
 func (q *Queue) Enqueue(ctx context.Context, r Request) (Accepted, error) {
-	accepted, err := q.enqueue(ctx, r)
+	id, err := uuid.NewV7()
+	if err != nil {
+		return Accepted{}, fmt.Errorf("make id: %w", err)
+	}
+	accepted, err := q.enqueue(ctx, id, r)
 	q.metrics.accepted.WithLabelValues(acceptOutcome(accepted, err)).Inc()
 	return accepted, err
+}
+
+// Watch waits until a transaction has a hash or has ended without one, or until
+// ctx ends: then it returns the transaction as it is, with ctx's cause. It must
+// be called once.
+type Watch func(ctx context.Context) (Transaction, error)
+
+// EnqueueWatched is Enqueue for callers who want the hash.
+func (q *Queue) EnqueueWatched(ctx context.Context, r Request) (Accepted, Watch, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return Accepted{}, nil, fmt.Errorf("make id: %w", err)
+	}
+	// Waiting begins before the transaction exists, so that no notice is missed.
+	notices, leave := q.waiters.wait(id)
+	accepted, err := q.enqueue(ctx, id, r)
+	q.metrics.accepted.WithLabelValues(acceptOutcome(accepted, err)).Inc()
+	if err != nil {
+		leave()
+		return Accepted{}, nil, err
+	}
+	if accepted.Replayed {
+		leave()
+		notices, leave = q.waiters.wait(accepted.ID)
+	}
+	return accepted, func(ctx context.Context) (Transaction, error) {
+		defer leave()
+		return q.waitSigned(ctx, accepted, notices)
+	}, nil
+}
+
+// waitSigned waits for the notice, and looks from time to time.
+func (q *Queue) waitSigned(ctx context.Context, a Accepted, notices <-chan notice) (Transaction, error) {
+	t := a.Transaction
+	for first := true; ; first = false {
+		if !first || a.Replayed {
+			var err error
+			if t, err = q.Get(context.WithoutCancel(ctx), t.Request.Tenant, t.ID); err != nil {
+				return t, err
+			}
+		}
+		if t.Hash != nil || t.Status.IsEnd() {
+			return t, nil
+		}
+		timer := time.NewTimer(pollEvery)
+		select {
+		case n := <-notices:
+			timer.Stop()
+			if n.signed != nil {
+				t.Status, t.Nonce, t.Hash = StatusSigned, &n.signed.nonce, &n.signed.hash
+				return t, nil
+			}
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return t, context.Cause(ctx)
+		}
+	}
 }
 
 func acceptOutcome(a Accepted, err error) string {
@@ -149,7 +211,7 @@ func acceptOutcome(a Accepted, err error) string {
 	}
 }
 
-func (q *Queue) enqueue(ctx context.Context, r Request) (Accepted, error) {
+func (q *Queue) enqueue(ctx context.Context, id uuid.UUID, r Request) (Accepted, error) {
 	if _, err := q.keys.Signer(r.Sender); err != nil {
 		return Accepted{}, fmt.Errorf("%w %s", ErrUnknownSender, r.Sender)
 	}
@@ -159,10 +221,6 @@ func (q *Queue) enqueue(ctx context.Context, r Request) (Accepted, error) {
 	}
 	if r.Data == nil {
 		r.Data = []byte{}
-	}
-	id, err := uuid.NewV7()
-	if err != nil {
-		return Accepted{}, fmt.Errorf("make id: %w", err)
 	}
 	fingerprint := r.fingerprint(q.cfg.ChainID)
 	row, isNew, err := q.store.Insert(ctx, id, r, fingerprint)
@@ -200,30 +258,6 @@ func (q *Queue) Get(ctx context.Context, tenant string, id uuid.UUID) (Transacti
 func (q *Queue) List(ctx context.Context, f Filter) ([]Transaction, error) {
 	f.Tenant = orDefault(f.Tenant, DefaultTenant)
 	return q.store.List(ctx, f)
-}
-
-// WaitSigned waits until a transaction has a hash or has ended without one, or
-// until ctx ends: then it returns the transaction as it is, with ctx's error.
-func (q *Queue) WaitSigned(ctx context.Context, tenant string, id uuid.UUID) (Transaction, error) {
-	for {
-		moved, leave := q.waiters.wait(id)
-		t, err := q.Get(context.WithoutCancel(ctx), tenant, id)
-		if err != nil || t.Hash != nil || t.Status.IsEnd() {
-			leave()
-			return t, err
-		}
-		timer := time.NewTimer(pollEvery)
-		select {
-		case <-moved:
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			leave()
-			return t, context.Cause(ctx)
-		}
-		timer.Stop()
-		leave()
-	}
 }
 
 // Ping says whether the database answers.

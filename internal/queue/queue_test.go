@@ -119,10 +119,10 @@ func TestQueue_SeesATransactionThrough(t *testing.T) {
 	b := setup(t)
 	q, _ := b.start(t)
 
-	accepted, err := q.Enqueue(t.Context(), b.request(0, "hello"))
+	accepted, watch, err := q.EnqueueWatched(t.Context(), b.request(0, "hello"))
 	require.NoError(t, err)
 	require.False(t, accepted.Replayed)
-	signed, err := q.WaitSigned(t.Context(), "", accepted.ID)
+	signed, err := watch(t.Context())
 	require.NoError(t, err)
 	done := until(t, q, accepted.ID, hasStatus(StatusConfirmed))
 
@@ -373,9 +373,9 @@ func TestQueue_AReorganisationTakesAMinedTransactionBack(t *testing.T) {
 	b := setup(t)
 	b.cfg.Confirmations = 3
 	q, _ := b.start(t)
-	accepted, err := q.Enqueue(t.Context(), b.request(0, "twice mined"))
+	accepted, watch, err := q.EnqueueWatched(t.Context(), b.request(0, "twice mined"))
 	require.NoError(t, err)
-	signed, err := q.WaitSigned(t.Context(), "", accepted.ID)
+	signed, err := watch(t.Context())
 	require.NoError(t, err)
 
 	// The chain stands still right after the block, then takes it back.
@@ -594,21 +594,60 @@ func TestQueue_ListsAndFilters(t *testing.T) {
 	require.ErrorIs(t, err, ErrNotFound)
 }
 
-func TestQueue_WaitSignedGivesUpWithItsContext(t *testing.T) {
+func TestQueue_AWatchEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	q := b.queue(t) // nobody drives
-	accepted, err := q.Enqueue(t.Context(), b.request(0, "x"))
+	_, watch, err := q.EnqueueWatched(t.Context(), b.request(0, "x"))
 	require.NoError(t, err)
 	why := errors.New("enough")
 	ctx, cancel := context.WithTimeoutCause(t.Context(), 50*time.Millisecond, why)
 	defer cancel()
 
-	got, err := q.WaitSigned(ctx, "", accepted.ID)
+	got, err := watch(ctx)
 
 	require.ErrorIs(t, err, why)
 	require.Equal(t, StatusQueued, got.Status)
 	require.Empty(t, q.waiters.waiting)
+}
+
+// The replica that was asked is not the one that drives.
+func TestQueue_AWatchSeesWhatAnotherReplicaSigned(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	asked := b.queue(t)
+	b.start(t)
+	r := b.request(0, "x")
+	r.IdempotencyKey = "k"
+
+	_, watch, err := asked.EnqueueWatched(t.Context(), r)
+	require.NoError(t, err)
+	signed, err := watch(t.Context())
+	require.NoError(t, err)
+	replayed, again, err := asked.EnqueueWatched(t.Context(), r)
+	require.NoError(t, err)
+	same, err := again(t.Context())
+	require.NoError(t, err)
+
+	require.True(t, replayed.Replayed)
+	require.NotNil(t, signed.Hash)
+	require.Equal(t, signed.Hash, same.Hash)
+	require.Empty(t, asked.waiters.waiting)
+}
+
+func TestQueue_AWatchSeesARejection(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.chain.set(func(c *fakeChain) { c.reverts = func(nodeclient.CallMsg) bool { return true } })
+	q, _ := b.start(t)
+
+	_, watch, err := q.EnqueueWatched(t.Context(), b.request(0, "x"))
+	require.NoError(t, err)
+	got, err := watch(t.Context())
+
+	require.NoError(t, err)
+	require.Equal(t, StatusRejected, got.Status)
+	require.Nil(t, got.Hash)
 }
 
 // Several replicas share the senders and nothing happens twice.

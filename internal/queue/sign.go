@@ -136,7 +136,7 @@ func (d *driver) commit(ctx context.Context, signed []signedTx) error {
 	added := make([]*slot, len(signed))
 	for i, t := range signed {
 		added[i] = &slot{nonce: t.nonce, txID: t.id, attempts: []attempt{{raw: t.raw, hash: t.hash}}}
-		d.moved(t.id)
+		d.waiters.tell(t.id, notice{signed: &signature{nonce: t.nonce, hash: t.hash}})
 	}
 	d.slots.add(added)
 	d.open.Store(int64(d.slots.len()))

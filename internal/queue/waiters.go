@@ -3,30 +3,41 @@ package queue
 import (
 	"sync"
 
+	"github.com/ethereum/go-ethereum/common"
 	"github.com/google/uuid"
 )
 
-// waiters wakes callers who wait until a transaction has moved. It is only a
-// shortcut: whoever waits also looks into the database from time to time,
-// since another replica may drive the sender.
-type waiters struct {
-	mu      sync.Mutex
-	waiting map[uuid.UUID][]chan struct{}
+// notice tells a waiter that its transaction has moved. signed is nil when it
+// has to look for itself.
+type notice struct{ signed *signature }
+
+// signature is what a caller of eth_sendTransaction waits for.
+type signature struct {
+	nonce uint64
+	hash  common.Hash
 }
 
-func newWaiters() *waiters { return &waiters{waiting: map[uuid.UUID][]chan struct{}{}} }
+// waiters wakes callers who wait until a transaction is signed or has ended. It
+// is only a shortcut: whoever waits also looks into the database from time to
+// time, since another replica may drive the sender.
+type waiters struct {
+	mu      sync.Mutex
+	waiting map[uuid.UUID][]chan notice
+}
 
-// wait returns a channel that is closed at the transaction's next move, and a
-// function that must be called when the caller no longer waits.
-func (w *waiters) wait(id uuid.UUID) (<-chan struct{}, func()) {
-	ch := make(chan struct{})
+func newWaiters() *waiters { return &waiters{waiting: map[uuid.UUID][]chan notice{}} }
+
+// wait returns a channel for one notice, and a function that must be called
+// when the caller no longer waits.
+func (w *waiters) wait(id uuid.UUID) (<-chan notice, func()) {
+	ch := make(chan notice, 1)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.waiting[id] = append(w.waiting[id], ch)
 	return ch, func() { w.leave(id, ch) }
 }
 
-func (w *waiters) leave(id uuid.UUID, ch chan struct{}) {
+func (w *waiters) leave(id uuid.UUID, ch chan notice) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	list := w.waiting[id]
@@ -43,12 +54,12 @@ func (w *waiters) leave(id uuid.UUID, ch chan struct{}) {
 	w.waiting[id] = list
 }
 
-// moved wakes those who wait for the transaction.
-func (w *waiters) moved(id uuid.UUID) {
+// tell wakes those who wait for the transaction.
+func (w *waiters) tell(id uuid.UUID, n notice) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, ch := range w.waiting[id] {
-		close(ch)
+		ch <- n // has room: one notice each
 	}
 	delete(w.waiting, id)
 }
