@@ -60,6 +60,7 @@ func arrows() map[string][]string {
 
 		// wiring: the only rooms that may know a whole program; config fills the
 		// programs' configurations from files
+		"docgen":     "config gatewayapp signerapp telemetry",
 		"config":     "auth cache chain consensus gateway gatewayapp methods ratelimit upstreams api queue signerapp signing/... wallets webhooks",
 		"gatewayapp": "auth cache/... chain consensus gateway methods ratelimit upstreams",
 		"signerapp":  "api nodeclient queue schema signing/... wallets webhooks",

@@ -312,8 +312,8 @@ func (b ByteSize) String() string {
 // is the directory of the module's sources.
 func GatewaySections(root string) []Section {
 	return []Section{{
-		Title:    "Gateway",
-		Intro:    "The file given with `gateway serve --config`. Flags win over it.",
+		Title:    "The gateway's file",
+		Intro:    "Read by `gateway serve --config FILE`. Flags win over it.",
 		Root:     root,
 		Defaults: DefaultGatewayFile(),
 	}}

@@ -68,8 +68,19 @@ func (w *referenceWriter) structure(prefix string, value reflect.Value) {
 		if err != nil {
 			w.errs = append(w.errs, err)
 		}
-		w.field(prefix+name, value.Field(i), doc)
+		w.field(prefix+name, value.Field(i), withoutName(doc, field.Name))
 	}
+}
+
+// withoutName drops the field's Go name, with which doc comments begin: readers
+// of the reference know the key.
+func withoutName(doc, name string) string {
+	rest, found := strings.CutPrefix(doc, name+" ")
+	if !found {
+		return doc
+	}
+	rest = strings.TrimPrefix(strings.TrimPrefix(rest, "is "), "are ")
+	return strings.ToUpper(rest[:1]) + rest[1:]
 }
 
 func (w *referenceWriter) field(key string, value reflect.Value, doc string) {

@@ -177,6 +177,8 @@ func (s *Stack) signerConfig() signerapp.Config {
 		cfg.DatabaseURL = s.postgres.DSN()
 	}
 	cfg.Queue.ChainID = s.chainID
+	// One replica on one machine: after a kill the next start takes over soon.
+	cfg.Queue.LeaseTTL = 2 * time.Second
 	cfg.Keys.Mnemonic, cfg.Keys.Accounts = s.mnemonic, accountCount
 	return cfg
 }

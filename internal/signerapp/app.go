@@ -73,6 +73,19 @@ func loadKeys(cfg KeysConfig) (*signing.Keyring, error) {
 	return signing.NewKeyring(signers...), nil
 }
 
+// Metrics lists the signer's own metrics, for the documentation.
+func Metrics() ([]telemetry.Metric, error) {
+	factory := telemetry.NewFactory()
+	cfg := Default()
+	cfg.Queue.ChainID = 1
+	q, err := queue.New(cfg.Queue, queue.Deps{Metrics: factory})
+	if err != nil {
+		return nil, err
+	}
+	_, err = api.NewHandler(cfg.API, api.Deps{Queue: q, Metrics: factory})
+	return factory.Metrics(), err
+}
+
 // Addr is the address of the REST and JSON-RPC port, once Run called ready.
 func (a *App) Addr() string {
 	a.mu.Lock()
