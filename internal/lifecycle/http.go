@@ -23,6 +23,9 @@ type HTTPServer struct {
 	// ReadTimeout bounds the reading of one request with its body; zero means
 	// 30 seconds.
 	ReadTimeout time.Duration
+	// WriteTimeout bounds one request from its header to the last byte of its
+	// answer; zero means 2 minutes. It ends clients that do not read.
+	WriteTimeout time.Duration
 	// OnListen, which may be nil, is told the address in use.
 	OnListen func(addr net.Addr)
 }
@@ -48,6 +51,7 @@ func (s *HTTPServer) Run(ctx context.Context, ready func()) error {
 		Handler:           s.Handler,
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       orDefault(s.ReadTimeout, 30*time.Second),
+		WriteTimeout:      orDefault(s.WriteTimeout, 2*time.Minute),
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),

@@ -107,14 +107,18 @@ func (k *keeper) measure() {
 }
 
 func (k *keeper) acquire(ctx context.Context, market *marketSource) {
-	leases, err := k.store.AcquireLeases(ctx, k.owner, k.cfg.LeaseTTL, leasesAtOnce)
-	if err != nil {
-		k.failed(ctx, err)
-		return
-	}
-	k.failing = false
-	for _, l := range leases {
-		k.start(ctx, l, market)
+	for more := true; more; {
+		leases, err := k.store.AcquireLeases(ctx, k.owner, k.cfg.LeaseTTL, leasesAtOnce)
+		if err != nil {
+			k.failed(ctx, err)
+			return
+		}
+		k.failing = false
+		for _, l := range leases {
+			k.end(l.Sender) // ours ran out unnoticed: its driver holds an old epoch
+			k.start(ctx, l, market)
+		}
+		more = len(leases) == leasesAtOnce
 	}
 }
 

@@ -444,6 +444,32 @@ func TestQueue_AZombieIsFenced(t *testing.T) {
 	require.ErrorIs(t, store.Commit(t.Context(), current[0], late), errFenced, "next_nonce has moved")
 }
 
+// A replica whose lease ran out unnoticed, and which takes it again, has one
+// driver for the sender and not two.
+func TestKeeper_OneDriverForASender(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.chain.set(func(c *fakeChain) { c.paused = true })
+	q, _ := b.start(t)
+	first, err := q.Enqueue(t.Context(), b.request(0, "first"))
+	require.NoError(t, err)
+	until(t, q, first.ID, hasStatus(StatusSubmitted))
+	before := q.keeper.current()
+	require.Len(t, before, 1)
+
+	require.Eventually(t, func() bool {
+		_, err := b.pool.Exec(t.Context(), `update senders set lease_until = now() - interval '1 second' where lease_epoch = $1`, before[0].lease.Epoch)
+		now := q.keeper.current()
+		return err == nil && len(now) == 1 && now[0].lease.Epoch > before[0].lease.Epoch
+	}, patience, 5*time.Millisecond)
+	b.chain.set(func(c *fakeChain) { c.paused = false })
+	until(t, q, first.ID, hasStatus(StatusConfirmed))
+	second, err := q.Enqueue(t.Context(), b.request(0, "second"))
+	require.NoError(t, err)
+	until(t, q, second.ID, hasStatus(StatusConfirmed))
+	require.Equal(t, map[string]int{"first": 1, "second": 1}, b.chain.executed)
+}
+
 func TestStore_CommitIsAllOrNothing(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
