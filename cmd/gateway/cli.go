@@ -5,11 +5,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"strings"
 
-	"github.com/alecthomas/kong"
-
-	"github.com/slipwayhq/slipway/internal/buildinfo"
+	"github.com/slipwayhq/slipway/internal/cli"
 	"github.com/slipwayhq/slipway/internal/config"
 	"github.com/slipwayhq/slipway/internal/gatewayapp"
 	"github.com/slipwayhq/slipway/internal/secret"
@@ -17,10 +14,10 @@ import (
 	"github.com/slipwayhq/slipway/internal/upstreams"
 )
 
-// cli is the command line.
-type cli struct {
-	Serve   serveCmd   `cmd:"" default:"withargs" help:"Serve JSON-RPC (default)."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+// grammar is the command line.
+type grammar struct {
+	Serve   serveCmd    `cmd:"" default:"withargs" help:"Serve JSON-RPC (default)."`
+	Version cli.Version `cmd:"" help:"Print the version."`
 }
 
 type serveCmd struct {
@@ -34,41 +31,11 @@ type serveCmd struct {
 	LogFormat   string   `help:"json or text. Default: json." placeholder:"FORMAT"`
 }
 
-type versionCmd struct{}
-
 // run is the whole program. It returns the exit code.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
-	var c cli
-	exited, code := false, 0 // --help wants to end the program while parsing
-	parser, err := kong.New(&c, kong.Name("gateway"), kong.Description("JSON-RPC gateway for Hyperledger Besu networks."),
-		kong.Writers(stdout, stderr), kong.Exit(func(wish int) {
-			if !exited {
-				exited, code = true, wish
-			}
-		}))
-	if err != nil {
-		return fail(stderr, err)
-	}
-	command, err := parser.Parse(args)
-	switch {
-	case exited:
-		return code
-	case err != nil:
-		return fail(stderr, err)
-	case command.Command() == "version":
-		fmt.Fprintf(stdout, "gateway %s (%s)\n", buildinfo.Version(), buildinfo.Commit())
-		return 0
-	}
-	if err := c.Serve.run(ctx, getenv, stderr); err != nil {
-		return fail(stderr, err)
-	}
-	return 0
-}
-
-// fail prints an error in one line.
-func fail(stderr io.Writer, err error) int {
-	fmt.Fprintf(stderr, "gateway: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
-	return 1
+	var c grammar
+	program := cli.Program{Name: "gateway", Description: "JSON-RPC gateway for Hyperledger Besu networks.", Stdout: stdout, Stderr: stderr}
+	return program.Run(&c, args, func(string) error { return c.Serve.run(ctx, getenv, stderr) })
 }
 
 func (s *serveCmd) run(ctx context.Context, getenv func(string) string, stderr io.Writer) error {

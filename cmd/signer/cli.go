@@ -4,22 +4,19 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strings"
 
-	"github.com/alecthomas/kong"
-
-	"github.com/slipwayhq/slipway/internal/buildinfo"
+	"github.com/slipwayhq/slipway/internal/cli"
 	"github.com/slipwayhq/slipway/internal/config"
 	"github.com/slipwayhq/slipway/internal/secret"
 	"github.com/slipwayhq/slipway/internal/signerapp"
 	"github.com/slipwayhq/slipway/internal/telemetry"
 )
 
-// cli is the command line. What is secret has no flag, since every user of a
+// grammar is the command line. What is secret has no flag, since every user of a
 // machine can read the arguments of its processes.
-type cli struct {
-	Serve   serveCmd   `cmd:"" default:"withargs" help:"Serve REST and JSON-RPC (default)."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+type grammar struct {
+	Serve   serveCmd    `cmd:"" default:"withargs" help:"Serve REST and JSON-RPC (default)."`
+	Version cli.Version `cmd:"" help:"Print the version."`
 }
 
 type serveCmd struct {
@@ -35,41 +32,11 @@ type serveCmd struct {
 	LogFormat    string `help:"json or text. Default: json." placeholder:"FORMAT"`
 }
 
-type versionCmd struct{}
-
 // run is the whole program. It returns the exit code.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
-	var c cli
-	exited, code := false, 0 // --help wants to end the program while parsing
-	parser, err := kong.New(&c, kong.Name("signer"), kong.Description("Exactly-once transaction signer for Hyperledger Besu networks."),
-		kong.Writers(stdout, stderr), kong.Exit(func(wish int) {
-			if !exited {
-				exited, code = true, wish
-			}
-		}))
-	if err != nil {
-		return fail(stderr, err)
-	}
-	command, err := parser.Parse(args)
-	switch {
-	case exited:
-		return code
-	case err != nil:
-		return fail(stderr, err)
-	case command.Command() == "version":
-		fmt.Fprintf(stdout, "signer %s (%s)\n", buildinfo.Version(), buildinfo.Commit())
-		return 0
-	}
-	if err := c.Serve.run(ctx, getenv, stderr); err != nil {
-		return fail(stderr, err)
-	}
-	return 0
-}
-
-// fail prints an error in one line.
-func fail(stderr io.Writer, err error) int {
-	fmt.Fprintf(stderr, "signer: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
-	return 1
+	var c grammar
+	program := cli.Program{Name: "signer", Description: "Exactly-once transaction signer for Hyperledger Besu networks.", Stdout: stdout, Stderr: stderr}
+	return program.Run(&c, args, func(string) error { return c.Serve.run(ctx, getenv, stderr) })
 }
 
 func (s *serveCmd) run(ctx context.Context, getenv func(string) string, stderr io.Writer) error {

@@ -10,18 +10,16 @@ import (
 	"strings"
 	"time"
 
-	"github.com/alecthomas/kong"
-
-	"github.com/slipwayhq/slipway/internal/buildinfo"
+	"github.com/slipwayhq/slipway/internal/cli"
 	"github.com/slipwayhq/slipway/internal/devstack"
 	"github.com/slipwayhq/slipway/internal/secret"
 	"github.com/slipwayhq/slipway/internal/telemetry"
 )
 
-// cli is the command line.
-type cli struct {
-	Dev     devCmd     `cmd:"" help:"Run everything on this machine: chain, database, gateway, signer."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+// grammar is the command line.
+type grammar struct {
+	Dev     devCmd      `cmd:"" help:"Run everything on this machine: chain, database, gateway, signer."`
+	Version cli.Version `cmd:"" help:"Print the version."`
 }
 
 type devCmd struct {
@@ -41,41 +39,11 @@ type devCmd struct {
 	LogLevel         slog.Level    `default:"warn" help:"debug, info, warn or error."`
 }
 
-type versionCmd struct{}
-
 // run is the whole program. It returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	var c cli
-	exited, code := false, 0 // --help wants to end the program while parsing
-	parser, err := kong.New(&c, kong.Name("slipway"), kong.Description("The front door of a Hyperledger Besu network."),
-		kong.Writers(stdout, stderr), kong.Exit(func(wish int) {
-			if !exited {
-				exited, code = true, wish
-			}
-		}))
-	if err != nil {
-		return fail(stderr, err)
-	}
-	command, err := parser.Parse(args)
-	switch {
-	case exited:
-		return code
-	case err != nil:
-		return fail(stderr, err)
-	case command.Command() == "version":
-		fmt.Fprintf(stdout, "slipway %s (%s)\n", buildinfo.Version(), buildinfo.Commit())
-		return 0
-	}
-	if err := c.Dev.run(ctx, stdout, stderr); err != nil {
-		return fail(stderr, err)
-	}
-	return 0
-}
-
-// fail prints an error in one line.
-func fail(stderr io.Writer, err error) int {
-	fmt.Fprintf(stderr, "slipway: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
-	return 1
+	var c grammar
+	program := cli.Program{Name: "slipway", Description: "The front door of a Hyperledger Besu network.", Stdout: stdout, Stderr: stderr}
+	return program.Run(&c, args, func(string) error { return c.Dev.run(ctx, stdout, stderr) })
 }
 
 func (d *devCmd) run(ctx context.Context, stdout, stderr io.Writer) error {

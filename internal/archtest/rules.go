@@ -51,12 +51,13 @@ func arrows() map[string][]string {
 		"network": "",
 
 		// development and tests
-		"devnet":   "",
-		"embedpg":  "",
-		"pgtest":   "embedpg schema",
-		"devstack": "chain config devnet embedpg gatewayapp signerapp signing/local upstreams",
-		"e2e":      "...",
-		"archtest": "",
+		"devnet":                  "",
+		"embedpg":                 "",
+		"pgtest":                  "embedpg schema",
+		"devstack":                "chain config devnet embedpg gatewayapp signerapp signing/local upstreams",
+		"e2e":                     "...",
+		"archtest":                "",
+		"lifecycle/lifecycletest": "lifecycle",
 
 		// wiring: the only rooms that may know a whole program; config fills the
 		// programs' configurations from files
@@ -65,9 +66,10 @@ func arrows() map[string][]string {
 		"gatewayapp": "auth cache/... chain consensus gateway methods ratelimit upstreams",
 		"signerapp":  "api nodeclient queue schema signing/... wallets webhooks",
 
-		"cmd/gateway": "config gatewayapp upstreams",
-		"cmd/signer":  "config signerapp",
-		"cmd/slipway": "config deploy devnet devstack network",
+		"cli":         "",
+		"cmd/gateway": "cli config gatewayapp upstreams",
+		"cmd/signer":  "cli config signerapp",
+		"cmd/slipway": "cli config deploy devnet devstack network",
 		"charts":      "",
 	}
 	out := make(map[string][]string, len(table))
@@ -103,7 +105,7 @@ func cages() []cage {
 		{"github.com/goccy/go-yaml", "config", true},
 		{"gopkg.in/yaml", "config", true},
 		{"sigs.k8s.io/yaml", "deploy/...", true},
-		{"github.com/alecthomas/kong", "cmd/...", false},
+		{"github.com/alecthomas/kong", "cli", false},
 		{"github.com/ethereum/go-ethereum/eth", "devnet", false},
 		{"github.com/ethereum/go-ethereum/node", "devnet", false},
 		{"github.com/stretchr/testify/assert", "", false},

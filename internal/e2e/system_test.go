@@ -25,6 +25,7 @@ import (
 	"github.com/slipwayhq/slipway/internal/devnet"
 	"github.com/slipwayhq/slipway/internal/gatewayapp"
 	"github.com/slipwayhq/slipway/internal/lifecycle"
+	"github.com/slipwayhq/slipway/internal/lifecycle/lifecycletest"
 	"github.com/slipwayhq/slipway/internal/pgtest"
 	"github.com/slipwayhq/slipway/internal/secret"
 	"github.com/slipwayhq/slipway/internal/signerapp"
@@ -77,21 +78,6 @@ type system struct {
 	signer    *signerProcess
 }
 
-// component runs something until the test ends.
-func component(t *testing.T, run lifecycle.Run) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	ready, done := make(chan struct{}), make(chan error, 1)
-	go func() { done <- run(ctx, func() { close(ready) }) }()
-	t.Cleanup(func() { cancel(); require.NoError(t, <-done) })
-	select {
-	case <-ready:
-	case err := <-done:
-		done <- nil
-		t.Fatal(err)
-	}
-}
-
 func startSystem(t *testing.T) *system {
 	t.Helper()
 	s := &system{client: newClient()}
@@ -103,7 +89,7 @@ func startSystem(t *testing.T) *system {
 	var err error
 	s.chain, err = devnet.New(devnet.Config{ChainID: chainID, BlockTime: 500 * time.Millisecond, Alloc: alloc, Log: log})
 	require.NoError(t, err)
-	component(t, s.chain.Run)
+	lifecycletest.Start(t, s.chain.Run)
 
 	cfg := gatewayapp.Default()
 	cfg.Listen, cfg.AdminListen = "127.0.0.1:0", "127.0.0.1:0"
@@ -111,13 +97,13 @@ func startSystem(t *testing.T) *system {
 	for range 2 {
 		proxy, err := devnet.NewProxy(s.chain.HTTPURL())
 		require.NoError(t, err)
-		component(t, proxy.Run)
+		lifecycletest.Start(t, proxy.Run)
 		s.upstreams = append(s.upstreams, proxy)
 		cfg.Pool.Upstreams = append(cfg.Pool.Upstreams, upstreams.Endpoint{URL: secret.New(proxy.URL())})
 	}
 	gateway, err := gatewayapp.New(cfg, gatewayapp.Deps{Log: log})
 	require.NoError(t, err)
-	component(t, gateway.Run)
+	lifecycletest.Start(t, gateway.Run)
 	s.gateway = "http://" + gateway.Addr()
 
 	s.signer = newSignerProcess(t, s.gateway, pgtest.DSN(t))

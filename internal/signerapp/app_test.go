@@ -1,7 +1,6 @@
 package signerapp
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/slipwayhq/slipway/internal/devnet"
 	"github.com/slipwayhq/slipway/internal/lifecycle"
+	"github.com/slipwayhq/slipway/internal/lifecycle/lifecycletest"
 	"github.com/slipwayhq/slipway/internal/pgtest"
 	"github.com/slipwayhq/slipway/internal/secret"
 )
@@ -31,21 +31,6 @@ const (
 	chainID = 53771311147
 )
 
-// start runs a component until the test ends.
-func start(t *testing.T, run lifecycle.Run) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	ready, done := make(chan struct{}), make(chan error, 1)
-	go func() { done <- run(ctx, func() { close(ready) }) }()
-	t.Cleanup(func() { cancel(); require.NoError(t, <-done) })
-	select {
-	case <-ready:
-	case err := <-done:
-		done <- nil
-		t.Fatal(err)
-	}
-}
-
 func chain(t *testing.T) *devnet.Chain {
 	t.Helper()
 	c, err := devnet.New(devnet.Config{
@@ -53,7 +38,7 @@ func chain(t *testing.T) *devnet.Chain {
 		Alloc: map[common.Address]*big.Int{common.HexToAddress(alice): new(big.Int).Exp(big.NewInt(10), big.NewInt(20), nil)},
 	})
 	require.NoError(t, err)
-	start(t, c.Run)
+	lifecycletest.Start(t, c.Run)
 	return c
 }
 
@@ -83,7 +68,7 @@ func TestApp_ARealTransaction(t *testing.T) {
 	t.Parallel()
 	app, err := New(config(t, chain(t).HTTPURL(), pgtest.DSN(t)), Deps{Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
-	start(t, app.Run)
+	lifecycletest.Start(t, app.Run)
 	url := "http://" + app.Addr()
 
 	status, answer := call(t, "POST", url+"/v1/transactions", fmt.Sprintf(`{"from":"%s","to":"%s","value":"7","idempotencyKey":"a"}`, alice, bob))
