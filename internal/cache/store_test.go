@@ -2,8 +2,6 @@ package cache_test
 
 import (
 	"context"
-	"net"
-	"os/exec"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -35,34 +33,6 @@ func newRedis(t *testing.T, url string) *cache.Redis {
 	return r
 }
 
-// startRedis runs a real server on a free port until the test ends. It returns
-// the server's URL and a function that ends it early.
-func startRedis(t *testing.T) (url string, stop func()) {
-	t.Helper()
-	binary, err := exec.LookPath("redis-server")
-	require.NoError(t, err, "these tests need redis-server: install the package redis-server")
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // only to find a free port
-	require.NoError(t, err)
-	address := listener.Addr().String()
-	_, port, err := net.SplitHostPort(address)
-	require.NoError(t, err)
-	require.NoError(t, listener.Close())
-
-	ctx, cancel := context.WithCancel(context.Background()) // outlives the cleanup of clients
-	server := exec.CommandContext(ctx, binary, "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", t.TempDir())
-	require.NoError(t, server.Start())
-	stop = func() {
-		cancel()
-		_ = server.Wait() // it was killed
-	}
-	t.Cleanup(stop)
-
-	client := redis.NewClient(&redis.Options{Addr: address})
-	defer client.Close()
-	require.Eventually(t, func() bool { return client.Ping(t.Context()).Err() == nil }, 10*time.Second, 10*time.Millisecond, "redis-server does not answer")
-	return "redis://" + address + "/0", stop
-}
-
 func TestMemory(t *testing.T) {
 	t.Parallel()
 	cachetest.Run(t, func(t *testing.T) cache.Store { t.Helper(); return newMemory(t, 1<<20) })
@@ -92,7 +62,7 @@ func TestMemory_StaysWithinItsSize(t *testing.T) {
 func TestRedis(t *testing.T) {
 	t.Parallel()
 
-	url, _ := startRedis(t)
+	url, _ := cachetest.StartRedis(t)
 	var database atomic.Int32
 	cachetest.Run(t, func(t *testing.T) cache.Store {
 		t.Helper()
@@ -103,7 +73,7 @@ func TestRedis(t *testing.T) {
 func TestRedis_IsSharedAndKeepsToItsPrefix(t *testing.T) {
 	t.Parallel()
 
-	url, _ := startRedis(t)
+	url, _ := cachetest.StartRedis(t)
 	newRedis(t, url).Set(t.Context(), "k", cache.Entry{Value: []byte(`"0x1"`)})
 	got, ok := newRedis(t, url).Get(t.Context(), "k")
 	require.True(t, ok)
@@ -125,7 +95,7 @@ func TestRedis_IsSharedAndKeepsToItsPrefix(t *testing.T) {
 func TestRedis_FailureIsAMissAndQuick(t *testing.T) {
 	t.Parallel()
 
-	url, stop := startRedis(t)
+	url, stop := cachetest.StartRedis(t)
 	store := newRedis(t, url)
 	store.Set(t.Context(), "k", cache.Entry{Value: []byte("1")})
 	stop()

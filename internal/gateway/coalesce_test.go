@@ -3,7 +3,6 @@ package gateway_test
 import (
 	"context"
 	"fmt"
-	"net/http/httptest"
 	"sync"
 	"testing"
 	"time"
@@ -71,30 +70,6 @@ func TestCoalesce_WritesAreNeverJoined(t *testing.T) {
 		close(g.open)
 		all.Wait()
 	}
-}
-
-func TestCoalesce_LeaderLeavesFollowersStay(t *testing.T) {
-	t.Parallel()
-
-	w := newWorld(t, 1, nil)
-	g := newGate(w.nodes[0], "eth_gasPrice", `"0x1"`)
-	leaderCtx, leave := context.WithCancel(t.Context())
-	var all sync.WaitGroup
-	all.Go(func() { w.send(leaderCtx, "POST", "/", fmt.Sprintf(gasPrice, 1)) })
-	until(t, "the leader forwards", func() bool { return w.nodes[0].Calls("eth_gasPrice") == 1 })
-	var follower *httptest.ResponseRecorder
-	joined := make(chan struct{})
-	all.Go(func() {
-		// Reads are compared by meaning, so this other spelling joins as well.
-		close(joined)
-		follower = w.send(t.Context(), "POST", "/", `{"params": [ ],"method":"eth_gasPrice","id":2}`)
-	})
-	<-joined
-	leave()
-	close(g.open)
-	all.Wait()
-
-	require.Equal(t, `{"jsonrpc":"2.0","id":2,"result":"0x1"}`, follower.Body.String())
 }
 
 func TestCoalesce_ForwardEndsWhenAllHaveLeft(t *testing.T) {

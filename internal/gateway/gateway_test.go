@@ -32,7 +32,7 @@ type world struct {
 	factory telemetry.Factory
 }
 
-func newWorld(t *testing.T, nodeCount int, change func(*gateway.Config)) *world {
+func newWorld(t testing.TB, nodeCount int, change func(*gateway.Config)) *world {
 	t.Helper()
 	w := &world{factory: telemetry.NewFactory()}
 	pool := upstreams.Default()

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -46,6 +49,82 @@ func TestToWire(t *testing.T) {
 			require.NotContains(t, wire.Message, "hidden")
 		})
 	}
+}
+
+// forwardTaking is a forward that answers after a second, unless it is cancelled.
+func forwardTaking(calls *atomic.Int32) Handler {
+	return func(ctx context.Context, _ *Call) (*Result, error) {
+		calls.Add(1)
+		select {
+		case <-time.After(time.Second):
+			return &Result{Value: []byte("1"), Source: FromUpstream}, nil
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+func TestCoalesce_LeaderLeavesFollowersStay(t *testing.T) {
+	t.Parallel()
+
+	synctest.Test(t, func(t *testing.T) {
+		var forwards atomic.Int32
+		s := newCoalesceStage(time.Minute, newMetrics(telemetry.NewFactory(), "p", "n", 1))
+		handler := s.Wrap(forwardTaking(&forwards))
+		leaderCtx, leave := context.WithCancel(t.Context())
+		followerCtx, followerLeaves := context.WithCancel(t.Context())
+		go func() { _, _ = handler(leaderCtx, &Call{Key: "k"}) }()
+		synctest.Wait()
+		answers := make(chan *Result, 1)
+		go func() {
+			result, err := handler(t.Context(), &Call{Key: "k"})
+			require.NoError(t, err)
+			answers <- result
+		}()
+		left := make(chan error, 1)
+		go func() {
+			_, err := handler(followerCtx, &Call{Key: "k"})
+			left <- err
+		}()
+		synctest.Wait()
+
+		leave()
+		followerLeaves()
+		synctest.Wait()
+		require.ErrorIs(t, <-left, context.Canceled, "a follower leaves at once")
+		got := <-answers
+
+		require.Equal(t, "1", string(got.Value))
+		require.Equal(t, FromFlight, got.Source)
+		require.Equal(t, int32(1), forwards.Load())
+	})
+}
+
+func TestCoalesce_FollowerOutlivesTheLeadersTime(t *testing.T) {
+	t.Parallel()
+
+	synctest.Test(t, func(t *testing.T) {
+		var forwards atomic.Int32
+		s := newCoalesceStage(900*time.Millisecond, newMetrics(telemetry.NewFactory(), "p", "n", 1))
+		hung := true
+		handler := s.Wrap(func(ctx context.Context, call *Call) (*Result, error) {
+			forwards.Add(1)
+			if hung {
+				hung = false
+				<-ctx.Done()
+				return nil, context.Cause(ctx)
+			}
+			return &Result{Value: []byte("1")}, nil
+		})
+		go func() { _, _ = handler(t.Context(), &Call{Key: "k"}) }()
+		synctest.Wait()
+
+		got, err := handler(t.Context(), &Call{Key: "k"})
+
+		require.NoError(t, err)
+		require.Equal(t, "1", string(got.Value))
+		require.Equal(t, int32(2), forwards.Load())
+	})
 }
 
 func TestCoalesce_PanicDoesNotHoldTheFollowers(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/slipwayhq/slipway/internal/cache/cachetest"
 	"github.com/slipwayhq/slipway/internal/chain"
 	"github.com/slipwayhq/slipway/internal/gatewayapp"
 	"github.com/slipwayhq/slipway/internal/secret"
@@ -248,6 +249,35 @@ func TestApp_StopLetsRequestsFinish(t *testing.T) {
 
 	require.Equal(t, `{"jsonrpc":"2.0","id":7,"result":"0x1"}`, <-answer)
 	require.NoError(t, <-done)
+}
+
+func TestApp_RedisOutlivesTheGateway(t *testing.T) {
+	t.Parallel()
+
+	redis, stopRedis := cachetest.StartRedis(t)
+	node := upstreamtest.New(t)
+	node.Answer("eth_getBalance", upstreamtest.Result(`"0x1"`))
+	final := strings.Replace(balance, "latest", "0x1", 1)
+	cfg := config(node)
+	cfg.Cache.RedisURL = secret.New(redis)
+	cfg.Cache.RedisTimeout = 5 * time.Second // a busy test machine
+	first, second := start(t, cfg), start(t, cfg)
+
+	_, text := post(t, first, "/", final)
+	require.Contains(t, text, `"0x1"`)
+	require.Eventually(t, func() bool {
+		_, metrics := get(t, "http://"+first.AdminAddr()+"/metrics")
+		return strings.Contains(metrics, `gateway_cache_sets_total{outcome="ok",store="redis"} 1`)
+	}, 5*time.Second, 5*time.Millisecond)
+	_, text = post(t, second, "/", final)
+	require.Contains(t, text, `"0x1"`)
+	require.Equal(t, 1, node.Calls("eth_getBalance"), "the second gateway found it in Redis")
+
+	stopRedis()
+	for range 3 {
+		status, text := post(t, second, "/", strings.Replace(balance, "latest", "0x2", 1))
+		require.Equal(t, 200, status, text)
+	}
 }
 
 func TestConfig_ValidateReportsEverything(t *testing.T) {

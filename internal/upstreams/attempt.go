@@ -85,10 +85,17 @@ func (p *Pool) next(ctx context.Context, req Request, left []*Upstream) (verdict
 		v := p.attempt(ctx, left[0], p.cfg.SendTimeout, p.single(req))
 		return p.settleSend(ctx, req, v), 1
 	}
-	if req.Facts.Method.Kind != methods.Read || len(left) == 1 {
+	if !p.mayHedge(req.Facts, left) {
 		return p.attempt(ctx, left[0], p.cfg.AttemptTimeout, p.single(req)), 1
 	}
 	return p.race(ctx, left[0], left[1], p.single(req))
+}
+
+// mayHedge says whether a slow first node may be overtaken by the second. A
+// node that is behind may not: it would be quick with an old state.
+func (p *Pool) mayHedge(facts methods.Facts, left []*Upstream) bool {
+	return facts.Method.Kind == methods.Read && len(left) > 1 &&
+		!isBehind(left[1].Head(), facts, p.tracker.Head().Latest, p.cfg.MaxLag)
 }
 
 // exchange is one question in a form that can be put to any node.

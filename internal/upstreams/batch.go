@@ -20,13 +20,14 @@ type BatchReply struct {
 // Do. The replies stand in the order of the requests.
 func (p *Pool) DoBatch(ctx context.Context, reqs []Request) []BatchReply {
 	unsettled := make([]BatchReply, len(reqs))
-	left := p.candidates(p.neediest(reqs).Facts)
+	neediest := p.neediest(reqs).Facts
+	left := p.candidates(neediest)
 	if len(left) == 0 {
 		return unsettled
 	}
 	ask := p.batchOf(reqs)
 	var v verdict
-	if len(left) == 1 {
+	if !p.mayHedge(neediest, left) {
 		v = p.attempt(ctx, left[0], p.cfg.AttemptTimeout, ask)
 	} else {
 		v, _ = p.race(ctx, left[0], left[1], ask)

@@ -238,6 +238,25 @@ func TestDo_HeadNeverGoesBack(t *testing.T) {
 	require.Equal(t, 1, a.Calls("eth_getBlockByNumber")-1, "a node that lags far is not asked first (it was once, and for block 0)")
 }
 
+func TestDo_NodeThatIsBehindDoesNotOvertake(t *testing.T) {
+	t.Parallel()
+
+	a, b := two(t)
+	a.SetHead(200)
+	b.Answer("eth_getBalance", upstreamtest.Result(`"0xold"`))
+	answer := make(chan struct{})
+	a.AnswerFunc("eth_getBalance", func(string) upstreamtest.Answer {
+		<-answer
+		return upstreamtest.Result(`"0xnew"`)
+	})
+	f := pool(t, a, b)
+	time.AfterFunc(200*time.Millisecond, func() { close(answer) }) // long after the hedge delay
+	got, err := f.do("eth_getBalance", `["0xab","latest"]`)
+	require.NoError(t, err)
+	require.Equal(t, `"0xnew"`, string(got.Result))
+	require.Zero(t, b.Calls("eth_getBalance"))
+}
+
 func TestDo_Sends(t *testing.T) {
 	t.Parallel()
 

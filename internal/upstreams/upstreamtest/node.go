@@ -56,6 +56,7 @@ const (
 type Node struct {
 	server *httptest.Server
 	quit   chan struct{}
+	stop   sync.Once
 
 	mu      sync.Mutex
 	chainID uint64
@@ -85,15 +86,11 @@ func (n *Node) URL() string { return n.server.URL }
 
 // Stop ends the node: connections are cut and new ones refused.
 func (n *Node) Stop() {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	select {
-	case <-n.quit:
-	default:
+	n.stop.Do(func() { // without the lock: requests in flight need it to end
 		close(n.quit)
 		n.server.CloseClientConnections()
 		n.server.Close()
-	}
+	})
 }
 
 // SetHead moves the node's newest block.
