@@ -15,7 +15,7 @@ VCS := $(if $(shell git rev-parse HEAD 2>/dev/null),,-buildvcs=false)
 
 .PHONY: help
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## Build bin/gateway, bin/signer and bin/slipway
@@ -33,9 +33,15 @@ test: deps-test ## Vet, test with the race detector, then test real clients
 	@if [ -x test/clients/run.sh ]; then test/clients/run.sh; fi
 
 .PHONY: bench
-bench: ## Run the benchmarks
-	$(GO) test -run '^$$' -bench . -benchmem $(PKG)
-	@if [ -x bench/run.sh ]; then bench/run.sh; fi
+bench: bench-signer bench-gateway ## Measure signer and gateway on this machine (6 minutes)
+
+.PHONY: bench-signer
+bench-signer: ## Measure the signer; ARGS="..." are handed to it, -help lists them
+	$(GO) run ./bench/signer $(ARGS)
+
+.PHONY: bench-gateway
+bench-gateway: ## Measure the gateway; ARGS="..." are handed to it, -help lists them
+	$(GO) run ./bench/gateway $(ARGS)
 
 .PHONY: fuzz
 fuzz: ## Fuzz each target for 30 s; FUZZTIME=5m changes that

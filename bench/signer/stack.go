@@ -45,7 +45,10 @@ func (s *stack) start(ctx context.Context, o options, senders int) error {
 	if err := os.Chmod(s.dir, 0o711); err != nil { //nolint:gosec // it shows nothing but names
 		return fmt.Errorf("folder for the run: %w", err)
 	}
-	var err error
+	var (
+		gatewayURL string
+		err        error
+	)
 	if s.postgres, err = startDatabase(ctx, filepath.Join(s.dir, "postgres")); err != nil {
 		return err
 	}
@@ -53,7 +56,6 @@ func (s *stack) start(ctx context.Context, o options, senders int) error {
 	if s.chain, s.chainURL, err = s.child(ctx, "chain", count); err != nil {
 		return err
 	}
-	gatewayURL := ""
 	if s.gateway, gatewayURL, err = s.child(ctx, "gateway", nextVariable+"="+s.chainURL); err != nil {
 		return err
 	}
@@ -130,7 +132,7 @@ func startDatabase(ctx context.Context, dir string) (*database, error) {
 
 func (d *database) stop() {
 	d.cancel()
-	<-d.done // what it complains about at its end changes no figure
+	_ = <-d.done // what it complains about at its end changes no figure
 }
 
 func readPID(path string) (int, error) {
