@@ -377,9 +377,9 @@ func TestRPC_BadInput(t *testing.T) {
 	}{
 		"malformed JSON":  {body: `{"id":7`, status: 400, code: jsonrpc.CodeParse},
 		"deep nesting":    {body: strings.Repeat("[", 100_000), status: 400, code: jsonrpc.CodeParse},
-		"empty batch":     {body: `[]`, status: 200, code: jsonrpc.CodeInvalidRequest},
-		"too many calls":  {body: "[" + strings.Repeat(`1,`, 100) + "1]", status: 200, code: jsonrpc.CodeInvalidRequest, message: "too many"},
-		"no method":       {body: `{"jsonrpc":"2.0","id":7}`, status: 200, code: jsonrpc.CodeInvalidRequest},
+		"empty batch":     {body: `[]`, status: 400, code: jsonrpc.CodeInvalidRequest},
+		"too many calls":  {body: "[" + strings.Repeat(`1,`, 100) + "1]", status: 400, code: jsonrpc.CodeInvalidRequest, message: "too many"},
+		"no method":       {body: `{"jsonrpc":"2.0","id":7}`, status: 400, code: jsonrpc.CodeInvalidRequest},
 		"no params":       {body: `{"jsonrpc":"2.0","id":7,"method":"eth_sendTransaction"}`, status: 200, code: jsonrpc.CodeInvalidParams, message: "transaction object"},
 		"no object":       {body: send(`"0x"`), status: 200, code: jsonrpc.CodeInvalidParams, message: "transaction object"},
 		"wrong hex":       {body: send(`{` + from + `,"data":"0xz"}`), status: 200, code: jsonrpc.CodeInvalidParams, message: "data"},

@@ -31,10 +31,8 @@ func (s *server) handleRPC(c echo.Context) error {
 
 	req, rpcErr := jsonrpc.ScanRequest(body)
 	switch {
-	case rpcErr != nil && rpcErr.Code == jsonrpc.CodeParse:
+	case rpcErr != nil: // 400, as the gateway answers
 		return s.writeRPC(c, http.StatusBadRequest, jsonrpc.AppendError(nil, req.ID, rpcErr))
-	case rpcErr != nil:
-		return s.writeRPC(c, http.StatusOK, jsonrpc.AppendError(nil, req.ID, rpcErr))
 	case !isOurs(req.Method):
 		return s.forward(c, req.ID, body)
 	}

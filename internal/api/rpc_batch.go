@@ -15,11 +15,7 @@ import (
 func (s *server) handleBatch(c echo.Context, body []byte) error {
 	elements, rpcErr := jsonrpc.ScanBatch(body, s.cfg.MaxBatch)
 	if rpcErr != nil {
-		status := http.StatusOK
-		if rpcErr.Code == jsonrpc.CodeParse {
-			status = http.StatusBadRequest
-		}
-		return s.writeRPC(c, status, jsonrpc.AppendError(nil, nil, rpcErr))
+		return s.writeRPC(c, http.StatusBadRequest, jsonrpc.AppendError(nil, nil, rpcErr))
 	}
 	ctx := c.Request().Context()
 	b := s.splitBatch(ctx, elements)

@@ -1,6 +1,7 @@
 package nodeclient
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -50,7 +51,8 @@ type CallMsg struct {
 }
 
 // Estimate is the answer to one CallMsg. Err is a *jsonrpc.Error where the node
-// refused, and wraps ErrUnreachable where it did not answer.
+// refused the transaction; it wraps ErrUnreachable where the node did not
+// answer, or said something of itself only.
 type Estimate struct {
 	Gas uint64
 	Err error
@@ -145,7 +147,7 @@ func (c *Client) Nonces(ctx context.Context, accounts []common.Address) []Nonces
 	for i := range accounts {
 		latest, err1 := nonceOf(replies[2*i])
 		pending, err2 := nonceOf(replies[2*i+1])
-		out[i] = Nonces{Latest: latest, Pending: max(latest, pending), Err: errors.Join(err1, err2)}
+		out[i] = Nonces{Latest: latest, Pending: max(latest, pending), Err: cmp.Or(err1, err2)}
 	}
 	return out
 }

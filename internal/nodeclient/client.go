@@ -120,12 +120,17 @@ type reply struct {
 	err    error // wraps ErrUnreachable
 }
 
-// failure gives the reply's error, if any.
+// failure gives the reply's error, if any. It wraps ErrUnreachable where the
+// call itself is not to blame.
 func (r reply) failure() error {
-	if r.rpcErr != nil {
+	switch {
+	case r.rpcErr == nil:
+		return r.err
+	case isTransient(r.rpcErr):
+		return fmt.Errorf("%w: %w", ErrUnreachable, r.rpcErr)
+	default:
 		return r.rpcErr
 	}
-	return r.err
 }
 
 // maxBatch bounds the calls of one HTTP request. Besu allows 1,024 by default
@@ -212,8 +217,8 @@ func (c *Client) one(ctx context.Context, method, params string) ([]byte, error)
 		return nil, fmt.Errorf("%s: %w: HTTP %d without a JSON-RPC answer", method, ErrUnreachable, status)
 	}
 	r := replyOf(response)
-	if r.rpcErr != nil {
-		return nil, fmt.Errorf("%s: %w", method, r.rpcErr)
+	if err := r.failure(); err != nil {
+		return nil, fmt.Errorf("%s: %w", method, err)
 	}
 	return r.result, nil
 }

@@ -2,6 +2,7 @@ package nodeclient
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -101,6 +102,46 @@ func TestClassifySend(t *testing.T) {
 			hit = hit || (r.code == 0 || r.code == c.code) && strings.Contains(strings.ToLower(c.message), r.text)
 		}
 		require.True(t, hit, "rule %d (%q) has no row", i, r.text)
+	}
+}
+
+// What says nothing of the call must not end a transaction.
+func TestFailure_TellsTheNodesTroubleFromTheCalls(t *testing.T) {
+	t.Parallel()
+
+	cases := []struct {
+		code      jsonrpc.Code
+		message   string
+		transient bool
+	}{
+		{-32002, "no upstream can serve this request now", true},
+		{-32015, "no upstream answered in time", true},
+		{-32005, "every upstream limits the rate of requests now", true},
+		{-32603, "Timeout expired", true},
+		{-32603, "Internal error", true},
+		{-32008, "Initial sync is still in progress", true},
+		{429, "slow down", true},
+		{-32000, "execution aborted (timeout = 5s)", true},
+		{-32000, "request timed out", true},
+		{-32000, "Too Many Requests", true},
+		{-32000, "project rate limit reached", true},
+		{-32000, "header not found", true},
+		{-39001, "Unknown block", true},
+		{-32000, "missing trie node 0xab", true},
+		{-32000, "World state unavailable", true},
+		{-32000, "the sync is still in progress", true},
+		{3, "execution reverted: no", false},
+		{-32000, "insufficient funds for gas * price + value", false},
+		{-32004, "Upfront cost exceeds account balance", false},
+		{-32602, "Invalid params", false},
+		{-32601, "Method not found", false},
+		{-32000, "gas required exceeds allowance (21000)", false},
+	}
+	for _, c := range cases {
+		err := reply{rpcErr: jsonrpc.NewError(c.code, c.message)}.failure()
+		require.Equal(t, c.transient, errors.Is(err, ErrUnreachable), "%d %s", c.code, c.message)
+		var rpc *jsonrpc.Error
+		require.ErrorAs(t, err, &rpc)
 	}
 }
 

@@ -96,18 +96,43 @@ func (d *driver) run(ctx context.Context) {
 		if ctx.Err() != nil || errors.Is(err, errFenced) {
 			return
 		}
-		d.metrics.failures.WithLabelValues(failureOf(err)).Inc()
-		d.log.WarnContext(ctx, "round failed, starting over", slog.Any("err", err))
+		d.failed(ctx, err, pause.last > 0)
 		wait(ctx, pause.next(), nil)
 	}
 }
+
+// failed counts, logs and tells readers of the queue why nothing moves. Only
+// the first failure in a row is worth a warning.
+func (d *driver) failed(ctx context.Context, err error, again bool) {
+	d.active.Store(time.Now().UnixNano()) // it has work, only it cannot do it
+	where := failureOf(err)
+	d.metrics.failures.WithLabelValues(where).Inc()
+	level := slog.LevelWarn
+	if again {
+		level = slog.LevelDebug
+	}
+	d.log.Log(ctx, level, "round failed, starting over", slog.Any("err", err))
+	if where != failedAtNode {
+		return
+	}
+	queued, err := d.store.Claimable(ctx, d.lease.Sender, d.cfg.BatchSize)
+	if err == nil {
+		err = d.noteClaimed(ctx, queued, WaitingForNode)
+	}
+	if err != nil {
+		d.log.DebugContext(ctx, "note why transactions wait", slog.Any("err", err))
+	}
+}
+
+// failedAtNode is the metric label of failures that are the node's.
+const failedAtNode = "node"
 
 func failureOf(err error) string {
 	switch {
 	case errors.Is(err, ErrUnavailable):
 		return "database"
 	case errors.Is(err, nodeclient.ErrUnreachable):
-		return "node"
+		return failedAtNode
 	default:
 		return "other"
 	}

@@ -20,11 +20,11 @@ import (
 func (d *driver) prepare(ctx context.Context, queued []claimed) (ready []prepared, ended int, err error) {
 	m, err := d.market.get(ctx)
 	if err != nil {
-		return nil, 0, errors.Join(fmt.Errorf("ask for prices: %w", err), d.noteClaimed(ctx, queued, WaitingForNode))
+		return nil, 0, fmt.Errorf("ask for prices: %w", err)
 	}
 	estimates, err := d.estimate(ctx, queued)
 	if err != nil {
-		return nil, 0, errors.Join(err, d.noteClaimed(ctx, queued, WaitingForNode))
+		return nil, 0, err
 	}
 	for i, c := range queued {
 		// Only with nothing before it in flight does the newest block show the
