@@ -76,7 +76,7 @@ func (s *stack) stop() {
 		}
 	}
 	if s.postgres != nil {
-		s.postgres.stop()
+		_ = s.postgres.stop() // what it complains about at its end changes no figure
 	}
 	if !s.keep {
 		_ = os.RemoveAll(s.dir) // a folder of the temporary files
@@ -120,19 +120,17 @@ func startDatabase(ctx context.Context, dir string) (*database, error) {
 		cancel()
 		return nil, err
 	case <-ctx.Done():
-		d.stop()
-		return nil, errors.New("PostgreSQL was not ready in time")
+		return nil, errors.Join(errors.New("PostgreSQL was not ready in time"), d.stop())
 	}
 	if d.pid, err = readPID(filepath.Join(server.DataDir(), "postmaster.pid")); err != nil {
-		d.stop()
-		return nil, err
+		return nil, errors.Join(err, d.stop())
 	}
 	return d, nil
 }
 
-func (d *database) stop() {
+func (d *database) stop() error {
 	d.cancel()
-	_ = <-d.done // what it complains about at its end changes no figure
+	return <-d.done
 }
 
 func readPID(path string) (int, error) {
