@@ -79,7 +79,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	senders := flags.String("senders", "1,8,64", "accounts that send; a comma-separated list makes a run each")
 	flags.IntVar(&o.transactions, "transactions", 5000, "requests of a run")
 	flags.IntVar(&o.clients, "clients", 32, "clients that send at the same time, each waiting for its answer")
-	flags.StringVar(&o.via, "via", viaBoth, "rest, rpc or both (every other request)")
+	flags.StringVar(&o.via, "via", viaBoth, "rest, rpc or both (in turn for each sender)")
 	flags.Uint64Var(&o.gas, "gas", 0, "gas limit of each request; 0 lets the signer estimate")
 	flags.StringVar(&o.cpuProfile, "cpuprofile", "", "file for a CPU profile of the signer; for one run only")
 	flags.BoolVar(&o.keep, "keep", false, "keep the folder with data and logs")
