@@ -26,7 +26,7 @@ func NewMemory(maxBytes int64, m *Metrics) (*Memory, error) {
 	entries, err := otter.New(&otter.Options[Key, Entry]{
 		MaximumWeight: uint64(maxBytes),
 		Weigher: func(key Key, entry Entry) uint32 {
-			return uint32(min(len(key)+len(entry.Value)+entryOverhead, 1<<31)) //nolint:gosec // bounded right there
+			return uint32(min(len(key)+len(entry.Value)+entryOverhead, 1<<31))
 		},
 	})
 	if err != nil {

@@ -2,6 +2,7 @@ package cache_test
 
 import (
 	"context"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -66,7 +67,7 @@ func TestRedis(t *testing.T) {
 	var database atomic.Int32
 	cachetest.Run(t, func(t *testing.T) cache.Store {
 		t.Helper()
-		return newRedis(t, url[:len(url)-1]+string('0'+rune(database.Add(1)%16))) // a database each
+		return newRedis(t, url[:len(url)-1]+strconv.Itoa(int(database.Add(1)%16))) // a database each
 	})
 }
 

@@ -27,7 +27,7 @@ func (t *Tracker) SetFinality(f Finality) {
 
 // Finality returns the rule.
 func (t *Tracker) Finality() Finality {
-	return Finality{Mode: Mode(t.mode.Load()), Depth: t.depth.Load()} //nolint:gosec // a Mode was stored
+	return Finality{Mode: Mode(t.mode.Load()), Depth: t.depth.Load()}
 }
 
 // ObserveLatest reports a block that exists.

@@ -5,7 +5,7 @@
 //	own        what the gateway knows itself: chain id, its version
 //	describe   the facts of the request; safe and finalized become numbers
 //	cache      answers that can no longer change
-//	coalesce   equal reads in flight share one forward
+//	coalesce   equal reads in flight share one answer
 //	forward    the pool of upstreams
 //
 // The order matters: nothing is described that is not admitted, nothing is

@@ -32,23 +32,23 @@ type world struct {
 	factory telemetry.Factory
 }
 
-func newWorld(t testing.TB, nodeCount int, change func(*gateway.Config)) *world {
-	t.Helper()
+func newWorld(tb testing.TB, nodeCount int, change func(*gateway.Config)) *world {
+	tb.Helper()
 	w := &world{factory: telemetry.NewFactory()}
 	pool := upstreams.Default()
 	pool.ChainID = upstreamtest.ChainID
 	pool.Finality = chain.Finality{Mode: chain.Instant}
 	pool.PollInterval = 20 * time.Millisecond
 	for range nodeCount {
-		n := upstreamtest.New(t)
+		n := upstreamtest.New(tb)
 		w.nodes = append(w.nodes, n)
 		pool.Upstreams = append(pool.Upstreams, upstreams.Endpoint{URL: secret.New(n.URL())})
 	}
 	catalogue, tracker, log := methods.New(), chain.NewTracker(pool.Finality), slog.New(slog.DiscardHandler)
 	network, err := upstreams.NewPool(pool, tracker, catalogue, w.factory, log)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	memory, err := cache.NewMemory(1<<20, cache.NewMetrics(w.factory))
-	require.NoError(t, err)
+	require.NoError(tb, err)
 
 	cfg := gateway.Default()
 	cfg.Version = "test"
@@ -63,14 +63,14 @@ func newWorld(t testing.TB, nodeCount int, change func(*gateway.Config)) *world 
 		},
 		Ready: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"status":"ready"}`)) }),
 	})
-	require.NoError(t, err)
+	require.NoError(tb, err)
 
-	ctx, cancel := context.WithCancel(context.Background()) //nolint:usetesting // ends after the last request, not before
+	ctx, cancel := context.WithCancel(context.Background()) // ends after the last request, not before
 	ready, done := make(chan struct{}), make(chan error, 1)
 	go func() { done <- network.Run(ctx, func() { close(ready) }) }()
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		cancel()
-		require.NoError(t, <-done)
+		require.NoError(tb, <-done)
 	})
 	<-ready
 	return w
@@ -85,7 +85,7 @@ func (w *world) send(ctx context.Context, method, path, body string) *httptest.R
 func (w *world) metrics(t *testing.T) string {
 	t.Helper()
 	recorder := httptest.NewRecorder()
-	telemetry.NewAdminHandler(w.factory.Gatherer()).ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	telemetry.NewAdminHandler(w.factory.Gatherer()).ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
 	return recorder.Body.String()
 }
 
@@ -166,26 +166,25 @@ func (w *world) node(t *testing.T, where, line string) {
 	require.NoError(t, err, where)
 	_, line, _ = strings.Cut(line, " ")
 	node := w.nodes[number-1]
-	after := func(verb string) (string, string, bool) {
-		rest, ok := strings.CutPrefix(line, verb+" ")
-		first, second, _ := strings.Cut(rest, " ")
-		return first, second, ok
+	verbs := []struct {
+		words string
+		do    func(first, second string)
+	}{
+		{"says", func(method, result string) { node.Answer(method, upstreamtest.Result(result)) }},
+		{"errs", func(method, object string) { node.Answer(method, upstreamtest.Answer{Error: object}) }},
+		{"faults", func(method, fault string) { node.SetFault(method, upstreamtest.Fault(fault)) }},
+		{"was last asked", func(method, params string) { require.Equal(t, params, node.LastParams(method), where) }},
+		{"was asked", func(method, count string) { require.Equal(t, count, fmt.Sprint(node.Calls(method)), where) }},
+		{"had batches", func(count, _ string) { require.Equal(t, count, fmt.Sprint(node.Batches()), where) }},
 	}
-	if method, result, ok := after("says"); ok {
-		node.Answer(method, upstreamtest.Result(result))
-	} else if method, object, ok := after("errs"); ok {
-		node.Answer(method, upstreamtest.Answer{Error: object})
-	} else if method, fault, ok := after("faults"); ok {
-		node.SetFault(method, upstreamtest.Fault(fault))
-	} else if method, params, ok := after("was last asked"); ok {
-		require.Equal(t, params, node.LastParams(method), where)
-	} else if method, count, ok := after("was asked"); ok {
-		require.Equal(t, count, fmt.Sprint(node.Calls(method)), where)
-	} else if count, _, ok := after("had batches"); ok {
-		require.Equal(t, count, fmt.Sprint(node.Batches()), where)
-	} else {
-		t.Fatalf("%s: what is %q?", where, line)
+	for _, verb := range verbs {
+		if rest, ok := strings.CutPrefix(line, verb.words+" "); ok {
+			first, second, _ := strings.Cut(rest, " ")
+			verb.do(first, second)
+			return
+		}
 	}
+	t.Fatalf("%s: what is %q?", where, line)
 }
 
 func TestBody_Limits(t *testing.T) {

@@ -78,7 +78,9 @@ func TestCoalesce_LeaderLeavesFollowersStay(t *testing.T) {
 		answers := make(chan *Result, 1)
 		go func() {
 			result, err := handler(t.Context(), &Call{Key: "k"})
-			require.NoError(t, err)
+			if err != nil {
+				t.Error(err)
+			}
 			answers <- result
 		}()
 		left := make(chan error, 1)

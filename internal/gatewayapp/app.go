@@ -198,7 +198,7 @@ func newStores(cfg CacheConfig, m *cache.Metrics) (*stores, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cache: %w", err)
 	}
-	work := waitForEnd
+	work := lifecycle.Idle
 	if s.store == nil {
 		s.store = redis
 	} else {
@@ -209,10 +209,4 @@ func newStores(cfg CacheConfig, m *cache.Metrics) (*stores, error) {
 		return errors.Join(work(ctx, ready), redis.Close())
 	}
 	return s, nil
-}
-
-func waitForEnd(ctx context.Context, ready func()) error {
-	ready()
-	<-ctx.Done()
-	return nil
 }

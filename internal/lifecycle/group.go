@@ -14,6 +14,13 @@ import (
 // program.
 type Run func(ctx context.Context, ready func()) error
 
+// Idle is a component without work of its own: it waits for the end.
+func Idle(ctx context.Context, ready func()) error {
+	ready()
+	<-ctx.Done()
+	return nil
+}
+
 // Group is the ordered list of a program's components. It is filled first and
 // run once.
 type Group struct {

@@ -43,7 +43,7 @@ func (p *Pool) Do(ctx context.Context, req Request) (Reply, error) {
 	}
 	var best, last verdict
 	attempts := 0
-	for {
+	for len(left) > 0 && attempts < p.cfg.MaxAttempts {
 		var used int
 		last, used = p.next(ctx, req, left)
 		attempts += used
@@ -60,22 +60,23 @@ func (p *Pool) Do(ctx context.Context, req Request) (Reply, error) {
 			break
 		}
 		left = p.whoMayKnowMore(left[used:], req.Facts, last)
-		if attempts >= p.cfg.MaxAttempts {
-			break
-		}
-		if len(left) == 0 {
-			if best.outcome.worth() > 0 || !req.Facts.Repeatable() || !pause(ctx, roundPause) {
-				break // asking again brings nothing, or there is no time
-			}
-			if left = p.candidates(req.Facts); len(left) == 0 {
-				break
-			}
+		if len(left) == 0 && attempts < p.cfg.MaxAttempts {
+			left = p.nextRound(ctx, req.Facts, best)
 		}
 	}
 	if best.outcome.passes() {
 		return best.reply(), nil
 	}
 	return Reply{}, &ExhaustedError{Last: last.outcome, Attempts: attempts}
+}
+
+// nextRound gives the nodes of another round when all have been asked: none
+// when asking again brings nothing, or there is no time.
+func (p *Pool) nextRound(ctx context.Context, facts methods.Facts, best verdict) []*Upstream {
+	if best.outcome.worth() > 0 || !facts.Repeatable() || !pause(ctx, roundPause) {
+		return nil
+	}
+	return p.candidates(facts)
 }
 
 // next asks the first candidate, and the second as well when the first is slow

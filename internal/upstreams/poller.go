@@ -127,28 +127,29 @@ func (p *poller) conclude(ctx context.Context, err error) {
 		u.state.Store(uint32(Quarantined))
 		u.metrics.serving.Set(0)
 		p.isSure = false
-		p.say(ctx, "upstream shows another chain and is not used", wrong)
+		p.say(ctx, "shows another chain and is not used", wrong)
 	case errors.Is(err, errRefused):
 		u.probed(time.Now(), false)
 		u.state.CompareAndSwap(uint32(Serving), uint32(Unverified))
 		u.metrics.serving.Set(0)
 		p.isSure = false
-		p.say(ctx, "upstream cannot be reached", err)
+		p.say(ctx, "cannot be reached", err)
 	default:
 		// A busy node may well answer late; it keeps its state, its health
 		// says the rest. Its chain is checked again with the next answer.
 		u.probed(time.Now(), false)
 		p.isSure = false
-		p.say(ctx, "upstream does not answer as it should", err)
+		p.say(ctx, "does not answer as it should", err)
 	}
 }
 
-func (p *poller) say(ctx context.Context, what string, err error) {
-	if p.said == what {
+// say logs a problem once, however often it is met.
+func (p *poller) say(ctx context.Context, problem string, err error) {
+	if p.said == problem {
 		return
 	}
-	p.said = what
-	p.pool.log.WarnContext(ctx, what, slog.String("upstream", string(p.upstream.id)), slog.Any("err", err))
+	p.said = problem
+	p.pool.log.WarnContext(ctx, "upstream has a problem", slog.String("upstream", string(p.upstream.id)), slog.String("problem", problem), slog.Any("err", err))
 }
 
 // otherChainError says how a node's chain differs from the pool's.

@@ -63,7 +63,7 @@ func newFixture(t *testing.T, cfg upstreams.Config) *fixture {
 	var err error
 	f.Pool, err = upstreams.NewPool(cfg, f.tracker, f.catalogue, telemetry.NewFactory(), slog.New(slog.NewTextHandler(f.log, nil)))
 	require.NoError(t, err)
-	ctx, cancel := context.WithCancel(context.Background()) //nolint:usetesting // must outlive the nodes' cleanup order
+	ctx, cancel := context.WithCancel(context.Background()) // must outlive the nodes' cleanup order
 	ready, done := make(chan struct{}), make(chan error, 1)
 	go func() { done <- f.Run(ctx, func() { close(ready) }) }()
 	t.Cleanup(func() {
@@ -428,7 +428,7 @@ func TestPoller_OtherChainIsNeverUsed(t *testing.T) {
 			require.Error(t, err)
 			require.Zero(t, b.Calls("eth_gasPrice"))
 			require.Equal(t, upstreams.Quarantined, f.Upstreams()[1].State())
-			require.Contains(t, f.log.String(), `msg="upstream shows another chain and is not used" upstream=node-1`)
+			require.Contains(t, f.log.String(), `upstream=node-1 problem="shows another chain and is not used"`)
 
 			b.SetChain(upstreamtest.ChainID, upstreamtest.Genesis)
 			f.until("it was repaired", func() bool { return f.Upstreams()[1].State() == upstreams.Serving })

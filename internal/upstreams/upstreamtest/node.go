@@ -70,14 +70,14 @@ type Node struct {
 }
 
 // New starts a node that shows the default chain. It stops with the test.
-func New(t testing.TB) *Node {
-	t.Helper()
+func New(tb testing.TB) *Node {
+	tb.Helper()
 	n := &Node{
 		quit: make(chan struct{}), chainID: ChainID, genesis: Genesis, head: Head,
 		answers: map[string]func(string) Answer{}, faults: map[string]Fault{}, calls: map[string]int{},
 	}
 	n.server = httptest.NewServer(n)
-	t.Cleanup(n.Stop)
+	tb.Cleanup(n.Stop)
 	return n
 }
 
