@@ -39,8 +39,17 @@ func NewRedis(url secret.String, timeout time.Duration, m *Metrics) (*Redis, err
 	options.MaxRetries = -1   // the next request is the retry
 	options.DialerRetries = 1 // as above
 	options.DisableIdentity = true
+	// The library writes every failed dial to standard error, in a form of its
+	// own and through a variable of the whole process. Our metrics tell it.
+	redis.SetLogger(silent{})
 	return &Redis{client: redis.NewClient(options), timeout: timeout, metrics: m.of("redis")}, nil
 }
+
+// silent drops the library's log.
+type silent struct{}
+
+// Printf implements the library's logger.
+func (silent) Printf(context.Context, string, ...any) {}
 
 // Get implements Store.
 func (r *Redis) Get(ctx context.Context, key Key) (Entry, bool) {
