@@ -7,20 +7,21 @@ import { accounts, chainId, start } from './system.mjs'
 
 const [alice, bob, carol] = accounts
 let system
+const limited = { timeout: 60_000 } // ms; no client may hang for ever
 
 before(async () => {
   system = await start()
-})
+}, limited)
 
 after(async () => {
   const { code, output } = await system.stop()
   assert.equal(code, 0, output)
-})
+}, limited)
 
 const chain = () =>
   defineChain({ id: chainId, name: 'dev', nativeCurrency: { name: 'Ether', symbol: 'ETH', decimals: 18 }, rpcUrls: { default: { http: [system.gateway] } } })
 
-test('viem sends through the signer and reads through the gateway', async () => {
+test('viem sends through the signer and reads through the gateway', limited, async () => {
   const wallet = createWalletClient({ chain: chain(), transport: http(system.signer), account: alice })
   const reader = createPublicClient({ chain: chain(), transport: http(system.gateway), pollingInterval: 100 })
   assert.equal(await reader.getChainId(), chainId)
@@ -35,13 +36,13 @@ test('viem sends through the signer and reads through the gateway', async () => 
   assert.equal(await reader.getBalance({ address: carol }), balance + parseEther('1.5'))
 })
 
-test('viem batches', async () => {
+test('viem batches', limited, async () => {
   const reader = createPublicClient({ chain: chain(), transport: http(system.signer, { batch: true }) })
   const blocks = await Promise.all([0n, 1n, 0n].map((blockNumber) => reader.getBlock({ blockNumber })))
   assert.deepEqual(blocks.map((b) => b.number), [0n, 1n, 0n])
 })
 
-test('viem deploys a contract and sees a revert before it costs a nonce', async () => {
+test('viem deploys a contract and sees a revert before it costs a nonce', limited, async () => {
   const wallet = createWalletClient({ chain: chain(), transport: http(system.signer), account: alice })
   const reader = createPublicClient({ chain: chain(), transport: http(system.gateway), pollingInterval: 100 })
   // Creation code that returns the runtime "PUSH0 PUSH0 REVERT".
@@ -55,7 +56,7 @@ test('viem deploys a contract and sees a revert before it costs a nonce', async 
   assert.equal(await reader.getTransactionCount({ address: alice }), nonce)
 })
 
-test('ethers sends as a JSON-RPC signer and waits for the receipt', async () => {
+test('ethers sends as a JSON-RPC signer and waits for the receipt', limited, async () => {
   const provider = new ethers.JsonRpcProvider(system.signer, undefined, { polling: true, pollingInterval: 100 })
   try {
     const signer = await provider.getSigner(bob)
@@ -69,7 +70,7 @@ test('ethers sends as a JSON-RPC signer and waits for the receipt', async () => 
   }
 })
 
-test('an unknown account is refused in words ethers shows', async () => {
+test('an unknown account is refused in words ethers shows', limited, async () => {
   const provider = new ethers.JsonRpcProvider(system.signer)
   try {
     const from = '0x000000000000000000000000000000000000dEaD'
@@ -79,7 +80,7 @@ test('an unknown account is refused in words ethers shows', async () => {
   }
 })
 
-test('a REST request repeated with its key is executed once', async () => {
+test('a REST request repeated with its key is executed once', limited, async () => {
   const create = (value) =>
     fetch(`${system.signer}/v1/transactions`, {
       method: 'POST',
