@@ -19,9 +19,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
+	"github.com/slipwayhq/slipway/internal/cache/cachetest"
 	"github.com/slipwayhq/slipway/internal/devnet"
+	"github.com/slipwayhq/slipway/internal/pgtest"
 )
 
 // asProgram is the variable that makes this test binary behave as slipway.
@@ -31,7 +35,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		main()
 	}
-	os.Exit(m.Run())
+	os.Exit(pgtest.Main(m))
 }
 
 // output collects what a running program prints.
@@ -220,6 +224,44 @@ func TestDev_OwnNodesInsteadOfTheEmbeddedChain(t *testing.T) {
 	require.NotContains(t, guide, "go-ethereum in place of Besu")
 }
 
+func TestDev_OwnDatabaseAndCacheInsteadOfThePrivateOnes(t *testing.T) {
+	t.Parallel()
+	url, _ := cachetest.StartRedis(t)
+	state, dsn := stateFolder(t), pgtest.DSN(t)
+
+	s := start(t, onFreePorts(state, "--postgres", dsn, "--redis", url))
+
+	guide := s.stdout.String()
+	require.NotContains(t, guide, dsn)
+	require.NoDirExists(t, filepath.Join(state, "postgres"))
+	gateway, signer := urlOf(t, guide, "gateway"), urlOf(t, guide, "signer")
+	genesis := call(t, gateway, "eth_getBlockByNumber", `["0x0",false]`)
+	require.Eventually(t, func() bool { return keysIn(t, url) == 1 }, 10*time.Second, 10*time.Millisecond, "the answer is kept in Redis")
+	require.Equal(t, genesis, call(t, gateway, "eth_getBlockByNumber", `["0x0",false]`))
+	require.Contains(t, call(t, signer, "eth_sendTransaction", `[{"from":"0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266","to":"0x70997970C51812dc3A010C7d01b50e0d17dc79C8"}]`), "0x")
+	require.Zero(t, s.stop())
+
+	// The queue is in the database that was given.
+	pool, err := pgx.Connect(t.Context(), dsn)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, pool.Close(context.Background())) }()
+	var transactions int
+	require.NoError(t, pool.QueryRow(t.Context(), "select count(*) from transactions").Scan(&transactions))
+	require.Equal(t, 1, transactions)
+}
+
+// keysIn counts the keys of a Redis database.
+func keysIn(t *testing.T, url string) int64 {
+	t.Helper()
+	options, err := redis.ParseURL(url)
+	require.NoError(t, err)
+	client := redis.NewClient(options)
+	defer func() { require.NoError(t, client.Close()) }()
+	n, err := client.DBSize(t.Context()).Result()
+	require.NoError(t, err)
+	return n
+}
+
 func startChain(t *testing.T, chainID uint64) *devnet.Chain {
 	t.Helper()
 	chain, err := devnet.New(devnet.Config{ChainID: chainID, BlockTime: 50 * time.Millisecond})
@@ -272,6 +314,9 @@ func TestDev_SaysInOneLineWhatIsWrong(t *testing.T) {
 			t.Helper()
 			require.NoError(t, os.WriteFile(state, nil, 0o600))
 		}, want: "state folder: mkdir"},
+		"unreachable database":  {args: []string{"--postgres", "postgres://user:pass@127.0.0.1:1/x"}, want: "signer: open database: the database cannot be reached"},
+		"malformed database":    {args: []string{"--postgres", "postgres://user:pass@127.0.0.1:x/x"}, want: "the database URL is malformed"},
+		"malformed Redis":       {args: []string{"--redis", "127.0.0.1:6379"}, want: "cache redis: the URL must begin with redis://"},
 		"no such mnemonic file": {args: []string{"--mnemonic-file", "/nonexistent"}, want: "mnemonic: open /nonexistent"},
 		"no block time":         {args: []string{"--block-time", "0s"}, want: "block time: must be more than zero"},
 		"unknown flag":          {args: []string{"--gatway-port", "1"}, want: "unknown flag --gatway-port"},

@@ -179,6 +179,8 @@ func (s *Stack) signerConfig() signerapp.Config {
 	cfg.Queue.ChainID = s.chainID
 	// One replica on one machine: after a kill the next start takes over soon.
 	cfg.Queue.LeaseTTL = 2 * time.Second
+	// A database that was given is there or it is not.
+	cfg.DatabaseWait = 2 * time.Second
 	cfg.Keys.Mnemonic, cfg.Keys.Accounts = s.mnemonic, accountCount
 	return cfg
 }

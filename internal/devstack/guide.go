@@ -33,6 +33,9 @@ func (s *Stack) WriteGuide(w io.Writer) error {
 
 func (s *Stack) rows() []row {
 	rows := append(s.chainRows(), s.postgresRow())
+	if !s.cfg.Redis.IsEmpty() {
+		rows = append(rows, row{"redis", "(as given)", "yours, keeps what the gateway has cached"})
+	}
 	return append(rows,
 		row{"gateway", "http://" + s.gateway.Addr(), "JSON-RPC"},
 		row{"", "http://" + s.gateway.AdminAddr(), "/metrics /livez /readyz"},

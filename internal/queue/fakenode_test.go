@@ -37,6 +37,7 @@ type fakeChain struct {
 	reverts   func(nodeclient.CallMsg) bool
 	noBlocks  bool // eth_getBlockReceipts is not there
 	sends     int
+	onSend    func([]common.Hash)
 }
 
 func newFakeChain(chainID uint64) *fakeChain {
@@ -158,6 +159,9 @@ func (c *fakeChain) EstimateGas(_ context.Context, msgs []nodeclient.CallMsg) []
 func (c *fakeChain) SendRaw(_ context.Context, raws [][]byte, hashes []common.Hash) []nodeclient.SendResult {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.onSend != nil {
+		c.onSend(hashes)
+	}
 	out := make([]nodeclient.SendResult, len(raws))
 	for i := range raws {
 		c.sends++

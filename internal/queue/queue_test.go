@@ -135,6 +135,41 @@ func TestQueue_SeesATransactionThrough(t *testing.T) {
 	require.Equal(t, []string{"queued", "signed", "submitted", "confirmed"}, b.events(t, accepted.ID))
 }
 
+// Whatever the node is offered was committed before: at every send the slot and
+// the very bytes are in the database already.
+func TestQueue_NothingLeavesBeforeItIsCommitted(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var sent, committed int
+	b.chain.set(func(c *fakeChain) {
+		c.onSend = func(hashes []common.Hash) {
+			for _, h := range hashes {
+				var n int
+				err := b.pool.QueryRow(context.Background(), `
+					select count(*) from attempts a join nonce_slots using (chain_id, sender, nonce) join senders s on s.address = a.sender
+					where a.hash = $1 and s.next_nonce > a.nonce`, h[:]).Scan(&n)
+				if err != nil {
+					t.Error(err)
+				}
+				sent, committed = sent+1, committed+n
+			}
+		}
+	})
+	q, stop := b.start(t)
+	var ids []uuid.UUID
+	for i := range 30 {
+		accepted, err := q.Enqueue(t.Context(), b.request(i%3, fmt.Sprint(i)))
+		require.NoError(t, err)
+		ids = append(ids, accepted.ID)
+	}
+	for _, id := range ids {
+		until(t, q, id, hasStatus(StatusConfirmed))
+	}
+	stop()
+	require.GreaterOrEqual(t, sent, len(ids))
+	require.Equal(t, sent, committed)
+}
+
 func TestQueue_ARevertOnChainIsAnEndWithEvidence(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

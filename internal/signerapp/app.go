@@ -169,7 +169,7 @@ func (a *App) openDatabase(ctx context.Context) (*pgxpool.Pool, error) {
 		if !errors.Is(err, queue.ErrUnavailable) {
 			return nil, err
 		}
-		a.log.WarnContext(ctx, "waiting for the database", slog.Any("err", err))
+		a.log.InfoContext(ctx, "waiting for the database", slog.Any("err", err))
 		select {
 		case <-deadline.Done():
 			return nil, err
