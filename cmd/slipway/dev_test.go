@@ -20,7 +20,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"github.com/slipwayhq/slipway/internal/cache/cachetest"
@@ -236,7 +235,7 @@ func TestDev_OwnDatabaseAndCacheInsteadOfThePrivateOnes(t *testing.T) {
 	require.NoDirExists(t, filepath.Join(state, "postgres"))
 	gateway, signer := urlOf(t, guide, "gateway"), urlOf(t, guide, "signer")
 	genesis := call(t, gateway, "eth_getBlockByNumber", `["0x0",false]`)
-	require.Eventually(t, func() bool { return keysIn(t, url) == 1 }, 10*time.Second, 10*time.Millisecond, "the answer is kept in Redis")
+	require.Eventually(t, func() bool { return cachetest.Keys(t, url) == 1 }, 10*time.Second, 10*time.Millisecond, "the answer is kept in Redis")
 	require.Equal(t, genesis, call(t, gateway, "eth_getBlockByNumber", `["0x0",false]`))
 	require.Contains(t, call(t, signer, "eth_sendTransaction", `[{"from":"0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266","to":"0x70997970C51812dc3A010C7d01b50e0d17dc79C8"}]`), "0x")
 	require.Zero(t, s.stop())
@@ -248,18 +247,6 @@ func TestDev_OwnDatabaseAndCacheInsteadOfThePrivateOnes(t *testing.T) {
 	var transactions int
 	require.NoError(t, pool.QueryRow(t.Context(), "select count(*) from transactions").Scan(&transactions))
 	require.Equal(t, 1, transactions)
-}
-
-// keysIn counts the keys of a Redis database.
-func keysIn(t *testing.T, url string) int64 {
-	t.Helper()
-	options, err := redis.ParseURL(url)
-	require.NoError(t, err)
-	client := redis.NewClient(options)
-	defer func() { require.NoError(t, client.Close()) }()
-	n, err := client.DBSize(t.Context()).Result()
-	require.NoError(t, err)
-	return n
 }
 
 func startChain(t *testing.T, chainID uint64) *devnet.Chain {

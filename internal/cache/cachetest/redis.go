@@ -38,3 +38,15 @@ func StartRedis(tb testing.TB) (url string, stop func()) {
 	require.Eventually(tb, func() bool { return client.Ping(context.Background()).Err() == nil }, 10*time.Second, 10*time.Millisecond, "redis-server does not answer")
 	return "redis://" + address + "/0", stop
 }
+
+// Keys counts the keys of a Redis database.
+func Keys(tb testing.TB, url string) int64 {
+	tb.Helper()
+	options, err := redis.ParseURL(url)
+	require.NoError(tb, err)
+	client := redis.NewClient(options)
+	defer func() { require.NoError(tb, client.Close()) }()
+	n, err := client.DBSize(context.Background()).Result()
+	require.NoError(tb, err)
+	return n
+}
