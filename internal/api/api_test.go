@@ -145,7 +145,7 @@ func serve(t *testing.T) *fixture {
 	f := &fixture{queue: &fakeQueue{}, node: &fakeNode{}}
 	cfg := Default()
 	cfg.SendWait, cfg.MaxBody = time.Second, 300<<10
-	handler, err := NewHandler(cfg, Deps{Queue: f.queue, Node: f.node, ChainID: 31337, Metrics: telemetry.NewFactory(), Log: slog.New(slog.DiscardHandler)})
+	handler, err := NewHandler(cfg, Deps{Queue: f.queue, Node: f.node, ChainID: 31337, LocalOnly: true, Metrics: telemetry.NewFactory(), Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
@@ -419,6 +419,39 @@ func TestRPC_BadInput(t *testing.T) {
 			require.NotContains(t, answer, "secret detail")
 		})
 	}
+}
+
+// A page from the web must not spend what a local signer holds.
+func TestGuard_RefusesForeignPages(t *testing.T) {
+	t.Parallel()
+	f := serve(t)
+	cases := map[string]struct {
+		host, origin string
+		status       int
+	}{
+		"a program":                {"", "", 202},
+		"a local page":             {"", "http://localhost:5173", 202},
+		"a local page by address":  {"127.0.0.1:3000", "http://[::1]:5173", 202},
+		"a page from the web":      {"", "https://example.org", 403},
+		"a page without an origin": {"", "null", 403},
+		"a name that was re-bound": {"example.org:3000", "", 403},
+		"a name that looks local":  {"127.0.0.1.example.org", "", 403},
+	}
+	for name, c := range cases {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, f.url+"/v1/transactions", strings.NewReader(`{"from":"`+alice+`","to":"`+bob+`"}`))
+		require.NoError(t, err)
+		if c.host != "" {
+			req.Host = c.host
+		}
+		if c.origin != "" {
+			req.Header.Set("Origin", c.origin)
+		}
+		resp, err := (&http.Client{Timeout: 30 * time.Second}).Do(req)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, c.status, resp.StatusCode, name)
+	}
+	require.Len(t, f.queue.list, 3)
 }
 
 func TestConfig_ReportsEverythingAtOnce(t *testing.T) {

@@ -46,6 +46,9 @@ func problemOf(err error) problem {
 		return problemType{"invalid-request", "The request is not valid", 400}.with(bad.detail)
 	case errors.Is(err, errBodyTooLarge):
 		return problemType{"body-too-large", "The request body is too large", 413}.with("")
+	case errors.Is(err, errForeignOrigin):
+		return problemType{"foreign-origin", "Without authentication only local programs and pages are served", 403}.
+			with("the Host and Origin of a request must be localhost or a loopback address")
 	case errors.Is(err, queue.ErrUnknownSender):
 		return problemType{"unknown-sender", "The signer has no key for the sender", 422}.with(err.Error())
 	case errors.Is(err, queue.ErrKeyReused):

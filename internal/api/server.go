@@ -36,8 +36,11 @@ type Deps struct {
 	Queue   Queue
 	Node    Node
 	ChainID uint64
-	Metrics telemetry.Factory
-	Log     *slog.Logger
+	// LocalOnly refuses web pages from elsewhere; for a signer without
+	// authentication.
+	LocalOnly bool
+	Metrics   telemetry.Factory
+	Log       *slog.Logger
 }
 
 // server holds what the handlers share.
@@ -61,6 +64,9 @@ func NewHandler(cfg Config, deps Deps) (http.Handler, error) {
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = s.writeError
 	e.Use(s.measure, s.limitBody)
+	if deps.LocalOnly {
+		e.Use(guardLocal)
+	}
 	e.POST("/", s.handleRPC)
 	e.GET("/health", s.handleHealth)
 	e.POST("/v1/transactions", s.createTransaction)

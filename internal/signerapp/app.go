@@ -116,7 +116,9 @@ func (a *App) Run(ctx context.Context, ready func()) error {
 	if err != nil {
 		return err
 	}
-	handler, err := api.NewHandler(a.cfg.API, api.Deps{Queue: q, Node: a.node, ChainID: a.cfg.Queue.ChainID, Metrics: a.metrics, Log: a.log})
+	handler, err := api.NewHandler(a.cfg.API, api.Deps{
+		Queue: q, Node: a.node, ChainID: a.cfg.Queue.ChainID, LocalOnly: a.cfg.Dev, Metrics: a.metrics, Log: a.log,
+	})
 	if err != nil {
 		return err
 	}
