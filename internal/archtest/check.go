@@ -79,7 +79,8 @@ func orNowhere(homes string) string {
 
 func (f file) livesIn(home string) bool {
 	if strings.HasSuffix(home, ".go") {
-		return path.Base(f.path) == home
+		isMeant, err := path.Match(home, path.Base(f.path))
+		return err == nil && isMeant
 	}
 	return matches(f.pkg, home)
 }

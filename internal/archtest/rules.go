@@ -82,7 +82,7 @@ func arrows() map[string][]string {
 // cage keeps a library where it can be replaced in one change.
 type cage struct {
 	library string // import path, or the beginning of one
-	homes   string // packages, or file names, where it may be imported
+	homes   string // packages, or patterns of file names, where it may be imported
 	tests   bool   // whether tests may import it anywhere
 }
 
@@ -91,7 +91,7 @@ func cages() []cage {
 		{"github.com/labstack/echo", "api", false},
 		{"helm.sh/helm", "deploy/... network/...", false},
 		{"k8s.io/", "deploy/... network/...", false},
-		{"github.com/jackc/pgx", "store.go schema embedpg pgtest signerapp", true},
+		{"github.com/jackc/pgx", "store*.go schema embedpg pgtest signerapp", true},
 		{"github.com/pressly/goose", "schema", false},
 		{"github.com/redis/go-redis", "cache/... ratelimit", true},
 		{"github.com/maypok86/otter", "cache/...", false},
