@@ -84,6 +84,15 @@ func New() *Catalogue {
 // Len is the number of rows, the one of unknown methods included.
 func (c *Catalogue) Len() int { return len(c.rows) + 1 }
 
+// All lists the rows, the one of unknown methods left out, in no order.
+func (c *Catalogue) All() []*Method {
+	out := make([]*Method, 0, len(c.rows))
+	for _, m := range c.rows {
+		out = append(out, m)
+	}
+	return out
+}
+
 // Find returns the row of a method; unknown methods share one.
 func (c *Catalogue) Find(name string) *Method {
 	if m, ok := c.rows[name]; ok {

@@ -26,32 +26,41 @@ type Reply struct {
 	Head uint64
 }
 
-// roundPause separates two rounds over the same nodes, so that a node in the
-// middle of a restart is not asked in vain five times in a millisecond.
-const roundPause = 50 * time.Millisecond
-
-// Do takes a request through the attempt loop. It ends with the first answer
-// that settles the request; else with the best of what the nodes said; else
-// with ErrNoUpstream, an ExhaustedError, or the cause of ctx's end.
+// Do takes a request through the attempt loop, as its failsafe says. It ends
+// with the first answer that settles the request; else with the best of what
+// the nodes said; else with ErrNoUpstream, an ExhaustedError, or the cause of
+// ctx's end.
 func (p *Pool) Do(ctx context.Context, req Request) (Reply, error) {
 	left := p.candidates(req.Facts)
 	if len(left) == 0 {
 		return Reply{}, ErrNoUpstream
 	}
+	fs := p.failsafes.of(req, p.tracker.Head())
+	bounded, cancel := context.WithTimeoutCause(ctx, fs.Timeout, errAttemptTimeout)
+	defer cancel()
 	if !req.Facts.Repeatable() {
-		ctx = sendOnce(ctx)
+		bounded = sendOnce(bounded)
 	}
+	reply, err := p.loop(bounded, req, fs, left)
+	if err != nil && ctx.Err() != nil {
+		return Reply{}, context.Cause(ctx)
+	}
+	return reply, err
+}
+
+// loop asks one node after the other, round by round.
+func (p *Pool) loop(ctx context.Context, req Request, fs Failsafe, left []*Upstream) (Reply, error) {
 	var best, last verdict
-	attempts := 0
-	for len(left) > 0 && attempts < p.cfg.MaxAttempts {
+	attempts, round := 0, 1
+	for len(left) > 0 {
 		var used int
-		last, used = p.next(ctx, req, left)
+		last, used = p.next(ctx, req, fs, left)
 		attempts += used
 		if last.outcome.settles() {
 			return last.reply(), nil
 		}
 		if ctx.Err() != nil {
-			return Reply{}, context.Cause(ctx)
+			return Reply{}, &ExhaustedError{Last: OutcomeTimeout, Attempts: attempts}
 		}
 		if attempts == used || last.outcome.worth() > best.outcome.worth() {
 			best = last
@@ -60,8 +69,9 @@ func (p *Pool) Do(ctx context.Context, req Request) (Reply, error) {
 			break
 		}
 		left = p.whoMayKnowMore(left[used:], req.Facts, last)
-		if len(left) == 0 && attempts < p.cfg.MaxAttempts {
-			left = p.nextRound(ctx, req.Facts, best)
+		if len(left) == 0 && round < fs.Rounds {
+			round++
+			left = p.nextRound(ctx, req.Facts, best, fs.pause(round))
 		}
 	}
 	if best.outcome.passes() {
@@ -72,8 +82,8 @@ func (p *Pool) Do(ctx context.Context, req Request) (Reply, error) {
 
 // nextRound gives the nodes of another round when all have been asked: none
 // when asking again brings nothing, or there is no time.
-func (p *Pool) nextRound(ctx context.Context, facts methods.Facts, best verdict) []*Upstream {
-	if best.outcome.worth() > 0 || !facts.Repeatable() || !pause(ctx, roundPause) {
+func (p *Pool) nextRound(ctx context.Context, facts methods.Facts, best verdict, after time.Duration) []*Upstream {
+	if best.outcome.worth() > 0 || !facts.Repeatable() || !pause(ctx, after) {
 		return nil
 	}
 	return p.candidates(facts)
@@ -81,15 +91,15 @@ func (p *Pool) nextRound(ctx context.Context, facts methods.Facts, best verdict)
 
 // next asks the first candidate, and the second as well when the first is slow
 // and the request is a read. It says how many it has asked.
-func (p *Pool) next(ctx context.Context, req Request, left []*Upstream) (verdict, int) {
+func (p *Pool) next(ctx context.Context, req Request, fs Failsafe, left []*Upstream) (verdict, int) {
 	if req.Facts.Method.Kind == methods.Send {
 		v := p.attempt(ctx, left[0], p.cfg.SendTimeout, p.single(req))
 		return p.settleSend(ctx, req, v), 1
 	}
-	if !p.mayHedge(req.Facts, left) {
-		return p.attempt(ctx, left[0], p.cfg.AttemptTimeout, p.single(req)), 1
+	if !fs.MayHedge || !p.mayHedge(req.Facts, left) {
+		return p.attempt(ctx, left[0], fs.AttemptTimeout, p.single(req)), 1
 	}
-	return p.race(ctx, left[0], left[1], p.single(req))
+	return p.race(ctx, fs, left[0], left[1], p.single(req))
 }
 
 // mayHedge says whether a slow first node may be overtaken by the second. A

@@ -20,17 +20,18 @@ type BatchReply struct {
 // Do. The replies stand in the order of the requests.
 func (p *Pool) DoBatch(ctx context.Context, reqs []Request) []BatchReply {
 	unsettled := make([]BatchReply, len(reqs))
-	neediest := p.neediest(reqs).Facts
-	left := p.candidates(neediest)
+	neediest := p.neediest(reqs)
+	left := p.candidates(neediest.Facts)
 	if len(left) == 0 {
 		return unsettled
 	}
 	ask := p.batchOf(reqs)
+	fs := p.failsafes.of(neediest, p.tracker.Head())
 	var v verdict
-	if !p.mayHedge(neediest, left) {
-		v = p.attempt(ctx, left[0], p.cfg.AttemptTimeout, ask)
+	if !fs.MayHedge || !p.mayHedge(neediest.Facts, left) {
+		v = p.attempt(ctx, left[0], fs.AttemptTimeout, ask)
 	} else {
-		v, _ = p.race(ctx, left[0], left[1], ask)
+		v, _ = p.race(ctx, fs, left[0], left[1], ask)
 	}
 	if v.outcome != OutcomeOK {
 		return unsettled

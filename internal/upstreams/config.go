@@ -34,16 +34,12 @@ type Config struct {
 	PollInterval time.Duration
 	// ProbeTimeout bounds each call of a poller.
 	ProbeTimeout time.Duration
-	// AttemptTimeout bounds one try of a read at one node.
-	AttemptTimeout time.Duration
+	// Failsafe holds for calls that no rule means.
+	Failsafe Failsafe
+	// Rules change it for some methods; the first that means a call holds.
+	Rules []Rule
 	// SendTimeout bounds one try of eth_sendRawTransaction at one node.
 	SendTimeout time.Duration
-	// MaxAttempts is how often one request is tried at most, over all nodes.
-	MaxAttempts int
-	// HedgeMinDelay and HedgeMaxDelay bound how long a read waits for its first
-	// node before the next one is asked as well. In between, the 95th percentile
-	// of the node's recent answers decides.
-	HedgeMinDelay, HedgeMaxDelay time.Duration
 	// MaxLag is how many blocks a node may be behind before others are preferred.
 	MaxLag uint64
 	// MaxResponseBytes bounds one answer of a node.
@@ -55,14 +51,11 @@ type Config struct {
 // Default is the configuration without its nodes.
 func Default() Config {
 	return Config{
-		Finality:       chain.Finality{Mode: chain.Auto, Depth: chain.DefaultDepth},
-		PollInterval:   time.Second,
-		ProbeTimeout:   2 * time.Second,
-		AttemptTimeout: 10 * time.Second,
-		SendTimeout:    5 * time.Second,
-		MaxAttempts:    5,
-		HedgeMinDelay:  50 * time.Millisecond,
-		HedgeMaxDelay:  time.Second,
+		Finality:     chain.Finality{Mode: chain.Auto, Depth: chain.DefaultDepth},
+		PollInterval: time.Second,
+		ProbeTimeout: 2 * time.Second,
+		Failsafe:     DefaultFailsafe(),
+		SendTimeout:  5 * time.Second,
 		// Besu's own readiness probe allows a node to be 2 blocks behind.
 		MaxLag:           2,
 		MaxResponseBytes: 128 << 20,
@@ -88,18 +81,15 @@ func (c Config) Validate() error {
 		seen[e.ID] = true
 	}
 	for name, d := range map[string]time.Duration{
-		"poll interval": c.PollInterval, "probe timeout": c.ProbeTimeout, "attempt timeout": c.AttemptTimeout,
-		"send timeout": c.SendTimeout, "hedge minimum delay": c.HedgeMinDelay, "hedge maximum delay": c.HedgeMaxDelay,
+		"poll interval": c.PollInterval, "probe timeout": c.ProbeTimeout, "send timeout": c.SendTimeout,
 	} {
 		if d <= 0 {
 			errs = append(errs, fmt.Errorf("%s: must be more than zero", name))
 		}
 	}
-	if c.HedgeMaxDelay < c.HedgeMinDelay {
-		errs = append(errs, errors.New("hedge maximum delay: must not be less than the minimum delay"))
-	}
-	if c.MaxAttempts < 1 {
-		errs = append(errs, errors.New("maximum attempts: must be at least 1"))
+	errs = append(errs, c.Failsafe.validate("failsafe"))
+	for i, r := range c.Rules {
+		errs = append(errs, r.apply(c.Failsafe).validate(fmt.Sprintf("failsafe rule %d (%s)", i+1, r.Methods)))
 	}
 	if c.MaxResponseBytes < 1 {
 		errs = append(errs, errors.New("maximum response size: must be at least 1 byte"))

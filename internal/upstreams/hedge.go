@@ -8,10 +8,10 @@ import (
 // race asks the first node and, when it has not answered after its hedge
 // delay, the second one as well. The first good answer wins and the other
 // attempt is cancelled. It says how many nodes it has asked.
-func (p *Pool) race(ctx context.Context, first, second *Upstream, ask exchange) (verdict, int) {
-	v, hedged, lost := hedge(ctx, p.hedgeDelay(first),
-		func(ctx context.Context) verdict { return p.attempt(ctx, first, p.cfg.AttemptTimeout, ask) },
-		func(ctx context.Context) verdict { return p.attempt(ctx, second, p.cfg.AttemptTimeout, ask) })
+func (p *Pool) race(ctx context.Context, fs Failsafe, first, second *Upstream, ask exchange) (verdict, int) {
+	v, hedged, lost := hedge(ctx, hedgeDelay(fs, first),
+		func(ctx context.Context) verdict { return p.attempt(ctx, first, fs.AttemptTimeout, ask) },
+		func(ctx context.Context) verdict { return p.attempt(ctx, second, fs.AttemptTimeout, ask) })
 	switch {
 	case !hedged:
 		return v, 1
@@ -25,8 +25,8 @@ func (p *Pool) race(ctx context.Context, first, second *Upstream, ask exchange) 
 
 // hedgeDelay is how long a node gets alone: longer than nearly all of its
 // recent answers took, within the configured bounds.
-func (p *Pool) hedgeDelay(u *Upstream) time.Duration {
-	return min(max(p.cfg.HedgeMinDelay, time.Duration(u.p95.Load())), p.cfg.HedgeMaxDelay)
+func hedgeDelay(fs Failsafe, u *Upstream) time.Duration {
+	return min(max(fs.HedgeMinDelay, time.Duration(u.p95.Load())), fs.HedgeMaxDelay)
 }
 
 // hedge runs first in the caller's goroutine and starts second when first has

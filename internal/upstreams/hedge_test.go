@@ -75,15 +75,14 @@ func TestHedge_LoserIsToldWhy(t *testing.T) {
 	})
 }
 
-func TestPool_HedgeDelayIsBounded(t *testing.T) {
+func TestHedgeDelay_IsBounded(t *testing.T) {
 	t.Parallel()
 
-	p := &Pool{cfg: Default()}
 	for p95, want := range map[time.Duration]time.Duration{
 		0: 50 * time.Millisecond, 200 * time.Millisecond: 200 * time.Millisecond, time.Minute: time.Second,
 	} {
 		u := &Upstream{}
 		u.p95.Store(int64(p95))
-		require.Equal(t, want, p.hedgeDelay(u))
+		require.Equal(t, want, hedgeDelay(DefaultFailsafe(), u))
 	}
 }

@@ -21,6 +21,7 @@ type Pool struct {
 	tracker   *chain.Tracker
 	catalogue *methods.Catalogue
 	upstreams []*Upstream // in the order of the configuration
+	failsafes *failsafes
 
 	mu       sync.Mutex // guards identity
 	identity Identity
@@ -42,6 +43,7 @@ func NewPool(cfg Config, tracker *chain.Tracker, catalogue *methods.Catalogue, f
 		log:       log,
 		tracker:   tracker,
 		catalogue: catalogue,
+		failsafes: newFailsafes(cfg.Failsafe, cfg.Rules, catalogue),
 		identity:  Identity{ChainID: cfg.ChainID, Genesis: cfg.Genesis},
 	}
 	metrics := newMetrics(factory)

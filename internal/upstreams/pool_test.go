@@ -526,8 +526,53 @@ func TestConfig_ValidateReportsEverything(t *testing.T) {
 	err := upstreams.Config{Upstreams: []upstreams.Endpoint{{ID: "a", URL: secret.New("ws://x")}, {ID: "a", URL: secret.New("http://")}}}.Validate()
 	for _, part := range []string{
 		"upstreams[0]: the URL must begin", "upstreams[1]: the URL has no host", `upstreams[1]: the id "a" stands twice`,
-		"poll interval", "attempt timeout", "maximum attempts", "maximum response size", "maximum connections",
+		"poll interval", "attempt timeout", "failsafe: rounds", "maximum response size", "maximum connections",
 	} {
 		require.ErrorContains(t, err, part)
 	}
+}
+
+func TestDo_ARuleBoundsItsMethodsOnly(t *testing.T) {
+	t.Parallel()
+
+	node := upstreamtest.New(t)
+	quick, err := methods.ParsePattern("eth_gasPrice|custom_*")
+	require.NoError(t, err)
+	timeout, rounds := 100*time.Millisecond, 1
+	cfg := configFor(node)
+	cfg.Rules = []upstreams.Rule{{Methods: quick, Timeout: &timeout, Rounds: &rounds}}
+	f := newFixture(t, cfg)
+	node.SetFault("eth_gasPrice", upstreamtest.Hang)
+	node.SetFault("custom_slow", upstreamtest.Hang)
+
+	for _, method := range []string{"eth_gasPrice", "custom_slow"} {
+		start := time.Now()
+		_, err := f.do(method, "[]")
+		var exhausted *upstreams.ExhaustedError
+		require.ErrorAs(t, err, &exhausted, method)
+		require.Equal(t, upstreams.OutcomeTimeout, exhausted.Last, method)
+		require.Less(t, time.Since(start), 5*time.Second, method)
+	}
+	node.Answer("eth_getBalance", upstreamtest.Result(`"0x7"`))
+	reply, err := f.do("eth_getBalance", `["0x0000000000000000000000000000000000000001","latest"]`)
+	require.NoError(t, err)
+	require.Equal(t, `"0x7"`, string(reply.Result))
+}
+
+func TestDo_RoundsAreCounted(t *testing.T) {
+	t.Parallel()
+
+	a, b := two(t)
+	cfg := configFor(a, b)
+	cfg.Failsafe.Rounds, cfg.Failsafe.Pause, cfg.Failsafe.PauseJitter = 2, time.Millisecond, 0
+	f := newFixture(t, cfg)
+	a.SetFault("eth_gasPrice", upstreamtest.ServerDown)
+	b.SetFault("eth_gasPrice", upstreamtest.ServerDown)
+
+	_, err := f.do("eth_gasPrice", "[]")
+
+	var exhausted *upstreams.ExhaustedError
+	require.ErrorAs(t, err, &exhausted)
+	require.Equal(t, 2, a.Calls("eth_gasPrice"))
+	require.Equal(t, 2, b.Calls("eth_gasPrice"))
 }

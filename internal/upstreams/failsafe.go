@@ -1,0 +1,231 @@
+package upstreams
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/slipwayhq/slipway/internal/chain"
+	"github.com/slipwayhq/slipway/internal/methods"
+)
+
+// Failsafe says how a call is taken through the attempt loop.
+type Failsafe struct {
+	// Timeout bounds the call as a whole, all attempts and pauses included.
+	Timeout time.Duration
+	// AttemptTimeout bounds one try at one node.
+	AttemptTimeout time.Duration
+	// Rounds is how often each node may be asked; within a round they are asked
+	// one after the other without a pause.
+	Rounds int
+	// Pause stands between two rounds, so that a node in the middle of a restart
+	// is not asked in vain several times in a millisecond. It grows by
+	// PauseFactor each time, up to PauseMax, plus up to PauseJitter.
+	Pause, PauseMax, PauseJitter time.Duration
+	PauseFactor                  float64
+	// MayHedge lets a second node be asked when the first is slow: after the
+	// 95th percentile of its recent answers, within HedgeMinDelay and
+	// HedgeMaxDelay.
+	MayHedge                     bool
+	HedgeMinDelay, HedgeMaxDelay time.Duration
+}
+
+// DefaultFailsafe holds for a call that no rule means.
+func DefaultFailsafe() Failsafe {
+	return Failsafe{
+		Timeout: 30 * time.Second, AttemptTimeout: 10 * time.Second,
+		Rounds: 3, Pause: 50 * time.Millisecond, PauseMax: time.Second, PauseJitter: 25 * time.Millisecond, PauseFactor: 2,
+		MayHedge: true, HedgeMinDelay: 50 * time.Millisecond, HedgeMaxDelay: time.Second,
+	}
+}
+
+// Finality is how settled the block is that a call asks about, as rules name it.
+type Finality string
+
+// The finalities of a call.
+const (
+	Finalized    Finality = "finalized"   // a block that cannot change any more
+	Unfinalized  Finality = "unfinalized" // a numbered block that may
+	Realtime     Finality = "realtime"    // the newest block, or no block at all
+	UnknownBlock Finality = "unknown"     // named by a hash
+)
+
+// Finalities lists them.
+func Finalities() []Finality { return []Finality{Finalized, Unfinalized, Realtime, UnknownBlock} }
+
+// finalityOf says which finality a call has at a head. It is pure.
+func finalityOf(f methods.Facts, head chain.Head) Finality {
+	switch f.Ref {
+	case methods.RefHash:
+		return UnknownBlock
+	case methods.RefNumber:
+		if head.HasFinalized && f.Number <= head.Finalized {
+			return Finalized
+		}
+		return Unfinalized
+	case methods.RefTag:
+		if f.Tag == methods.Finalized || f.Tag == methods.Safe {
+			return Finalized
+		}
+		return Realtime
+	default:
+		return Realtime
+	}
+}
+
+// Rule changes the failsafe of the calls it means. Of several rules the first
+// that means a call holds, and alone; what it leaves out (nil, or an absent
+// field) it inherits.
+type Rule struct {
+	Methods    methods.Pattern
+	Finalities []Finality // empty: every finality
+
+	Timeout, AttemptTimeout      *time.Duration
+	Rounds                       *int
+	Pause, PauseMax, PauseJitter *time.Duration
+	PauseFactor                  *float64
+	MayHedge                     *bool
+	HedgeMinDelay, HedgeMaxDelay *time.Duration
+}
+
+// apply fills a rule in over what it inherits.
+func (r Rule) apply(f Failsafe) Failsafe {
+	if r.Timeout != nil {
+		// Who grants a call more time grants it to its attempts: one of them may
+		// need it all, and hedging, not the timeout, is what finds a node that hangs.
+		f.Timeout, f.AttemptTimeout = *r.Timeout, *r.Timeout
+	}
+	set(&f.AttemptTimeout, r.AttemptTimeout)
+	set(&f.Rounds, r.Rounds)
+	set(&f.Pause, r.Pause)
+	set(&f.PauseMax, r.PauseMax)
+	set(&f.PauseJitter, r.PauseJitter)
+	set(&f.PauseFactor, r.PauseFactor)
+	set(&f.MayHedge, r.MayHedge)
+	set(&f.HedgeMinDelay, r.HedgeMinDelay)
+	set(&f.HedgeMaxDelay, r.HedgeMaxDelay)
+	// One try never outlasts the call, and a delay never exceeds its bound.
+	f.AttemptTimeout = min(f.AttemptTimeout, f.Timeout)
+	f.HedgeMaxDelay = max(f.HedgeMaxDelay, f.HedgeMinDelay)
+	f.PauseMax = max(f.PauseMax, f.Pause)
+	return f
+}
+
+func set[T any](field *T, value *T) {
+	if value != nil {
+		*field = *value
+	}
+}
+
+// HeavyRules hold beside the configured ones, behind them: searching logs and
+// replaying transactions takes a node longer than anything else.
+func HeavyRules() []Rule {
+	logs, traces := 30*time.Second, 90*time.Second
+	logsCall, tracesCall := 60*time.Second, 120*time.Second
+	no := false
+	return []Rule{
+		{Methods: mustPattern("eth_getLogs|eth_getFilterLogs"), Timeout: &logsCall, AttemptTimeout: &logs},
+		{Methods: mustPattern("trace_*|debug_*|arbtrace_*"), Timeout: &tracesCall, AttemptTimeout: &traces, MayHedge: &no},
+	}
+}
+
+// mustPattern is for patterns that are written in the code.
+func mustPattern(text string) methods.Pattern {
+	p, err := methods.ParsePattern(text)
+	if err != nil {
+		return methods.Pattern{} // matches nothing; TestHeavyRules would show it
+	}
+	return p
+}
+
+// validate reports what makes no sense.
+func (f Failsafe) validate(of string) error {
+	var errs []error
+	for name, d := range map[string]time.Duration{
+		"timeout": f.Timeout, "attempt timeout": f.AttemptTimeout, "hedge minimum delay": f.HedgeMinDelay, "hedge maximum delay": f.HedgeMaxDelay,
+	} {
+		if d <= 0 {
+			errs = append(errs, fmt.Errorf("%s: %s: must be more than zero", of, name))
+		}
+	}
+	if f.Pause < 0 || f.PauseMax < 0 || f.PauseJitter < 0 {
+		errs = append(errs, fmt.Errorf("%s: pauses: must not be negative", of))
+	}
+	if f.PauseFactor < 1 {
+		errs = append(errs, fmt.Errorf("%s: pause factor: must be at least 1", of))
+	}
+	if f.Rounds < 1 {
+		errs = append(errs, fmt.Errorf("%s: rounds: must be at least 1", of))
+	}
+	return errors.Join(errs...)
+}
+
+// failsafes finds the failsafe of a call.
+type failsafes struct {
+	fallback Failsafe
+	rules    []resolved
+	known    [][]int // by methods.Method.Index: the rules whose pattern means the method
+}
+
+type resolved struct {
+	Rule
+	failsafe Failsafe
+}
+
+// newFailsafes resolves the rules: the configured ones, then HeavyRules. Each
+// inherits from the fallback.
+func newFailsafes(fallback Failsafe, rules []Rule, catalogue *methods.Catalogue) *failsafes {
+	f := &failsafes{fallback: fallback, known: make([][]int, catalogue.Len())}
+	for _, r := range append(slices.Clone(rules), HeavyRules()...) {
+		f.rules = append(f.rules, resolved{r, r.apply(fallback)})
+	}
+	for _, m := range catalogue.All() {
+		f.known[m.Index] = f.meaning(m.Name)
+	}
+	return f
+}
+
+// meaning lists the rules whose pattern means a method, in order.
+func (f *failsafes) meaning(method string) []int {
+	var out []int
+	for i, r := range f.rules {
+		if r.Methods.Match(method) {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// of finds the failsafe of a request: the first rule that means it.
+func (f *failsafes) of(req Request, head chain.Head) Failsafe {
+	var candidates []int
+	if req.Facts.Method.Known() {
+		candidates = f.known[req.Facts.Method.Index]
+	} else {
+		candidates = f.meaning(req.Method)
+	}
+	if len(candidates) == 0 {
+		return f.fallback
+	}
+	finality := finalityOf(req.Facts, head)
+	for _, i := range candidates {
+		if r := f.rules[i]; len(r.Finalities) == 0 || slices.Contains(r.Finalities, finality) {
+			return r.failsafe
+		}
+	}
+	return f.fallback
+}
+
+// pause is the pause before a round, the second being the first to have one.
+func (f Failsafe) pause(round int) time.Duration {
+	d := float64(f.Pause)
+	for range round - 2 {
+		d = min(d*f.PauseFactor, float64(f.PauseMax))
+	}
+	if f.PauseJitter > 0 {
+		d += rand.Float64() * float64(f.PauseJitter) //nolint:gosec // jitter needs no secret
+	}
+	return time.Duration(d)
+}
