@@ -88,6 +88,11 @@ func metricsDocument() (string, error) {
 	out.WriteString("Both programs also export the metrics of the Go runtime (`go_…`) and of the process (`process_…`).\n" +
 		"Times are in seconds, sizes in bytes. Every label has a closed set of values.\n\n")
 	table(&out, "Gateway, port 4001", gateway)
+	out.WriteString("### Names for dashboards made for eRPC\n\nMade from the metrics above when they are read.\n\n| metric | made from |\n|---|---|\n")
+	for _, a := range gatewayapp.Aliases() {
+		fmt.Fprintf(&out, "| `%s` | `%s` |\n", a.Name, a.Of)
+	}
+	out.WriteString("\n")
 	table(&out, "Signer, port 3001", signer)
 	return strings.TrimRight(out.String(), "\n") + "\n", nil
 }

@@ -8,6 +8,19 @@ import (
 	"github.com/slipwayhq/slipway/internal/upstreams"
 )
 
+// Alias is one of our metrics under a name of eRPC's.
+type Alias struct{ Name, Of string }
+
+// Aliases lists the names of eRPC's that are shown, for the documentation.
+func Aliases() []Alias {
+	names := erpcNames()
+	out := make([]Alias, len(names))
+	for i, n := range names {
+		out[i] = Alias{Name: n.name, Of: n.from}
+	}
+	return out
+}
+
 // Metrics lists the gateway's own metrics, for the documentation.
 func Metrics() ([]telemetry.Metric, error) {
 	cfg := Default()
