@@ -82,7 +82,7 @@ func (a *App) Run(ctx context.Context, ready func()) error {
 	if a.stores.run != nil {
 		group.Add("cache", a.stores.run)
 	}
-	group.Add("admin", a.server(a.cfg.AdminListen, telemetry.NewAdminHandler(withERPCNames(a.factory.Gatherer()), a.readiness()...), &a.adminAddr))
+	group.Add("admin", a.server(a.cfg.AdminListen, a.adminHandler(), &a.adminAddr))
 	group.Add("gateway", a.server(a.cfg.Listen, a.front, &a.addr))
 
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))

@@ -296,3 +296,21 @@ func TestConfig_ValidateReportsEverything(t *testing.T) {
 	}
 	require.NotContains(t, err.Error(), "hidden")
 }
+
+func TestApp_TellsTheOperatorTheOrderOfTheNodes(t *testing.T) {
+	t.Parallel()
+
+	app := start(t, config(upstreamtest.New(t)))
+
+	status, text := get(t, "http://"+app.AdminAddr()+"/upstreams?method=eth_getLogs&params=[{}]")
+	require.Equal(t, 200, status)
+	var list []upstreams.Standing
+	require.NoError(t, json.Unmarshal([]byte(text), &list), text)
+	require.Len(t, list, 1)
+	require.Equal(t, 1, list[0].Place)
+	require.Equal(t, "serving", list[0].State)
+	status, _ = get(t, "http://"+app.AdminAddr()+"/upstreams?params=[")
+	require.Equal(t, 400, status)
+	status, _ = get(t, "http://"+app.AdminAddr()+"/livez")
+	require.Equal(t, 200, status)
+}

@@ -104,19 +104,24 @@ func (h *health) refresh() {
 	h.p50, h.p95 = sorted[n/2], sorted[n*95/100]
 }
 
+// window counts the answers and failures of the last 30 seconds.
+func (h *health) window(now time.Time) (good, bad int) {
+	oldest := now.UnixNano()/int64(windowSlot) - windowSlots
+	for _, s := range h.slots {
+		if s.number > oldest {
+			good, bad = good+s.good, bad+s.bad
+		}
+	}
+	return good, bad
+}
+
 // minSample is how many requests say something about a rate of failures.
 const minSample = 10
 
 // score is a number for ordering, the lower the better. It is coarse on
 // purpose: small differences must not move requests between nodes.
 func (h *health) score(now time.Time) int {
-	oldest := now.UnixNano()/int64(windowSlot) - windowSlots
-	var good, bad int
-	for _, s := range h.slots {
-		if s.number > oldest {
-			good, bad = good+s.good, bad+s.bad
-		}
-	}
+	good, bad := h.window(now)
 	var score int
 	if good+bad >= minSample {
 		score = 4 * (10 * bad / (good + bad)) // 4 points a tenth of failures
