@@ -63,7 +63,7 @@ func TestFaults_ABrokenPrimaryIsInvisible(t *testing.T) { //nolint:paralleltest 
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	for _, name := range names {
+	for _, name := range names { //nolint:paralleltest // see above
 		t.Run(name, func(t *testing.T) {
 			primary, second := upstreamtest.New(t), upstreamtest.New(t)
 			for method, answer := range loadMix() {
