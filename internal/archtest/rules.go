@@ -102,6 +102,7 @@ func cages() []cage {
 		{"github.com/tyler-smith/go-bip39", "signing/local wallets", true},
 		{"github.com/prometheus/client_golang", "metrics.go telemetry", true},
 		{"go.opentelemetry.io/", "telemetry gateway api", false},
+		{"github.com/klauspost/compress", "body_coding.go answer_coding.go", true},
 		{"github.com/goccy/go-yaml", "config", true},
 		{"gopkg.in/yaml", "config", true},
 		{"sigs.k8s.io/yaml", "deploy/...", true},

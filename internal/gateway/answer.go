@@ -12,10 +12,10 @@ import (
 const largeValue = 16 << 10
 
 // writeAnswer writes the answer to a single request.
-func (h *Gateway) writeAnswer(w http.ResponseWriter, id jsonrpc.ID, result *Result, err error) {
+func (h *Gateway) writeAnswer(w http.ResponseWriter, r *http.Request, id jsonrpc.ID, result *Result, err error) {
 	if err != nil {
 		wire, status, _ := toWire(err)
-		h.writeError(w, status, id, wire)
+		h.writeError(w, r, status, id, wire)
 		return
 	}
 	buffer := h.take()
@@ -24,16 +24,12 @@ func (h *Gateway) writeAnswer(w http.ResponseWriter, id jsonrpc.ID, result *Resu
 		// The envelope around nothing, then the value in its middle.
 		out := jsonrpc.AppendResult((*buffer)[:0], id, nil)
 		*buffer = out
-		h.writeHeader(w, http.StatusOK, len(out)+len(result.Value))
 		tail := len(out) - 1
-		h.write(w, out[:tail])
-		h.write(w, result.Value)
-		h.write(w, out[tail:])
+		h.send(w, r, http.StatusOK, out[:tail], result.Value, out[tail:])
 		return
 	}
 	*buffer = appendResult((*buffer)[:0], id, result)
-	h.writeHeader(w, http.StatusOK, len(*buffer))
-	h.write(w, *buffer)
+	h.send(w, r, http.StatusOK, *buffer)
 }
 
 func appendResult(dst []byte, id jsonrpc.ID, result *Result) []byte {
@@ -43,20 +39,38 @@ func appendResult(dst []byte, id jsonrpc.ID, result *Result) []byte {
 	return jsonrpc.AppendResult(dst, id, result.Value)
 }
 
-func (h *Gateway) writeError(w http.ResponseWriter, status int, id jsonrpc.ID, problem *jsonrpc.Error) {
+func (h *Gateway) writeError(w http.ResponseWriter, r *http.Request, status int, id jsonrpc.ID, problem *jsonrpc.Error) {
 	buffer := h.take()
 	defer h.give(buffer)
 	*buffer = jsonrpc.AppendError((*buffer)[:0], id, problem)
-	h.writeHeader(w, status, len(*buffer))
-	h.write(w, *buffer)
+	h.send(w, r, status, *buffer)
 }
 
-func (h *Gateway) writeHeader(w http.ResponseWriter, status, length int) {
+// send writes a JSON answer made of parts, coded where that is worth it and the
+// client can read it. A coded answer has no length beforehand: it is coded while
+// it is sent. Errors of writing are ignored: a client that went away is
+// nobody's error.
+func (h *Gateway) send(w http.ResponseWriter, r *http.Request, status int, parts ...[]byte) {
+	length := 0
+	for _, part := range parts {
+		length += len(part)
+	}
 	header := w.Header()
 	header["Content-Type"] = h.jsonType
+	c := identity
+	if length > minCoded && h.cfg.Compression {
+		header["Vary"] = h.varyCoding
+		c = answerCoding(r.Header["Accept-Encoding"])
+	}
+	if c != identity {
+		header["Content-Encoding"] = c.token()
+		w.WriteHeader(status)
+		h.deflaters.write(w, c, parts...)
+		return
+	}
 	header["Content-Length"] = []string{strconv.Itoa(length)}
 	w.WriteHeader(status)
+	for _, part := range parts {
+		_, _ = w.Write(part)
+	}
 }
-
-// write ignores errors: a client that went away is nobody's error.
-func (h *Gateway) write(w http.ResponseWriter, b []byte) { _, _ = w.Write(b) }

@@ -23,10 +23,10 @@ type element struct {
 
 // serveBatch answers a batch. Its elements go to the cache one after the other
 // without goroutines; what must be forwarded follows, the reads as one batch.
-func (h *Gateway) serveBatch(ctx context.Context, w http.ResponseWriter, body []byte) {
+func (h *Gateway) serveBatch(ctx context.Context, w http.ResponseWriter, r *http.Request, body []byte) {
 	texts, problem := jsonrpc.ScanBatch(body, h.cfg.MaxBatch)
 	if problem != nil {
-		h.writeError(w, http.StatusBadRequest, nil, problem)
+		h.writeError(w, r, http.StatusBadRequest, nil, problem)
 		return
 	}
 	h.metrics.batches.Inc()
@@ -53,7 +53,7 @@ func (h *Gateway) serveBatch(ctx context.Context, w http.ResponseWriter, body []
 			h.record.note(ctx, &e.call, e.result, e.err, took)
 		}
 	}
-	h.writeBatch(w, elements)
+	h.writeBatch(w, r, elements)
 }
 
 // forwardMisses sends reads as one batch and everything else, as well as what
@@ -113,7 +113,7 @@ func (h *Gateway) settle(ctx context.Context, e *element, result *Result, err er
 
 // writeBatch writes the answers in the order of the requests. Notifications
 // have none; a batch of nothing else is answered with an empty body.
-func (h *Gateway) writeBatch(w http.ResponseWriter, elements []element) {
+func (h *Gateway) writeBatch(w http.ResponseWriter, r *http.Request, elements []element) {
 	buffer := h.take()
 	defer h.give(buffer)
 	out := append((*buffer)[:0], '[')
@@ -133,8 +133,7 @@ func (h *Gateway) writeBatch(w http.ResponseWriter, elements []element) {
 		return
 	}
 	*buffer = append(out, ']')
-	h.writeHeader(w, http.StatusOK, len(*buffer))
-	h.write(w, *buffer)
+	h.send(w, r, http.StatusOK, *buffer)
 }
 
 func appendElement(out []byte, e *element) []byte {

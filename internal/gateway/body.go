@@ -14,27 +14,59 @@ type bodyProblem struct {
 	wire   *jsonrpc.Error
 }
 
-// readBody reads a request body into buffer, up to limit bytes. It returns the
-// buffer, which may have grown, in any case.
-func readBody(r *http.Request, buffer []byte, limit int64) ([]byte, *bodyProblem) {
-	tooLarge := &bodyProblem{http.StatusRequestEntityTooLarge, jsonrpc.NewError(jsonrpc.CodeInvalidRequest, "invalid request: the body is larger than the limit")}
-	if r.ContentLength > limit {
-		return buffer, tooLarge
+var (
+	errBodyTooLarge = errors.New("the body is larger than the limit")
+	errBodyBroken   = errors.New("the body could not be read")
+)
+
+// readBody reads a request body into buffer, up to MaxBodyBytes after
+// inflating. It returns the buffer, which may have grown, in any case.
+func (h *Gateway) readBody(r *http.Request, buffer []byte) ([]byte, *bodyProblem) {
+	if r.ContentLength > h.cfg.MaxBodyBytes {
+		return buffer, toBodyProblem(errBodyTooLarge)
 	}
+	c := bodyCoding(r.Header)
+	if c == unknownCoding || c != identity && !h.cfg.Compression {
+		return buffer, unknownCodingProblem()
+	}
+	var err error
+	if c == identity {
+		buffer, err = readAll(r.Body, buffer, h.cfg.MaxBodyBytes)
+	} else {
+		buffer, err = h.inflaters.read(r.Body, c, buffer, h.cfg.MaxBodyBytes)
+	}
+	return buffer, toBodyProblem(err)
+}
+
+func toBodyProblem(err error) *bodyProblem {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, errBodyTooLarge):
+		return &bodyProblem{http.StatusRequestEntityTooLarge, jsonrpc.NewError(jsonrpc.CodeInvalidRequest, "invalid request: the body is larger than the limit")}
+	default:
+		return &bodyProblem{http.StatusBadRequest, jsonrpc.NewError(jsonrpc.CodeParse, "parse error: the body could not be read")}
+	}
+}
+
+// readAll reads up to limit bytes into buffer, and never asks the reader for
+// more than one byte beyond. It returns the buffer, which may have grown.
+func readAll(from io.Reader, buffer []byte, limit int64) ([]byte, error) {
 	for {
 		if len(buffer) == cap(buffer) {
 			buffer = append(buffer, 0)[:len(buffer)]
 		}
-		n, err := r.Body.Read(buffer[len(buffer):cap(buffer)])
+		end := min(int64(cap(buffer)), limit+1)
+		n, err := from.Read(buffer[len(buffer):end])
 		buffer = buffer[:len(buffer)+n]
 		if int64(len(buffer)) > limit {
-			return buffer, tooLarge
+			return buffer, errBodyTooLarge
 		}
 		if errors.Is(err, io.EOF) {
 			return buffer, nil
 		}
 		if err != nil {
-			return buffer, &bodyProblem{http.StatusBadRequest, jsonrpc.NewError(jsonrpc.CodeParse, "parse error: the body could not be read")}
+			return buffer, err
 		}
 	}
 }

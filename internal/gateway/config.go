@@ -22,6 +22,9 @@ type Config struct {
 	BatchConcurrency int
 	// RequestTimeout bounds one HTTP request, a batch as a whole.
 	RequestTimeout time.Duration
+	// Compression reads request bodies coded with gzip or zstd, and codes answers
+	// above 1 KiB for clients that accept it.
+	Compression bool
 	// DeniedNamespaces lists the method namespaces that are not forwarded.
 	DeniedNamespaces []string
 }
@@ -35,6 +38,7 @@ func Default() Config {
 		MaxBatch:         1000, // Besu's own limit is 1024
 		BatchConcurrency: 16,
 		RequestTimeout:   30 * time.Second,
+		Compression:      true,
 		DeniedNamespaces: methods.OperatorNamespaces(),
 	}
 }

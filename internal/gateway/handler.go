@@ -44,8 +44,11 @@ type Gateway struct {
 	ready    http.Handler
 	log      *slog.Logger
 
-	buffers  sync.Pool // of *[]byte
-	jsonType []string  // header value shared by all answers, never changed
+	buffers   sync.Pool // of *[]byte
+	inflaters inflaters
+	deflaters deflaters
+	// Header values shared by all answers, never changed.
+	jsonType, varyCoding []string
 }
 
 // New checks the configuration and makes the gateway.
@@ -66,7 +69,7 @@ func New(cfg Config, deps Deps) (*Gateway, error) {
 		cfg: cfg, network: deps.Network, record: all.record, metrics: m, health: deps.Health, ready: deps.Ready, log: deps.Log,
 		keep:     func(context.Context, *Call, *Result) {},
 		buffers:  sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b }},
-		jsonType: []string{"application/json"},
+		jsonType: []string{"application/json"}, varyCoding: []string{"Accept-Encoding"},
 	}
 	if deps.Store != nil {
 		stage := &cacheStage{store: deps.Store, tracker: deps.Tracker}
@@ -81,7 +84,7 @@ func (h *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.Method {
 	case http.MethodPost:
 		if problem := h.checkPath(r.URL.Path); problem != nil {
-			h.writeError(w, http.StatusNotFound, nil, problem)
+			h.writeError(w, r, http.StatusNotFound, nil, problem)
 			return
 		}
 		h.serveRPC(w, r)
@@ -89,7 +92,7 @@ func (h *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.serveHealth(w, r)
 	default:
 		w.Header().Set("Allow", "GET, HEAD, POST")
-		h.writeError(w, http.StatusMethodNotAllowed, nil, jsonrpc.NewError(jsonrpc.CodeInvalidRequest, "invalid request: JSON-RPC needs HTTP method POST"))
+		h.writeError(w, r, http.StatusMethodNotAllowed, nil, jsonrpc.NewError(jsonrpc.CodeInvalidRequest, "invalid request: JSON-RPC needs HTTP method POST"))
 	}
 }
 
@@ -116,21 +119,24 @@ func (h *Gateway) checkPath(path string) *jsonrpc.Error {
 func (h *Gateway) serveRPC(w http.ResponseWriter, r *http.Request) {
 	buffer := h.take()
 	defer h.give(buffer)
-	body, problem := readBody(r, (*buffer)[:0], h.cfg.MaxBodyBytes)
+	body, problem := h.readBody(r, (*buffer)[:0])
 	*buffer = body
 	if problem != nil {
-		h.writeError(w, problem.status, nil, problem.wire)
+		if problem.status == http.StatusUnsupportedMediaType {
+			w.Header().Set("Accept-Encoding", h.acceptedCodings())
+		}
+		h.writeError(w, r, problem.status, nil, problem.wire)
 		return
 	}
 	ctx, cancel := context.WithTimeoutCause(r.Context(), h.cfg.RequestTimeout, errRequestTimeout)
 	defer cancel()
 	if jsonrpc.IsBatch(body) {
-		h.serveBatch(ctx, w, body)
+		h.serveBatch(ctx, w, r, body)
 		return
 	}
 	request, invalid := jsonrpc.ScanRequest(body)
 	if invalid != nil {
-		h.writeError(w, http.StatusBadRequest, request.ID, invalid)
+		h.writeError(w, r, http.StatusBadRequest, request.ID, invalid)
 		return
 	}
 	result, err := h.pipeline.whole(ctx, newCall(request))
@@ -138,7 +144,7 @@ func (h *Gateway) serveRPC(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	h.writeAnswer(w, request.ID, result, err)
+	h.writeAnswer(w, r, request.ID, result, err)
 }
 
 func (h *Gateway) take() *[]byte {

@@ -30,15 +30,14 @@ type UpstreamHealth struct {
 func (h *Gateway) serveHealth(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/livez":
-		h.writeHeader(w, http.StatusOK, len(`{"status":"ok"}`))
-		h.write(w, []byte(`{"status":"ok"}`))
+		h.send(w, r, http.StatusOK, []byte(`{"status":"ok"}`))
 		return
 	case "/readyz":
 		h.ready.ServeHTTP(w, r)
 		return
 	}
 	if problem := h.checkPath(strings.TrimSuffix(strings.TrimRight(r.URL.Path, "/"), "healthcheck")); problem != nil {
-		h.writeError(w, http.StatusNotFound, nil, problem)
+		h.writeError(w, r, http.StatusNotFound, nil, problem)
 		return
 	}
 	health := h.health()
@@ -51,6 +50,5 @@ func (h *Gateway) serveHealth(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "internal error", http.StatusInternalServerError)
 		return
 	}
-	h.writeHeader(w, status, len(text))
-	h.write(w, text)
+	h.send(w, r, status, text)
 }

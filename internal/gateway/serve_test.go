@@ -1,0 +1,98 @@
+package gateway_test
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+	"github.com/stretchr/testify/require"
+
+	"github.com/slipwayhq/slipway/internal/gateway"
+	"github.com/slipwayhq/slipway/internal/upstreams/upstreamtest"
+)
+
+// post sends a request with header fields, given as names and values.
+func (w *world) post(t *testing.T, body string, fields ...string) *httptest.ResponseRecorder {
+	t.Helper()
+	request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(body))
+	for i := 0; i < len(fields); i += 2 {
+		request.Header.Set(fields[i], fields[i+1])
+	}
+	recorder := httptest.NewRecorder()
+	w.gateway.ServeHTTP(recorder, request)
+	return recorder
+}
+
+func gzipText(t *testing.T, text string) string {
+	t.Helper()
+	var out bytes.Buffer
+	writer := gzip.NewWriter(&out)
+	_, err := io.WriteString(writer, text)
+	require.NoError(t, err)
+	require.NoError(t, writer.Close())
+	return out.String()
+}
+
+func TestCompression_BothWays(t *testing.T) {
+	t.Parallel()
+
+	w := newWorld(t, 1, func(c *gateway.Config) { c.MaxBodyBytes = 10_000 })
+	large := `"0x` + strings.Repeat("ab", 100_000) + `"`
+	w.nodes[0].Answer("eth_getCode", upstreamtest.Result(large))
+	w.nodes[0].Answer("eth_call", upstreamtest.Result(`"0x`+strings.Repeat("ab", 1000)+`"`))
+	const code = `{"id":1,"method":"eth_getCode","params":["0xab","0x1"]}`
+	zstdWriter, err := zstd.NewWriter(nil)
+	require.NoError(t, err)
+	bodies := map[string]string{"gzip": gzipText(t, code), "zstd": string(zstdWriter.EncodeAll([]byte(code), nil)), "": code}
+	for name, body := range bodies {
+		for _, sent := range []string{body, body} { // the second with pooled readers and writers
+			got := w.post(t, sent, "Content-Encoding", name, "Accept-Encoding", name)
+			require.Equal(t, 200, got.Code)
+			require.Equal(t, name, got.Header().Get("Content-Encoding"))
+			require.Equal(t, "Accept-Encoding", got.Header().Get("Vary"))
+			require.Equal(t, name != "", got.Header().Get("Content-Length") == "", "a coded answer's length is not known")
+			text := io.Reader(got.Body)
+			switch name {
+			case "gzip":
+				text, err = gzip.NewReader(got.Body)
+			case "zstd":
+				text, err = zstd.NewReader(got.Body)
+			}
+			require.NoError(t, err)
+			plain, err := io.ReadAll(text)
+			require.NoError(t, err)
+			require.Equal(t, `{"jsonrpc":"2.0","id":1,"result":`+large+`}`, string(plain))
+		}
+	}
+
+	small := w.post(t, `{"id":1,"method":"eth_chainId"}`, "Accept-Encoding", "gzip")
+	require.Empty(t, small.Header().Get("Content-Encoding"), "small answers are sent as they are")
+	batch := w.post(t, `[`+strings.Replace(code, "eth_getCode", "eth_call", 1)+`]`, "Accept-Encoding", "gzip")
+	require.Equal(t, "gzip", batch.Header().Get("Content-Encoding"))
+
+	require.Equal(t, 413, w.post(t, gzipText(t, strings.Repeat(" ", 10_001)), "Content-Encoding", "gzip").Code)
+	require.Equal(t, 200, w.post(t, gzipText(t, strings.Repeat(" ", 10_000-len(code))+code), "Content-Encoding", "gzip").Code)
+	require.Equal(t, 400, w.post(t, code, "Content-Encoding", "gzip").Code)
+	unknown := w.post(t, code, "Content-Encoding", "br")
+	require.Equal(t, 415, unknown.Code)
+	require.Equal(t, "zstd, gzip, identity", unknown.Header().Get("Accept-Encoding"))
+}
+
+func TestCompression_Off(t *testing.T) {
+	t.Parallel()
+
+	w := newWorld(t, 1, func(c *gateway.Config) { c.Compression = false })
+	w.nodes[0].Answer("eth_getCode", upstreamtest.Result(`"0x`+strings.Repeat("ab", 100_000)+`"`))
+	const code = `{"id":1,"method":"eth_getCode","params":["0xab","0x1"]}`
+	got := w.post(t, code, "Accept-Encoding", "gzip, zstd")
+	require.Equal(t, 200, got.Code)
+	require.Equal(t, http.Header{"Content-Type": {"application/json"}, "Content-Length": got.Header()["Content-Length"]}, got.Header())
+	got = w.post(t, gzipText(t, code), "Content-Encoding", "gzip")
+	require.Equal(t, 415, got.Code)
+	require.Equal(t, "identity", got.Header().Get("Accept-Encoding"))
+}
