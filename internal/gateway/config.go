@@ -25,6 +25,8 @@ type Config struct {
 	// Compression reads request bodies coded with gzip or zstd, and codes answers
 	// above 1 KiB for clients that accept it.
 	Compression bool
+	// CORS says which web pages may read the answers.
+	CORS CORS
 	// DeniedNamespaces lists the method namespaces that are not forwarded.
 	DeniedNamespaces []string
 }
@@ -39,6 +41,7 @@ func Default() Config {
 		BatchConcurrency: 16,
 		RequestTimeout:   30 * time.Second,
 		Compression:      true,
+		CORS:             DefaultCORS(),
 		DeniedNamespaces: methods.OperatorNamespaces(),
 	}
 }
@@ -61,7 +64,7 @@ func (c Config) Validate() error {
 	if c.RequestTimeout <= 0 {
 		errs = append(errs, errors.New("request timeout: must be more than zero"))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.CORS.Validate())...)
 }
 
 func isPathSegment(s string) bool {

@@ -47,6 +47,7 @@ type Gateway struct {
 	buffers   sync.Pool // of *[]byte
 	inflaters inflaters
 	deflaters deflaters
+	cors      *cors
 	// Header values shared by all answers, never changed.
 	jsonType, varyCoding []string
 }
@@ -69,8 +70,9 @@ func New(cfg Config, deps Deps) (*Gateway, error) {
 		cfg: cfg, network: deps.Network, record: all.record, metrics: m, health: deps.Health, ready: deps.Ready, log: deps.Log,
 		keep:     func(context.Context, *Call, *Result) {},
 		buffers:  sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b }},
-		jsonType: []string{"application/json"}, varyCoding: []string{"Accept-Encoding"},
+		jsonType: []string{"application/json"}, cors: newCORS(cfg.CORS),
 	}
+	h.varyCoding = []string{strings.Join(append(h.cors.vary, "Accept-Encoding"), ", ")}
 	if deps.Store != nil {
 		stage := &cacheStage{store: deps.Store, tracker: deps.Tracker}
 		all.cache, h.keep = stage, stage.keep
@@ -81,6 +83,7 @@ func New(cfg Config, deps Deps) (*Gateway, error) {
 
 // ServeHTTP implements http.Handler.
 func (h *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	isPageAllowed := h.cors.allow(w.Header(), r)
 	switch r.Method {
 	case http.MethodPost:
 		if problem := h.checkPath(r.URL.Path); problem != nil {
@@ -90,8 +93,10 @@ func (h *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.serveRPC(w, r)
 	case http.MethodGet, http.MethodHead:
 		h.serveHealth(w, r)
+	case http.MethodOptions:
+		h.cors.serveOptions(w, isPageAllowed)
 	default:
-		w.Header().Set("Allow", "GET, HEAD, POST")
+		w.Header().Set("Allow", allowedMethods)
 		h.writeError(w, r, http.StatusMethodNotAllowed, nil, jsonrpc.NewError(jsonrpc.CodeInvalidRequest, "invalid request: JSON-RPC needs HTTP method POST"))
 	}
 }

@@ -142,8 +142,8 @@ func TestConfig_ValidateReportsEverything(t *testing.T) {
 	t.Parallel()
 
 	require.NoError(t, Default().Validate())
-	err := Config{Project: "a b"}.Validate()
-	for _, part := range []string{"project", "maximum body size", "maximum batch", "batch concurrency", "request timeout"} {
+	err := Config{Project: "a b", CORS: CORS{MaxAge: -1}}.Validate()
+	for _, part := range []string{"project", "maximum body size", "maximum batch", "batch concurrency", "request timeout", "CORS max age"} {
 		require.ErrorContains(t, err, part)
 	}
 }

@@ -96,3 +96,53 @@ func TestCompression_Off(t *testing.T) {
 	require.Equal(t, 415, got.Code)
 	require.Equal(t, "identity", got.Header().Get("Accept-Encoding"))
 }
+
+func (w *world) options(t *testing.T, origin string) *httptest.ResponseRecorder {
+	t.Helper()
+	request := httptest.NewRequestWithContext(t.Context(), http.MethodOptions, "/main/evm/31337", nil)
+	request.Header.Set("Origin", origin)
+	request.Header.Set("Access-Control-Request-Method", "POST")
+	recorder := httptest.NewRecorder()
+	w.gateway.ServeHTTP(recorder, request)
+	return recorder
+}
+
+func TestCORS_EveryPageByDefault(t *testing.T) {
+	t.Parallel()
+
+	w := newWorld(t, 1, nil)
+	preflight := w.options(t, "https://app.example.org")
+	require.Equal(t, 204, preflight.Code)
+	require.Equal(t, http.Header{
+		"Allow":                         {"GET, HEAD, OPTIONS, POST"},
+		"Access-Control-Allow-Origin":   {"*"},
+		"Access-Control-Allow-Methods":  {"GET, HEAD, POST"},
+		"Access-Control-Allow-Headers":  {"*, Authorization"},
+		"Access-Control-Expose-Headers": {"*"},
+		"Access-Control-Max-Age":        {"7200"},
+	}, preflight.Header())
+
+	got := w.post(t, `{"id":1,"method":"eth_chainId"}`, "Origin", "https://app.example.org")
+	require.Equal(t, "*", got.Header().Get("Access-Control-Allow-Origin"))
+	require.Empty(t, got.Header().Get("Vary"))
+	require.Equal(t, "*", w.post(t, `{`, "Origin", "null").Header().Get("Access-Control-Allow-Origin"), "pages can read errors")
+	require.Empty(t, w.post(t, `{"id":1,"method":"eth_chainId"}`).Header().Get("Access-Control-Allow-Origin"))
+}
+
+func TestCORS_SomePages(t *testing.T) {
+	t.Parallel()
+
+	w := newWorld(t, 1, func(c *gateway.Config) { c.CORS.AllowedOrigins = []string{"https://*.example.org"} })
+	w.nodes[0].Answer("eth_getCode", upstreamtest.Result(`"0x`+strings.Repeat("ab", 1000)+`"`))
+	const chainID, code = `{"id":1,"method":"eth_chainId"}`, `{"id":1,"method":"eth_getCode","params":["0xab","0x1"]}`
+	require.Equal(t, "https://app.example.org", w.options(t, "https://app.example.org").Header().Get("Access-Control-Allow-Origin"))
+	got := w.post(t, chainID, "Origin", "https://app.example.org")
+	require.Equal(t, "https://app.example.org", got.Header().Get("Access-Control-Allow-Origin"))
+	require.Equal(t, "Origin", got.Header().Get("Vary"))
+	require.Equal(t, "Origin", w.post(t, chainID).Header().Get("Vary"), "caches must not give this answer to a page")
+	require.Equal(t, "Origin, Accept-Encoding", w.post(t, code).Header().Get("Vary"))
+
+	refused := w.options(t, "https://example.com")
+	require.Equal(t, 204, refused.Code)
+	require.Equal(t, http.Header{"Allow": {"GET, HEAD, OPTIONS, POST"}, "Vary": {"Origin"}}, refused.Header())
+}
