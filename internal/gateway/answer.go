@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"net/http"
-	"strconv"
 
 	"github.com/slipwayhq/slipway/internal/jsonrpc"
 )
@@ -12,10 +11,10 @@ import (
 const largeValue = 16 << 10
 
 // writeAnswer writes the answer to a single request.
-func (h *Gateway) writeAnswer(w http.ResponseWriter, r *http.Request, id jsonrpc.ID, result *Result, err error) {
+func (h *Gateway) writeAnswer(x *exchange, id jsonrpc.ID, result *Result, err error) {
 	if err != nil {
 		wire, status, _ := toWire(err)
-		h.writeError(w, r, status, id, wire)
+		h.writeError(x, status, id, wire)
 		return
 	}
 	buffer := h.take()
@@ -25,11 +24,11 @@ func (h *Gateway) writeAnswer(w http.ResponseWriter, r *http.Request, id jsonrpc
 		out := jsonrpc.AppendResult((*buffer)[:0], id, nil)
 		*buffer = out
 		tail := len(out) - 1
-		h.send(w, r, http.StatusOK, out[:tail], result.Value, out[tail:])
+		h.send(x, http.StatusOK, out[:tail], result.Value, out[tail:])
 		return
 	}
 	*buffer = appendResult((*buffer)[:0], id, result)
-	h.send(w, r, http.StatusOK, *buffer)
+	h.send(x, http.StatusOK, *buffer)
 }
 
 func appendResult(dst []byte, id jsonrpc.ID, result *Result) []byte {
@@ -39,38 +38,38 @@ func appendResult(dst []byte, id jsonrpc.ID, result *Result) []byte {
 	return jsonrpc.AppendResult(dst, id, result.Value)
 }
 
-func (h *Gateway) writeError(w http.ResponseWriter, r *http.Request, status int, id jsonrpc.ID, problem *jsonrpc.Error) {
+func (h *Gateway) writeError(x *exchange, status int, id jsonrpc.ID, problem *jsonrpc.Error) {
 	buffer := h.take()
 	defer h.give(buffer)
 	*buffer = jsonrpc.AppendError((*buffer)[:0], id, problem)
-	h.send(w, r, status, *buffer)
+	h.send(x, status, *buffer)
 }
 
 // send writes a JSON answer made of parts, coded where that is worth it and the
 // client can read it. A coded answer has no length beforehand: it is coded while
 // it is sent. Errors of writing are ignored: a client that went away is
 // nobody's error.
-func (h *Gateway) send(w http.ResponseWriter, r *http.Request, status int, parts ...[]byte) {
+func (h *Gateway) send(x *exchange, status int, parts ...[]byte) {
 	length := 0
 	for _, part := range parts {
 		length += len(part)
 	}
-	header := w.Header()
+	header := x.w.Header()
 	header["Content-Type"] = h.jsonType
 	c := identity
 	if length > minCoded && h.cfg.Compression {
 		header["Vary"] = h.varyCoding
-		c = answerCoding(r.Header["Accept-Encoding"])
+		c = answerCoding(x.r.Header["Accept-Encoding"])
 	}
 	if c != identity {
 		header["Content-Encoding"] = c.token()
-		w.WriteHeader(status)
-		h.deflaters.write(w, c, parts...)
+		x.w.WriteHeader(status)
+		h.deflaters.write(x.w, c, parts...)
 		return
 	}
-	header["Content-Length"] = []string{strconv.Itoa(length)}
-	w.WriteHeader(status)
+	x.setLength(length)
+	x.w.WriteHeader(status)
 	for _, part := range parts {
-		_, _ = w.Write(part)
+		_, _ = x.w.Write(part)
 	}
 }

@@ -23,10 +23,10 @@ type element struct {
 
 // serveBatch answers a batch. Its elements go to the cache one after the other
 // without goroutines; what must be forwarded follows, the reads as one batch.
-func (h *Gateway) serveBatch(ctx context.Context, w http.ResponseWriter, r *http.Request, body []byte) {
+func (h *Gateway) serveBatch(ctx context.Context, x *exchange, body []byte) {
 	texts, problem := jsonrpc.ScanBatch(body, h.cfg.MaxBatch)
 	if problem != nil {
-		h.writeError(w, r, http.StatusBadRequest, nil, problem)
+		h.writeError(x, http.StatusBadRequest, nil, problem)
 		return
 	}
 	h.metrics.batches.Inc()
@@ -38,7 +38,7 @@ func (h *Gateway) serveBatch(ctx context.Context, w http.ResponseWriter, r *http
 		if e.request, e.invalid = jsonrpc.ScanRequest(text); e.invalid != nil {
 			continue
 		}
-		e.call = Call{Method: e.request.Method, Params: e.request.Params}
+		e.call = newCall(e.request, &x.trace)
 		e.result, e.err = h.pipeline.front(ctx, &e.call)
 		if e.err == errMiss { //nolint:errorlint // never wrapped, and compared once an element
 			misses = append(misses, e)
@@ -53,7 +53,7 @@ func (h *Gateway) serveBatch(ctx context.Context, w http.ResponseWriter, r *http
 			h.record.note(ctx, &e.call, e.result, e.err, took)
 		}
 	}
-	h.writeBatch(w, r, elements)
+	h.writeBatch(x, elements)
 }
 
 // forwardMisses sends reads as one batch and everything else, as well as what
@@ -93,7 +93,7 @@ func (h *Gateway) forwardBatch(ctx context.Context, reads []*element) []*element
 		reqs[i] = e.call.request()
 	}
 	var unsettled []*element
-	for i, reply := range h.network.DoBatch(ctx, reqs) {
+	for i, reply := range h.network.DoBatch(reads[0].call.traced(ctx), reqs) {
 		if !reply.IsSettled {
 			unsettled = append(unsettled, reads[i])
 			continue
@@ -113,7 +113,7 @@ func (h *Gateway) settle(ctx context.Context, e *element, result *Result, err er
 
 // writeBatch writes the answers in the order of the requests. Notifications
 // have none; a batch of nothing else is answered with an empty body.
-func (h *Gateway) writeBatch(w http.ResponseWriter, r *http.Request, elements []element) {
+func (h *Gateway) writeBatch(x *exchange, elements []element) {
 	buffer := h.take()
 	defer h.give(buffer)
 	out := append((*buffer)[:0], '[')
@@ -129,11 +129,11 @@ func (h *Gateway) writeBatch(w http.ResponseWriter, r *http.Request, elements []
 	}
 	*buffer = out
 	if len(out) == 1 {
-		w.WriteHeader(http.StatusNoContent)
+		x.w.WriteHeader(http.StatusNoContent)
 		return
 	}
 	*buffer = append(out, ']')
-	h.send(w, r, http.StatusOK, *buffer)
+	h.send(x, http.StatusOK, *buffer)
 }
 
 func appendElement(out []byte, e *element) []byte {

@@ -4,6 +4,7 @@ import (
 	"github.com/slipwayhq/slipway/internal/cache"
 	"github.com/slipwayhq/slipway/internal/jsonrpc"
 	"github.com/slipwayhq/slipway/internal/methods"
+	"github.com/slipwayhq/slipway/internal/telemetry"
 )
 
 // Call is one request on its way through the stages. The stage describe
@@ -14,6 +15,8 @@ type Call struct {
 	Facts  methods.Facts
 	// Key is the same for calls that mean the same; empty for what is not a read.
 	Key cache.Key
+	// Trace is that of the HTTP request, shared by all calls of a batch; nil has none.
+	Trace *telemetry.Trace
 }
 
 // Source says who gave an answer. Its text is a metric label.
@@ -43,4 +46,6 @@ type Result struct {
 	Head uint64
 }
 
-func newCall(r jsonrpc.Request) *Call { return &Call{Method: r.Method, Params: r.Params} }
+func newCall(r jsonrpc.Request, trace *telemetry.Trace) Call {
+	return Call{Method: r.Method, Params: r.Params, Trace: trace}
+}

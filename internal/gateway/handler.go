@@ -83,21 +83,23 @@ func New(cfg Config, deps Deps) (*Gateway, error) {
 
 // ServeHTTP implements http.Handler.
 func (h *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := &exchange{w: w, r: r}
 	isPageAllowed := h.cors.allow(w.Header(), r)
 	switch r.Method {
 	case http.MethodPost:
+		x.begin()
 		if problem := h.checkPath(r.URL.Path); problem != nil {
-			h.writeError(w, r, http.StatusNotFound, nil, problem)
+			h.writeError(x, http.StatusNotFound, nil, problem)
 			return
 		}
-		h.serveRPC(w, r)
+		h.serveRPC(r.Context(), x)
 	case http.MethodGet, http.MethodHead:
-		h.serveHealth(w, r)
+		h.serveHealth(x)
 	case http.MethodOptions:
 		h.cors.serveOptions(w, isPageAllowed)
 	default:
 		w.Header().Set("Allow", allowedMethods)
-		h.writeError(w, r, http.StatusMethodNotAllowed, nil, jsonrpc.NewError(jsonrpc.CodeInvalidRequest, "invalid request: JSON-RPC needs HTTP method POST"))
+		h.writeError(x, http.StatusMethodNotAllowed, nil, jsonrpc.NewError(jsonrpc.CodeInvalidRequest, "invalid request: JSON-RPC needs HTTP method POST"))
 	}
 }
 
@@ -121,35 +123,36 @@ func (h *Gateway) checkPath(path string) *jsonrpc.Error {
 	return nil
 }
 
-func (h *Gateway) serveRPC(w http.ResponseWriter, r *http.Request) {
+func (h *Gateway) serveRPC(ctx context.Context, x *exchange) {
 	buffer := h.take()
 	defer h.give(buffer)
-	body, problem := h.readBody(r, (*buffer)[:0])
+	body, problem := h.readBody(x.r, (*buffer)[:0])
 	*buffer = body
 	if problem != nil {
 		if problem.status == http.StatusUnsupportedMediaType {
-			w.Header().Set("Accept-Encoding", h.acceptedCodings())
+			x.w.Header().Set("Accept-Encoding", h.acceptedCodings())
 		}
-		h.writeError(w, r, problem.status, nil, problem.wire)
+		h.writeError(x, problem.status, nil, problem.wire)
 		return
 	}
-	ctx, cancel := context.WithTimeoutCause(r.Context(), h.cfg.RequestTimeout, errRequestTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, h.cfg.RequestTimeout, errRequestTimeout)
 	defer cancel()
 	if jsonrpc.IsBatch(body) {
-		h.serveBatch(ctx, w, r, body)
+		h.serveBatch(ctx, x, body)
 		return
 	}
 	request, invalid := jsonrpc.ScanRequest(body)
 	if invalid != nil {
-		h.writeError(w, r, http.StatusBadRequest, request.ID, invalid)
+		h.writeError(x, http.StatusBadRequest, request.ID, invalid)
 		return
 	}
-	result, err := h.pipeline.whole(ctx, newCall(request))
+	x.call = newCall(request, &x.trace)
+	result, err := h.pipeline.whole(ctx, &x.call)
 	if request.IsNotification() {
-		w.WriteHeader(http.StatusNoContent)
+		x.w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	h.writeAnswer(w, r, request.ID, result, err)
+	h.writeAnswer(x, request.ID, result, err)
 }
 
 func (h *Gateway) take() *[]byte {

@@ -27,17 +27,17 @@ type UpstreamHealth struct {
 
 // serveHealth answers GET: /livez and /readyz for probes, everything else with
 // the health of the network, as does any path that ends in /healthcheck.
-func (h *Gateway) serveHealth(w http.ResponseWriter, r *http.Request) {
-	switch r.URL.Path {
+func (h *Gateway) serveHealth(x *exchange) {
+	switch x.r.URL.Path {
 	case "/livez":
-		h.send(w, r, http.StatusOK, []byte(`{"status":"ok"}`))
+		h.send(x, http.StatusOK, []byte(`{"status":"ok"}`))
 		return
 	case "/readyz":
-		h.ready.ServeHTTP(w, r)
+		h.ready.ServeHTTP(x.w, x.r)
 		return
 	}
-	if problem := h.checkPath(strings.TrimSuffix(strings.TrimRight(r.URL.Path, "/"), "healthcheck")); problem != nil {
-		h.writeError(w, r, http.StatusNotFound, nil, problem)
+	if problem := h.checkPath(strings.TrimSuffix(strings.TrimRight(x.r.URL.Path, "/"), "healthcheck")); problem != nil {
+		h.writeError(x, http.StatusNotFound, nil, problem)
 		return
 	}
 	health := h.health()
@@ -47,8 +47,8 @@ func (h *Gateway) serveHealth(w http.ResponseWriter, r *http.Request) {
 	}
 	text, err := json.Marshal(health)
 	if err != nil {
-		http.Error(w, "internal error", http.StatusInternalServerError)
+		http.Error(x.w, "internal error", http.StatusInternalServerError)
 		return
 	}
-	h.send(w, r, status, text)
+	h.send(x, status, text)
 }

@@ -91,7 +91,8 @@ func TestCompression_Off(t *testing.T) {
 	const code = `{"id":1,"method":"eth_getCode","params":["0xab","0x1"]}`
 	got := w.post(t, code, "Accept-Encoding", "gzip, zstd")
 	require.Equal(t, 200, got.Code)
-	require.Equal(t, http.Header{"Content-Type": {"application/json"}, "Content-Length": got.Header()["Content-Length"]}, got.Header())
+	require.NotContains(t, got.Header(), "Content-Encoding")
+	require.NotContains(t, got.Header(), "Vary")
 	got = w.post(t, gzipText(t, code), "Content-Encoding", "gzip")
 	require.Equal(t, 415, got.Code)
 	require.Equal(t, "identity", got.Header().Get("Accept-Encoding"))

@@ -13,7 +13,7 @@ type forwardStage struct {
 
 func (s *forwardStage) Wrap(Handler) Handler {
 	return func(ctx context.Context, call *Call) (*Result, error) {
-		reply, err := s.network.Do(ctx, call.request())
+		reply, err := s.network.Do(call.traced(ctx), call.request())
 		if err != nil {
 			return nil, err
 		}

@@ -43,7 +43,7 @@ func (s *recordStage) note(ctx context.Context, call *Call, result *Result, err 
 	}
 	attrs := []slog.Attr{
 		slog.String("method", call.Facts.Method.Label()), slog.String("outcome", outcome.String()),
-		slog.String("source", source.String()), slog.Duration("took", took),
+		slog.String("source", source.String()), slog.Duration("took", took), slog.String("request_id", call.requestID()),
 	}
 	if err != nil {
 		attrs = append(attrs, slog.Any("err", err))
