@@ -50,9 +50,11 @@ func (h *Gateway) serveBatch(ctx context.Context, x *exchange, body []byte) {
 	took := time.Since(start)
 	for i := range elements {
 		if e := &elements[i]; e.invalid == nil {
-			h.record.note(ctx, &e.call, e.result, e.err, took)
+			e.call.Took = took
+			h.record.note(ctx, &e.call, e.result, e.err)
 		}
 	}
+	h.origin.batch(x, elements, took)
 	h.writeBatch(x, elements)
 }
 

@@ -1,14 +1,17 @@
 package gateway
 
 import (
+	"time"
+
 	"github.com/slipwayhq/slipway/internal/cache"
 	"github.com/slipwayhq/slipway/internal/jsonrpc"
 	"github.com/slipwayhq/slipway/internal/methods"
 	"github.com/slipwayhq/slipway/internal/telemetry"
+	"github.com/slipwayhq/slipway/internal/upstreams"
 )
 
 // Call is one request on its way through the stages. The stage describe
-// completes it; from there on it does not change.
+// completes it; from there on only its record is added.
 type Call struct {
 	Method string
 	Params []byte
@@ -17,6 +20,8 @@ type Call struct {
 	Key cache.Key
 	// Trace is that of the HTTP request, shared by all calls of a batch; nil has none.
 	Trace *telemetry.Trace
+	// Took is how long the call took, known when it was recorded.
+	Took time.Duration
 }
 
 // Source says who gave an answer. Its text is a metric label.
@@ -42,6 +47,8 @@ type Result struct {
 	Value  []byte // a JSON value
 	Error  []byte // the node's error object, passed on as it is
 	Source Source
+	// Upstream is the node that answered; empty for what no node was asked.
+	Upstream upstreams.ID
 	// Head is the newest block the answering node had shown.
 	Head uint64
 }

@@ -27,6 +27,8 @@ type Config struct {
 	Compression bool
 	// CORS says which web pages may read the answers.
 	CORS CORS
+	// ExecutionHeaders says how much an answer's header tells about its origin.
+	ExecutionHeaders ExecutionHeaders
 	// DeniedNamespaces lists the method namespaces that are not forwarded.
 	DeniedNamespaces []string
 }
@@ -42,6 +44,7 @@ func Default() Config {
 		RequestTimeout:   30 * time.Second,
 		Compression:      true,
 		CORS:             DefaultCORS(),
+		ExecutionHeaders: ExecutionAll,
 		DeniedNamespaces: methods.OperatorNamespaces(),
 	}
 }
@@ -63,6 +66,9 @@ func (c Config) Validate() error {
 	}
 	if c.RequestTimeout <= 0 {
 		errs = append(errs, errors.New("request timeout: must be more than zero"))
+	}
+	if !c.ExecutionHeaders.isKnown() {
+		errs = append(errs, errors.New("execution headers: must be all, summary or off"))
 	}
 	return errors.Join(append(errs, c.CORS.Validate())...)
 }

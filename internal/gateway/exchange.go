@@ -17,13 +17,15 @@ type exchange struct {
 	call  Call // of a request that is no batch
 	// lines are the values of this answer's own header fields. net/http reads
 	// them after the handler has returned.
-	lines [2]string
+	lines [4]string
 }
 
 // The places in lines.
 const (
 	lengthLine = iota
 	requestIDLine
+	durationLine
+	upstreamLine
 )
 
 // line writes a header field with one value. Its name must be canonical.

@@ -48,6 +48,7 @@ type Gateway struct {
 	inflaters inflaters
 	deflaters deflaters
 	cors      *cors
+	origin    originTeller
 	// Header values shared by all answers, never changed.
 	jsonType, varyCoding []string
 }
@@ -70,7 +71,7 @@ func New(cfg Config, deps Deps) (*Gateway, error) {
 		cfg: cfg, network: deps.Network, record: all.record, metrics: m, health: deps.Health, ready: deps.Ready, log: deps.Log,
 		keep:     func(context.Context, *Call, *Result) {},
 		buffers:  sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b }},
-		jsonType: []string{"application/json"}, cors: newCORS(cfg.CORS),
+		jsonType: []string{"application/json"}, cors: newCORS(cfg.CORS), origin: newOriginTeller(cfg.ExecutionHeaders, cfg.Version),
 	}
 	h.varyCoding = []string{strings.Join(append(h.cors.vary, "Accept-Encoding"), ", ")}
 	if deps.Store != nil {
@@ -152,6 +153,7 @@ func (h *Gateway) serveRPC(ctx context.Context, x *exchange) {
 		x.w.WriteHeader(http.StatusNoContent)
 		return
 	}
+	h.origin.single(x, result)
 	h.writeAnswer(x, request.ID, result, err)
 }
 

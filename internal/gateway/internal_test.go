@@ -143,7 +143,7 @@ func TestConfig_ValidateReportsEverything(t *testing.T) {
 
 	require.NoError(t, Default().Validate())
 	err := Config{Project: "a b", CORS: CORS{MaxAge: -1}}.Validate()
-	for _, part := range []string{"project", "maximum body size", "maximum batch", "batch concurrency", "request timeout", "CORS max age"} {
+	for _, part := range []string{"project", "maximum body size", "maximum batch", "batch concurrency", "request timeout", "CORS max age", "execution headers"} {
 		require.ErrorContains(t, err, part)
 	}
 }

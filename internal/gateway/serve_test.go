@@ -147,3 +147,53 @@ func TestCORS_SomePages(t *testing.T) {
 	require.Equal(t, 204, refused.Code)
 	require.Equal(t, http.Header{"Allow": {"GET, HEAD, OPTIONS, POST"}, "Vary": {"Origin"}}, refused.Header())
 }
+
+// origin is what an answer's header tells about where it came from.
+func origin(answer *httptest.ResponseRecorder) map[string]string {
+	told := map[string]string{}
+	for name, values := range answer.Header() {
+		if rest, ok := strings.CutPrefix(name, "X-Erpc-"); ok {
+			told[rest] = values[0]
+		}
+	}
+	return told
+}
+
+func TestExecutionHeaders(t *testing.T) {
+	t.Parallel()
+
+	const final, other = `{"id":1,"method":"eth_getCode","params":["0xab","0x1"]}`, `{"id":1,"method":"eth_getCode","params":["0xac","0x1"]}`
+	const own, denied, broken = `{"id":1,"method":"eth_chainId"}`, `{"id":1,"method":"admin_peers"}`, `{"id":1,"method":"eth_gasPrice"}`
+	type told = map[string]string
+	steps := []struct {
+		body         string
+		all, summary told
+	}{
+		{final, told{"Cache": "MISS", "Upstream": "?", "Version": "test", "Duration": "?"}, told{"Cache": "MISS", "Version": "test"}},
+		{final, told{"Cache": "HIT", "Version": "test", "Duration": "?"}, told{"Cache": "HIT", "Version": "test"}},
+		{own, told{"Version": "test", "Duration": "?"}, told{"Version": "test"}},
+		{denied, told{"Version": "test", "Duration": "?"}, told{"Version": "test"}},
+		{broken, told{"Cache": "MISS", "Upstream": "?", "Version": "test", "Duration": "?"}, told{"Cache": "MISS", "Version": "test"}},
+		{"[" + final + "," + other + "]", told{"Cache": "PARTIAL:1", "Version": "test", "Duration": "?"}, told{"Cache": "PARTIAL:1", "Version": "test"}},
+		{"[" + final + "," + other + "," + own + "]", told{"Cache": "HIT", "Version": "test", "Duration": "?"}, told{"Cache": "HIT", "Version": "test"}},
+		{"[" + broken + "]", told{"Cache": "MISS", "Version": "test", "Duration": "?"}, told{"Cache": "MISS", "Version": "test"}},
+		{"[" + denied + "]", told{"Version": "test", "Duration": "?"}, told{"Version": "test"}},
+	}
+	for _, level := range []gateway.ExecutionHeaders{gateway.ExecutionAll, gateway.ExecutionSummary, gateway.ExecutionOff} {
+		w := newWorld(t, 1, func(c *gateway.Config) { c.ExecutionHeaders = level })
+		w.nodes[0].Answer("eth_getCode", upstreamtest.Result(`"0xab"`))
+		w.nodes[0].Answer("eth_gasPrice", upstreamtest.Answer{Error: `{"code":3,"message":"execution reverted"}`})
+		for i, step := range steps {
+			got := origin(w.post(t, step.body))
+			want := map[gateway.ExecutionHeaders]told{gateway.ExecutionAll: step.all, gateway.ExecutionSummary: step.summary, gateway.ExecutionOff: {}}[level]
+			for _, name := range []string{"Upstream", "Duration"} {
+				if value, isTold := got[name]; isTold {
+					require.NotEmpty(t, value)
+					require.NotContains(t, value, "://")
+					got[name] = "?"
+				}
+			}
+			require.Equal(t, want, got, "%s, step %d", level, i)
+		}
+	}
+}

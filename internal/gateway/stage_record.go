@@ -16,13 +16,14 @@ func (s *recordStage) Wrap(next Handler) Handler {
 	return func(ctx context.Context, call *Call) (*Result, error) {
 		start := time.Now()
 		result, err := next(ctx, call)
-		s.note(ctx, call, result, err, time.Since(start))
+		call.Took = time.Since(start)
+		s.note(ctx, call, result, err)
 		return result, err
 	}
 }
 
 // note records one ended call.
-func (s *recordStage) note(ctx context.Context, call *Call, result *Result, err error, took time.Duration) {
+func (s *recordStage) note(ctx context.Context, call *Call, result *Result, err error) {
 	outcome, source := OutcomeOK, FromNobody
 	switch {
 	case err != nil:
@@ -32,7 +33,7 @@ func (s *recordStage) note(ctx context.Context, call *Call, result *Result, err 
 	default:
 		source = result.Source
 	}
-	s.metrics.count(call.Facts.Method, outcome, source, took.Seconds())
+	s.metrics.count(call.Facts.Method, outcome, source, call.Took.Seconds())
 
 	level := slog.LevelDebug
 	if outcome == OutcomeInternal {
@@ -43,7 +44,7 @@ func (s *recordStage) note(ctx context.Context, call *Call, result *Result, err 
 	}
 	attrs := []slog.Attr{
 		slog.String("method", call.Facts.Method.Label()), slog.String("outcome", outcome.String()),
-		slog.String("source", source.String()), slog.Duration("took", took), slog.String("request_id", call.requestID()),
+		slog.String("source", source.String()), slog.Duration("took", call.Took), slog.String("request_id", call.requestID()),
 	}
 	if err != nil {
 		attrs = append(attrs, slog.Any("err", err))
