@@ -39,15 +39,18 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 }
 
 func (s *serveCmd) run(ctx context.Context, getenv func(string) string, stderr io.Writer) error {
-	cfg, logging, err := s.configuration(getenv)
+	cfg, err := s.configuration(getenv)
 	if err != nil {
 		return fmt.Errorf("configuration: %w", err)
 	}
-	log, err := telemetry.NewLogger(stderr, logging)
+	log, err := telemetry.NewLogger(stderr, cfg.Logging)
 	if err != nil {
 		return err
 	}
-	app, err := gatewayapp.New(cfg, gatewayapp.Deps{Log: log})
+	for _, warning := range cfg.Warnings {
+		log.WarnContext(ctx, "configuration key without effect", "warning", warning)
+	}
+	app, err := gatewayapp.New(cfg.App, gatewayapp.Deps{Log: log})
 	if err != nil {
 		return fmt.Errorf("configuration: %w", err)
 	}
@@ -56,16 +59,15 @@ func (s *serveCmd) run(ctx context.Context, getenv func(string) string, stderr i
 
 // configuration puts together the defaults, the file, the environment and the
 // flags; what comes later wins.
-func (s *serveCmd) configuration(getenv func(string) string) (gatewayapp.Config, telemetry.LogConfig, error) {
-	file := config.Gateway{App: gatewayapp.Default()}
+func (s *serveCmd) configuration(getenv func(string) string) (config.Gateway, error) {
+	cfg := config.DefaultGateway()
 	if s.Config != "" {
 		var err error
-		if file, err = config.LoadGateway(s.Config, getenv); err != nil {
-			return gatewayapp.Config{}, telemetry.LogConfig{}, err
+		if cfg, err = config.LoadGateway(s.Config, getenv); err != nil {
+			return config.Gateway{}, err
 		}
 	}
-	err := s.override(&file.App, &file.Logging, getenv)
-	return file.App, file.Logging, err
+	return cfg, s.override(&cfg.App, &cfg.Logging, getenv)
 }
 
 // override sets what the flags and the environment say over the file.

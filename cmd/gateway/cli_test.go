@@ -28,7 +28,7 @@ func TestRun_FailsInOneLine(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = taken.Close() })
 	bad := filepath.Join(t.TempDir(), "bad.yaml")
-	require.NoError(t, os.WriteFile(bad, []byte("sever: {}\n"), 0o600))
+	require.NoError(t, os.WriteFile(bad, []byte("sever: {}\nprojects: [{networks: [{evm: {chainId: 1}}]}]\n"), 0o600))
 
 	cases := map[string]struct {
 		args []string
@@ -38,7 +38,7 @@ func TestRun_FailsInOneLine(t *testing.T) {
 		"busy port":        {[]string{"--upstream", node.URL(), "--listen", taken.Addr().String(), "--admin-listen", "127.0.0.1:0", "--log-level", "error"}, "gateway: gateway: listen on " + taken.Addr().String() + ": the port is in use by another program\n"},
 		"wrong chain":      {[]string{"--upstream", node.URL(), "--chain-id", "5", "--log-level", "error"}, "gateway: upstreams: every upstream shows chain id 31337, configured is chain id 5\n"},
 		"no such file":     {[]string{"--config", "/nowhere.yaml"}, "gateway: configuration: read the configuration: open /nowhere.yaml: no such file or directory\n"},
-		"unknown key":      {[]string{"--config", bad}, "gateway: configuration: " + bad + `:1:1: unknown field "sever"` + "\n"},
+		"unknown key":      {[]string{"--config", bad}, "gateway: configuration: " + bad + `:1:1: unknown key "sever"; did you mean "server"?` + "\n"},
 		"unknown flag":     {[]string{"--upstraem", "x"}, "gateway: unknown flag --upstraem"},
 		"wrong log level":  {[]string{"--upstream", node.URL(), "--log-level", "loud"}, `gateway: configuration: log level "loud": must be debug, info, warn or error` + "\n"},
 		"wrong log format": {[]string{"--upstream", node.URL(), "--log-format", "xml"}, `gateway: log format "xml": must be json or text` + "\n"},

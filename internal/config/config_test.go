@@ -27,7 +27,7 @@ func environment(pairs ...string) func(string) string {
 func TestLoadGateway(t *testing.T) {
 	t.Parallel()
 
-	got, err := LoadGateway("testdata/gateway.yaml", environment("NODE_PASSWORD", "hidden"))
+	got, err := LoadGateway("testdata/good/gateway.yaml", environment("NODE_PASSWORD", "hidden"))
 	require.NoError(t, err)
 
 	app := got.App
@@ -59,11 +59,11 @@ func TestLoadGateway_Refuses(t *testing.T) {
 	t.Parallel()
 
 	cases := map[string]struct{ text, want string }{
-		"unknown key":           {"server:\n  httpPort: 1\n  htpPort: 2\n", `:3:3: unknown field "htpPort"`},
-		"key twice":             {"logLevel: info\nlogLevel: warn\n", `:2:1: mapping key "logLevel" already defined at [1:1]`},
-		"wrong type":            {"server:\n  httpPort: many\n", `:2:13: cannot unmarshal string into Go struct field`},
+		"unknown key":           {"server:\n  httpPort: 1\n  htpPort: 2\n", `:3:3: unknown key "htpPort"; did you mean "httpPort"?`},
+		"key twice":             {"logLevel: info\nlogLevel: warn\n", `:2:1: the key "logLevel" stands twice, first in line 1`},
+		"wrong type":            {"server:\n  httpPort: many\n", `:2:13: server.httpPort: must be a whole number`},
 		"not YAML":              {"server: [", `:1:`},
-		"wrong duration":        {"server:\n  waitBeforeShutdown: soon\n", `invalid duration "soon"`},
+		"wrong duration":        {"server:\n  waitBeforeShutdown: soon\n", `:2:23: server.waitBeforeShutdown: must be a duration with its unit, such as 500ms or 30s`},
 		"wrong size":            {minimal + "server: {maxBodySize: big}\n", `is no size`},
 		"wrong finality":        {strings.Replace(minimal, "architecture: evm,", "architecture: evm, finality: soon,", 1), `must be auto, instant, tag or depth`},
 		"variable not set":      {"logLevel: ${LEVEL}\nserver:\n  httpPort: ${PORT}\n", "line 1: the environment variable LEVEL is not set\nline 3: the environment variable PORT is not set"},
@@ -71,13 +71,13 @@ func TestLoadGateway_Refuses(t *testing.T) {
 		"no project":            {"logLevel: info\n", "projects: exactly one is needed, there are 0"},
 		"no network":            {"projects: [{id: main}]\n", "projects[0].networks: exactly one is needed, there are 0"},
 		"no chain id":           {strings.Replace(minimal, "chainId: 1", "", 1), "evm.chainId: is needed"},
-		"another architecture":  {strings.Replace(minimal, "architecture: evm", "architecture: svm", 1), `architecture "svm": must be evm`},
-		"log level":             {minimal + "logLevel: loud\n", `logLevel "loud"`},
+		"another architecture":  {strings.Replace(minimal, "architecture: evm", "architecture: svm", 1), `:4:15: projects[0].networks[0].architecture: must be evm, is "svm"`},
+		"log level":             {minimal + "logLevel: loud\n", `:6:1: logLevel: must be debug, info, warn or error, is "loud"`},
 		"metrics off":           {minimal + "metrics: {enabled: false}\n", "metrics.enabled: "},
 		"port":                  {minimal + "metrics: {port: 70000}\n", "metrics.port: 70000 is no port"},
-		"unknown store":         {minimal + "database: {evmJsonRpcCache: {connectors: [{driver: dynamodb}]}}\n", `connectors[0].driver "dynamodb": must be memory or redis`},
+		"unknown store":         {minimal + "database: {evmJsonRpcCache: {connectors: [{driver: dynamodb}]}}\n", `connectors[0].driver: must be memory or redis, is "dynamodb"`},
 		"redis without address": {minimal + "database: {evmJsonRpcCache: {connectors: [{driver: redis}]}}\n", "connectors[0].redis.uri: is needed"},
-		"two of a kind":         {minimal + "database: {evmJsonRpcCache: {connectors: [{driver: memory}, {driver: memory}]}}\n", "connectors[1]: a second memory store"},
+		"two of a kind":         {minimal + "database: {evmJsonRpcCache: {connectors: [{driver: memory}, {driver: memory}]}}\n", "connectors[1].driver: a second memory store"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -113,7 +113,7 @@ func TestLoad_ErrorsDoNotQuoteTheFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "gateway.yaml")
 	require.NoError(t, os.WriteFile(path, []byte("projects:\n- id: main\n  upstreams:\n  - endpiont: http://user:hidden@node\n"), 0o600))
 	_, err := LoadGateway(path, environment())
-	require.ErrorContains(t, err, `:4:5: unknown field "endpiont"`)
+	require.ErrorContains(t, err, `:4:5: unknown key "endpiont"; did you mean "endpoint"?`)
 	require.NotContains(t, err.Error(), "hidden")
 }
 

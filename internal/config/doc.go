@@ -1,7 +1,10 @@
 // Package config reads configuration files into the Config structs of the
 // packages that own them. It is the only package that knows YAML.
 //
-// Files are strict: an unknown key is an error with its line and column.
+// Files are strict: an unknown key is an error with its line and column. The
+// gateway's file has the keys of eRPC; erpc_keys.txt lists them with what
+// becomes of each. A key of it without effect is a warning.
+//
 // ${NAME} stands for an environment variable, ${NAME:-text} for one with a
 // fallback; a variable that is not set and has no fallback is an error.
 package config

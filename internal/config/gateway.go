@@ -1,11 +1,8 @@
 package config
 
 import (
-	"errors"
 	"fmt"
-	"log/slog"
 	"net"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -13,8 +10,6 @@ import (
 	"github.com/slipwayhq/slipway/internal/chain"
 	"github.com/slipwayhq/slipway/internal/gatewayapp"
 	"github.com/slipwayhq/slipway/internal/secret"
-	"github.com/slipwayhq/slipway/internal/telemetry"
-	"github.com/slipwayhq/slipway/internal/upstreams"
 )
 
 // GatewayFile is the gateway's configuration file. Its shape is that of eRPC.
@@ -37,6 +32,8 @@ type ServerFile struct {
 	HTTPHostV4 string `yaml:"httpHostV4"`
 	// Port to listen on.
 	HTTPPort int `yaml:"httpPort"`
+	// Another name of httpPort, which wins.
+	HTTPPortV4 int `yaml:"httpPortV4,omitempty"`
 	// Largest request body, in bytes or with a unit (KB, MB).
 	MaxBodySize ByteSize `yaml:"maxBodySize"`
 	// Largest number of requests in one batch.
@@ -79,6 +76,8 @@ type NetworkFile struct {
 	Finality chain.Mode `yaml:"finality"`
 	// How many blocks must follow a final one, with finality depth.
 	FinalityDepth uint64 `yaml:"finalityDepth"`
+	// Rules of how requests are tried, the first that matches; a list or one alone. Checked, without effect yet.
+	Failsafe []FailsafeFile `yaml:"failsafe,omitempty"`
 }
 
 // EVMNetworkFile is a network's section evm.
@@ -95,6 +94,16 @@ type UpstreamFile struct {
 	ID string `yaml:"id"`
 	// URL of the node's JSON-RPC endpoint; never printed.
 	Endpoint secret.String `yaml:"endpoint"`
+	// What is known of the node's chain.
+	EVM EVMUpstreamFile `yaml:"evm,omitempty"`
+	// Rules for the node; a list or one alone. Checked, without effect yet.
+	Failsafe []FailsafeFile `yaml:"failsafe,omitempty"`
+}
+
+// EVMUpstreamFile is an upstream's section evm.
+type EVMUpstreamFile struct {
+	// Chain id of the node; it must be that of the network.
+	ChainID uint64 `yaml:"chainId,omitempty"`
 }
 
 // DatabaseFile is the section database.
@@ -133,6 +142,16 @@ type RedisFile struct {
 	URI secret.String `yaml:"uri"`
 	// Time for one use of Redis; a slower answer is a miss.
 	Timeout time.Duration `yaml:"timeout"`
+	// Another name of timeout, which wins.
+	GetTimeout time.Duration `yaml:"getTimeout,omitempty"`
+	// Instead of uri: host:port.
+	Addr string `yaml:"addr,omitempty"`
+	// Instead of uri: the user.
+	Username string `yaml:"username,omitempty"`
+	// Instead of uri: the password; never printed.
+	Password secret.String `yaml:"password,omitempty"`
+	// Instead of uri: the number of the database.
+	DB int `yaml:"db,omitempty"`
 }
 
 // DefaultGatewayFile is the file that says what the defaults are.
@@ -153,121 +172,6 @@ func portOf(address string) int {
 	_, port, _ := net.SplitHostPort(address)
 	n, _ := strconv.Atoi(port)
 	return n
-}
-
-// Gateway is what a configuration file says.
-type Gateway struct {
-	App     gatewayapp.Config
-	Logging telemetry.LogConfig
-}
-
-// LoadGateway reads a configuration file. What it refers to in the environment
-// is asked of getenv. It checks the file's own rules; App.Validate, which
-// gatewayapp.New calls, checks the rest.
-func LoadGateway(path string, getenv func(string) string) (Gateway, error) {
-	file := DefaultGatewayFile()
-	if err := load(path, getenv, &file); err != nil {
-		return Gateway{}, err
-	}
-	out, err := file.gateway()
-	if err != nil {
-		return Gateway{}, fmt.Errorf("%s: %w", path, err)
-	}
-	return out, nil
-}
-
-func (f GatewayFile) gateway() (Gateway, error) {
-	out := Gateway{App: gatewayapp.Default()}
-	var errs []error
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(f.LogLevel)); err != nil {
-		errs = append(errs, fmt.Errorf("logLevel %q: must be debug, info, warn or error", f.LogLevel))
-	}
-	out.Logging.Level = level
-	out.App.Listen = net.JoinHostPort(f.Server.HTTPHostV4, strconv.Itoa(f.Server.HTTPPort))
-	out.App.AdminListen = net.JoinHostPort(f.Metrics.HostV4, strconv.Itoa(f.Metrics.Port))
-	out.App.Front.MaxBodyBytes = int64(f.Server.MaxBodySize)
-	out.App.Front.MaxBatch = f.Server.MaxBatchSize
-	out.App.Front.RequestTimeout = f.Server.MaxTimeout
-	out.App.WaitBeforeShutdown = f.Server.WaitBeforeShutdown
-	out.App.DrainTimeout = f.Server.WaitAfterShutdown
-	if !f.Metrics.Enabled {
-		errs = append(errs, errors.New("metrics.enabled: the metrics and health endpoints cannot be switched off; bind them to a private address with metrics.hostV4"))
-	}
-	errs = append(errs, checkPort("server.httpPort", f.Server.HTTPPort), checkPort("metrics.port", f.Metrics.Port))
-	if len(f.Projects) == 1 {
-		errs = append(errs, f.Projects[0].apply(&out.App))
-	} else {
-		errs = append(errs, fmt.Errorf("projects: exactly one is needed, there are %d", len(f.Projects)))
-	}
-	errs = append(errs, f.Database.Cache.apply(&out.App.Cache))
-	return out, errors.Join(errs...)
-}
-
-func checkPort(key string, port int) error {
-	if port < 0 || port > 65535 {
-		return fmt.Errorf("%s: %d is no port", key, port)
-	}
-	return nil
-}
-
-func (p ProjectFile) apply(cfg *gatewayapp.Config) error {
-	cfg.Front.Project = p.ID
-	for _, u := range p.Upstreams {
-		cfg.Pool.Upstreams = append(cfg.Pool.Upstreams, upstreams.Endpoint{ID: u.ID, URL: u.Endpoint})
-	}
-	if len(p.Networks) != 1 {
-		return fmt.Errorf("projects[0].networks: exactly one is needed, there are %d", len(p.Networks))
-	}
-	n := p.Networks[0]
-	var errs []error
-	if n.Architecture != "evm" && n.Architecture != "" {
-		errs = append(errs, fmt.Errorf("projects[0].networks[0].architecture %q: must be evm", n.Architecture))
-	}
-	if n.EVM.ChainID == 0 {
-		errs = append(errs, errors.New("projects[0].networks[0].evm.chainId: is needed"))
-	}
-	cfg.Pool.ChainID = n.EVM.ChainID
-	cfg.Pool.Genesis = n.EVM.Genesis
-	cfg.Pool.Finality.Mode = n.Finality
-	if n.FinalityDepth > 0 {
-		cfg.Pool.Finality.Depth = n.FinalityDepth
-	}
-	return errors.Join(errs...)
-}
-
-func (c CacheFile) apply(cfg *gatewayapp.CacheConfig) error {
-	if len(c.Connectors) == 0 {
-		return nil
-	}
-	size := cfg.MemoryBytes
-	seen := map[string]bool{}
-	var errs []error
-	for i, connector := range c.Connectors {
-		key := fmt.Sprintf("database.evmJsonRpcCache.connectors[%d]", i)
-		if seen[connector.Driver] {
-			errs = append(errs, fmt.Errorf("%s: a second %s store", key, connector.Driver))
-		}
-		seen[connector.Driver] = true
-		switch connector.Driver {
-		case "memory":
-			if connector.Memory.MaxTotalSize > 0 {
-				size = int64(connector.Memory.MaxTotalSize)
-			}
-		case "redis":
-			cfg.RedisURL = connector.Redis.URI
-			if u, err := url.Parse(connector.Redis.URI.Reveal()); err != nil || u.Host == "" {
-				errs = append(errs, fmt.Errorf("%s.redis.uri: is needed, as redis://host:port/db", key))
-			}
-			if connector.Redis.Timeout > 0 {
-				cfg.RedisTimeout = connector.Redis.Timeout
-			}
-		default:
-			errs = append(errs, fmt.Errorf("%s.driver %q: must be memory or redis", key, connector.Driver))
-		}
-	}
-	cfg.MemoryBytes = size // a memory store stands in front of Redis in any case
-	return errors.Join(errs...)
 }
 
 // ByteSize is a number of bytes. In a file it is a number, or a text with one

@@ -84,6 +84,9 @@ func withoutName(doc, name string) string {
 }
 
 func (w *referenceWriter) field(key string, value reflect.Value, doc string) {
+	if value.Kind() == reflect.Pointer {
+		value = reflect.Zero(value.Type().Elem())
+	}
 	kind := value.Type()
 	if kind.Kind() == reflect.Slice && kind.Elem().Kind() == reflect.Struct && !isScalar(kind.Elem()) {
 		w.row(key, "list", "", doc)
@@ -118,10 +121,14 @@ func typeName(kind reflect.Type) string {
 		return "secret"
 	case reflect.TypeFor[ByteSize]():
 		return "size"
+	case reflect.TypeFor[AdaptiveDuration]():
+		return "duration"
 	}
 	switch kind.Kind() {
 	case reflect.Bool:
 		return "boolean"
+	case reflect.Float64:
+		return "number"
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
 		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
 		if isScalar(kind) {
@@ -144,6 +151,9 @@ func defaultText(value reflect.Value) string {
 			return ""
 		}
 		return string(text)
+	}
+	if value.Type() == reflect.TypeFor[AdaptiveDuration]() {
+		return ""
 	}
 	if value.IsZero() && value.Kind() != reflect.Bool || (value.Kind() == reflect.Slice || value.Kind() == reflect.Map) && value.Len() == 0 {
 		return ""

@@ -1,0 +1,223 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/slipwayhq/slipway/internal/gatewayapp"
+	"github.com/slipwayhq/slipway/internal/secret"
+	"github.com/slipwayhq/slipway/internal/telemetry"
+	"github.com/slipwayhq/slipway/internal/upstreams"
+)
+
+// Gateway is what a configuration file says.
+type Gateway struct {
+	App     gatewayapp.Config
+	Logging telemetry.LogConfig
+	// Failsafe is the network's rules, in the order of the file.
+	Failsafe []FailsafeRule
+	// UpstreamFailsafe is each node's rules, as App.Pool.Upstreams is ordered.
+	UpstreamFailsafe [][]FailsafeRule
+	// Warnings names the keys that have no effect and what happens instead, one
+	// in a line, each with its place in the file.
+	Warnings []string
+
+	file GatewayFile
+}
+
+// DefaultGateway is the configuration without a file.
+func DefaultGateway() Gateway {
+	return Gateway{App: gatewayapp.Default(), file: DefaultGatewayFile()}
+}
+
+// LoadGateway reads a configuration file. What it refers to in the environment
+// is asked of getenv. It checks the file's own rules; App.Validate, which
+// gatewayapp.New calls, checks the rest. The error names all problems, one in a
+// line.
+func LoadGateway(path string, getenv func(string) string) (Gateway, error) {
+	text, err := readFile(path)
+	if err != nil {
+		return Gateway{}, err
+	}
+	return parseGateway(path, text, getenv)
+}
+
+func parseGateway(path string, text []byte, getenv func(string) string) (Gateway, error) {
+	expanded, err := expand(text, getenv)
+	if err != nil {
+		return Gateway{}, fmt.Errorf("%s: %w", path, err)
+	}
+	r := newReport(path)
+	root := parse(expanded, r)
+	if len(r.problems) > 0 && root.form == empty {
+		return Gateway{}, r.err() // not YAML: nothing to hold the rules against
+	}
+	c := checker{schema: parseSchema(keyTable), report: r}
+	c.value(root, root.at, kind{base: "Config", block: true}, spot{})
+	file := DefaultGatewayFile()
+	binder{r}.bind(root, &file)
+	out := file.gateway(r)
+	if err := r.err(); err != nil {
+		return Gateway{}, err
+	}
+	out.Warnings = r.texts()
+	return out, nil
+}
+
+// gateway makes the configuration of what the file says and checks the rules
+// that hold between its keys.
+func (f GatewayFile) gateway(r *report) Gateway {
+	out := Gateway{App: gatewayapp.Default(), file: f}
+	if err := out.Logging.Level.UnmarshalText([]byte(f.LogLevel)); err != nil {
+		r.fail("logLevel", "must be debug, info, warn or error, is %q", f.LogLevel)
+	}
+	out.App.Listen = net.JoinHostPort(f.Server.HTTPHostV4, strconv.Itoa(f.Server.port(r)))
+	out.App.AdminListen = net.JoinHostPort(f.Metrics.HostV4, strconv.Itoa(f.Metrics.Port))
+	out.App.Front.MaxBodyBytes = int64(f.Server.MaxBodySize)
+	out.App.Front.MaxBatch = f.Server.MaxBatchSize
+	out.App.Front.RequestTimeout = f.Server.MaxTimeout
+	out.App.WaitBeforeShutdown = f.Server.WaitBeforeShutdown
+	out.App.DrainTimeout = f.Server.WaitAfterShutdown
+	if !f.Metrics.Enabled {
+		r.fail("metrics.enabled", "the metrics and health endpoints cannot be switched off; bind them to a private address with metrics.hostV4")
+	}
+	checkPort("server.httpPort", f.Server.HTTPPort, r)
+	checkPort("server.httpPortV4", f.Server.HTTPPortV4, r)
+	checkPort("metrics.port", f.Metrics.Port, r)
+	if len(f.Projects) != 1 {
+		r.fail("projects", "exactly one is needed, there are %d", len(f.Projects))
+	}
+	if len(f.Projects) > 0 {
+		f.Projects[0].apply(&out, r)
+	}
+	f.Database.Cache.apply(&out.App.Cache, r)
+	return out
+}
+
+// port is the one to listen on: httpPort, if the file has it.
+func (s ServerFile) port(r *report) int {
+	if _, isSet := r.places["server.httpPort"]; isSet || s.HTTPPortV4 == 0 {
+		return s.HTTPPort
+	}
+	return s.HTTPPortV4
+}
+
+func checkPort(key string, port int, r *report) {
+	if port < 0 || port > 65535 {
+		r.fail(key, "%d is no port", port)
+	}
+}
+
+func (p ProjectFile) apply(out *Gateway, r *report) {
+	const path = "projects[0]"
+	out.App.Front.Project = p.ID
+	if len(p.Networks) != 1 {
+		r.fail(path+".networks", "exactly one is needed, there are %d", len(p.Networks))
+	}
+	var chainID uint64
+	if len(p.Networks) > 0 {
+		chainID = p.Networks[0].EVM.ChainID
+		p.Networks[0].apply(path+".networks[0]", out, r)
+	}
+	for i, u := range p.Upstreams {
+		u.apply(path+".upstreams["+strconv.Itoa(i)+"]", chainID, out, r)
+	}
+}
+
+func (n NetworkFile) apply(path string, out *Gateway, r *report) {
+	if n.Architecture != "evm" && n.Architecture != "" {
+		r.fail(path+".architecture", "must be evm, is %q", n.Architecture)
+	}
+	if n.EVM.ChainID == 0 {
+		r.fail(path+".evm.chainId", "is needed")
+	}
+	pool := &out.App.Pool
+	pool.ChainID = n.EVM.ChainID
+	pool.Genesis = n.EVM.Genesis
+	pool.Finality.Mode = n.Finality
+	if n.FinalityDepth > 0 {
+		pool.Finality.Depth = n.FinalityDepth
+	}
+	checkRules(n.Failsafe, path+".failsafe", r)
+	out.Failsafe = rules(n.Failsafe)
+}
+
+func (u UpstreamFile) apply(path string, chainID uint64, out *Gateway, r *report) {
+	if err := checkURL(u.Endpoint, "http", "https"); err != nil {
+		r.fail(path+".endpoint", "%s", err)
+	}
+	if u.EVM.ChainID != 0 && chainID != 0 && u.EVM.ChainID != chainID {
+		r.fail(path+".evm.chainId", "is %d, but that of the network is %d", u.EVM.ChainID, chainID)
+	}
+	checkRules(u.Failsafe, path+".failsafe", r)
+	out.App.Pool.Upstreams = append(out.App.Pool.Upstreams, upstreams.Endpoint{ID: u.ID, URL: u.Endpoint})
+	out.UpstreamFailsafe = append(out.UpstreamFailsafe, rules(u.Failsafe))
+}
+
+// checkURL says what is wrong with a URL. Its errors never show it.
+func checkURL(s secret.String, schemes ...string) error {
+	begin := strings.Join(schemes, ":// or ") + "://"
+	if s.IsEmpty() {
+		return errors.New("is needed, as a URL that begins with " + begin)
+	}
+	u, err := url.Parse(s.Reveal())
+	if err != nil {
+		return errors.New("cannot be read as a URL")
+	}
+	for _, scheme := range schemes {
+		if u.Scheme == scheme && u.Host != "" {
+			return nil
+		}
+	}
+	return errors.New("must be a URL that begins with " + begin)
+}
+
+func (c CacheFile) apply(cfg *gatewayapp.CacheConfig, r *report) {
+	seen := map[string]bool{}
+	for i, connector := range c.Connectors {
+		path := "database.evmJsonRpcCache.connectors[" + strconv.Itoa(i) + "]"
+		if seen[connector.Driver] {
+			r.fail(path+".driver", "a second %s store", connector.Driver)
+		}
+		seen[connector.Driver] = true
+		switch connector.Driver {
+		case "memory": // it stands in front of Redis in any case
+			if connector.Memory.MaxTotalSize > 0 {
+				cfg.MemoryBytes = int64(connector.Memory.MaxTotalSize)
+			}
+		case "redis":
+			connector.Redis.apply(path+".redis", cfg, r)
+		default:
+			r.fail(path+".driver", "must be memory or redis, is %q", connector.Driver)
+		}
+	}
+}
+
+func (f RedisFile) apply(path string, cfg *gatewayapp.CacheConfig, r *report) {
+	cfg.RedisURL = f.url()
+	if err := checkURL(cfg.RedisURL, "redis", "rediss"); err != nil {
+		r.fail(path+".uri", "%s", err)
+	}
+	if f.GetTimeout > 0 {
+		cfg.RedisTimeout = f.GetTimeout
+	}
+	if f.Timeout > 0 {
+		cfg.RedisTimeout = f.Timeout
+	}
+}
+
+// url is the uri, or what the single keys make of it.
+func (f RedisFile) url() secret.String {
+	if !f.URI.IsEmpty() || f.Addr == "" {
+		return f.URI
+	}
+	u := url.URL{Scheme: "redis", Host: f.Addr, Path: "/" + strconv.Itoa(f.DB)}
+	if f.Username != "" || !f.Password.IsEmpty() {
+		u.User = url.UserPassword(f.Username, f.Password.Reveal())
+	}
+	return secret.New(u.String())
+}

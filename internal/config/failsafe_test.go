@@ -1,0 +1,87 @@
+package config
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestLoadGateway_ReadsTheRulesOfAnERPCFile(t *testing.T) {
+	t.Parallel()
+
+	got, err := LoadGateway("testdata/good/erpc-stack.yaml", environment())
+	require.NoError(t, err)
+	require.NoError(t, got.App.Validate())
+
+	require.Len(t, got.Failsafe, 6)
+	logs := got.Failsafe[0]
+	require.Equal(t, "eth_getLogs", logs.MatchMethod)
+	require.Equal(t, 45*time.Second, *logs.Timeout.Base)
+	require.Equal(t, 3, *logs.Retry.MaxAttempts)
+	require.Equal(t, 500*time.Millisecond, *logs.Retry.Delay)
+	require.InDelta(t, 2, *logs.Retry.BackoffFactor, 0)
+	require.Equal(t, 10*time.Second, *logs.Retry.BackoffMaxDelay)
+	require.Equal(t, 300*time.Millisecond, *logs.Retry.Jitter)
+	require.Equal(t, 1, *logs.Hedge.MaxCount)
+	require.Nil(t, logs.Hedge.Delay.Base)
+	require.InDelta(t, 0.9, *logs.Hedge.Delay.Quantile, 0)
+	require.Equal(t, 200*time.Millisecond, *logs.Hedge.Delay.Min)
+	require.Equal(t, 4*time.Second, *logs.Hedge.Delay.Max)
+	require.Nil(t, logs.CircuitBreaker)
+
+	require.Nil(t, got.Failsafe[1].Hedge, "left out, not zero")
+	require.Equal(t, []string{"unfinalized", "realtime"}, got.Failsafe[3].MatchFinality)
+	require.Equal(t, 250*time.Millisecond, *got.Failsafe[3].Hedge.Delay.Base)
+
+	require.Len(t, got.UpstreamFailsafe, 1)
+	breaker := got.UpstreamFailsafe[0][0].CircuitBreaker
+	require.Equal(t, 40, *breaker.FailureThresholdCount)
+	require.Equal(t, 80, *breaker.FailureThresholdCapacity)
+	require.Equal(t, 2*time.Minute, *breaker.HalfOpenAfter)
+	require.Equal(t, 3, *breaker.SuccessThresholdCount)
+	require.Equal(t, 10, *breaker.SuccessThresholdCapacity)
+}
+
+func TestLoadGateway_WarnsOfWhatHasNoEffect(t *testing.T) {
+	t.Parallel()
+
+	got, err := LoadGateway("testdata/good/erpc-stack.yaml", environment())
+	require.NoError(t, err)
+
+	const file = "testdata/good/erpc-stack.yaml:"
+	require.Equal(t, []string{
+		file + "17:7: projects[].networks[].evm.integrity: not supported yet, the gateway's own checks of heads and ranges apply",
+		file + "21:5: projects[].networks[].directiveDefaults: not supported yet, the gateway's own rules apply to every request",
+		file + "23:5: projects[].networks[].failsafe: read, but not applied yet, timeouts, retries and hedges are the gateway's own",
+		file + "95:5: projects[].upstreams[].failsafe: read, but not applied yet, no circuit breaker is applied",
+		file + "110:5: database.evmJsonRpcCache.compression: not supported yet, answers are kept as they are",
+		file + "115:5: database.evmJsonRpcCache.policies: not supported yet, answers that can no longer change are kept, others are not",
+		file + "131:3: database.sharedState: not supported yet, each replica asks the nodes itself",
+	}, got.Warnings)
+}
+
+func TestFailsafeRule_Inherit(t *testing.T) {
+	t.Parallel()
+	second, minute, none := time.Second, time.Minute, time.Duration(0)
+	five, zero, p95 := 5, 0, 0.95
+	base := FailsafeRule{
+		MatchMethod: "*",
+		Timeout:     &AdaptiveDuration{Base: &minute},
+		Retry:       &RetryRule{MaxAttempts: &five, Delay: &second},
+		Hedge:       &HedgeRule{Delay: &AdaptiveDuration{Quantile: &p95, Max: &second}, MaxCount: &five},
+	}
+
+	got := FailsafeRule{
+		MatchMethod: "eth_call",
+		Retry:       &RetryRule{Delay: &none},
+		Hedge:       &HedgeRule{Delay: &AdaptiveDuration{Base: &second}, MaxCount: &zero},
+	}.Inherit(base)
+
+	require.Equal(t, FailsafeRule{
+		MatchMethod: "eth_call",
+		Timeout:     &AdaptiveDuration{Base: &minute},
+		Retry:       &RetryRule{MaxAttempts: &five, Delay: &none},
+		Hedge:       &HedgeRule{Delay: &AdaptiveDuration{Base: &second}, MaxCount: &zero},
+	}, got, "a zero is a zero; a fixed time takes no quantile from elsewhere")
+}
