@@ -7,10 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/slipwayhq/slipway/internal/telemetry"
 )
 
 // transport carries one request body to a node and brings its answer. It is
@@ -117,12 +120,26 @@ func sendOnce(ctx context.Context) context.Context {
 	return context.WithValue(ctx, onceKey{}, true)
 }
 
+// headerFor is the shared header, or a copy where a request needs its own: one
+// that must not be repeated, or one whose id and trace the node shall see.
 func (t *httpTransport) headerFor(ctx context.Context) http.Header {
-	if ctx.Value(onceKey{}) == nil {
+	isOnce := ctx.Value(onceKey{}) != nil
+	trace := telemetry.TraceFrom(ctx)
+	if !isOnce && trace == (telemetry.Trace{}) {
 		return t.header
 	}
-	header := t.header.Clone()
-	delete(header, "X-Idempotency-Key")
+	header := make(http.Header, len(t.header)+3)
+	maps.Copy(header, t.header)
+	if isOnce {
+		delete(header, "X-Idempotency-Key")
+	}
+	for _, field := range []struct{ name, value string }{
+		{"X-Request-Id", trace.RequestID}, {"Traceparent", trace.Parent}, {"Tracestate", trace.State},
+	} {
+		if field.value != "" {
+			header[field.name] = []string{field.value}
+		}
+	}
 	return header
 }
 
