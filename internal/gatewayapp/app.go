@@ -82,8 +82,13 @@ func (a *App) Run(ctx context.Context, ready func()) error {
 	if a.stores.run != nil {
 		group.Add("cache", a.stores.run)
 	}
-	group.Add("admin", a.server(a.cfg.AdminListen, a.adminHandler(), &a.adminAddr))
-	group.Add("gateway", a.server(a.cfg.Listen, a.front, &a.addr))
+	admin := a.server(a.cfg.AdminListen, a.adminHandler(), &a.adminAddr)
+	group.Add("admin", admin.Run)
+	front := a.server(a.cfg.Listen, a.front, &a.addr)
+	front.UnencryptedHTTP2 = true // behind a load balancer, one connection carries many clients
+	// An answer may take as long as a call, and then has to be written.
+	front.WriteTimeout = a.cfg.Front.RequestTimeout + time.Minute
+	group.Add("gateway", front.Run)
 
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -110,15 +115,14 @@ func (a *App) waitBeforeShutdown(ctx context.Context) {
 	}
 }
 
-func (a *App) server(address string, handler http.Handler, at *atomic.Pointer[string]) lifecycle.Run {
-	server := &lifecycle.HTTPServer{
+func (a *App) server(address string, handler http.Handler, at *atomic.Pointer[string]) *lifecycle.HTTPServer {
+	return &lifecycle.HTTPServer{
 		Addr: address, Handler: handler, Log: a.log, DrainTimeout: a.cfg.DrainTimeout,
 		OnListen: func(addr net.Addr) {
 			text := addr.String()
 			at.Store(&text)
 		},
 	}
-	return server.Run
 }
 
 // Addr is the address for clients in use, host:port; empty before ready.

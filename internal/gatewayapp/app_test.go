@@ -113,6 +113,38 @@ func TestApp_ForwardsAndAnswersItself(t *testing.T) {
 	require.Equal(t, 200, status)
 }
 
+func TestApp_HTTP2WithoutTLSForClientsOnly(t *testing.T) {
+	t.Parallel()
+
+	node := upstreamtest.New(t)
+	large := `"0x` + strings.Repeat("ab", 100_000) + `"`
+	node.Answer("eth_getBalance", upstreamtest.Result(large))
+	app := start(t, config(node))
+	client := &http.Transport{Protocols: new(http.Protocols)} // asks for gzip on its own
+	client.Protocols.SetUnencryptedHTTP2(true)
+	defer client.CloseIdleConnections()
+
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+app.Addr(), strings.NewReader(balance))
+	require.NoError(t, err)
+	response, err := client.RoundTrip(request)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	require.Equal(t, "HTTP/2.0", response.Proto)
+	require.True(t, response.Uncompressed, "it came as gzip")
+	require.Equal(t, `{"jsonrpc":"2.0","id":7,"result":`+large+`}`, string(text))
+	require.Equal(t, "MISS", response.Header.Get("X-ERPC-Cache"))
+
+	admin, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+app.AdminAddr()+"/metrics", nil)
+	require.NoError(t, err)
+	refused, err := client.RoundTrip(admin)
+	if err == nil {
+		refused.Body.Close()
+	}
+	require.Error(t, err)
+}
+
 func TestApp_DyingUpstreamIsInvisible(t *testing.T) {
 	t.Parallel()
 

@@ -26,6 +26,9 @@ type HTTPServer struct {
 	// WriteTimeout bounds one request from its header to the last byte of its
 	// answer; zero means 2 minutes. It ends clients that do not read.
 	WriteTimeout time.Duration
+	// UnencryptedHTTP2 takes HTTP/2 without TLS as well as HTTP/1.1, from clients
+	// that know of it beforehand (RFC 9113, section 3.3).
+	UnencryptedHTTP2 bool
 	// OnListen, which may be nil, is told the address in use.
 	OnListen func(addr net.Addr)
 }
@@ -36,6 +39,8 @@ const (
 	readHeaderTimeout = 10 * time.Second
 	idleTimeout       = 5 * time.Minute
 	maxHeaderBytes    = 64 << 10
+	// maxStreams bounds the requests at a time on one HTTP/2 connection.
+	maxStreams = 250
 )
 
 // Run implements Run: it listens, serves until ctx ends, and drains.
@@ -54,6 +59,8 @@ func (s *HTTPServer) Run(ctx context.Context, ready func()) error {
 		WriteTimeout:      orDefault(s.WriteTimeout, 2*time.Minute),
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
+		Protocols:         s.protocols(),
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
 		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
 	}
 
@@ -78,6 +85,13 @@ func (s *HTTPServer) Run(ctx context.Context, ready func()) error {
 	}
 	<-served //nolint:errcheck // it says that the server was closed
 	return nil
+}
+
+func (s *HTTPServer) protocols() *http.Protocols {
+	p := &http.Protocols{}
+	p.SetHTTP1(true)
+	p.SetUnencryptedHTTP2(s.UnencryptedHTTP2)
+	return p
 }
 
 // Listen opens a TCP listener. A taken port is named in plain words.

@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -93,38 +94,81 @@ func TestGroup_AComponentThatDoesNotStopIsNamed(t *testing.T) {
 func TestHTTPServer_FinishesRequestsInFlight(t *testing.T) {
 	t.Parallel()
 
-	inHandler, release := make(chan struct{}), make(chan struct{})
-	addr := make(chan net.Addr, 1)
-	s := &HTTPServer{
-		Addr: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler), OnListen: func(a net.Addr) { addr <- a },
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			close(inHandler)
-			<-release
-			_, _ = io.WriteString(w, "done")
-		}),
+	var first, second http.Protocols
+	first.SetHTTP1(true)
+	second.SetUnencryptedHTTP2(true)
+	for name, protocols := range map[string]*http.Protocols{"HTTP/1.1": &first, "HTTP/2.0": &second} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			inHandler, release := make(chan struct{}), make(chan struct{})
+			addr := make(chan net.Addr, 1)
+			s := &HTTPServer{
+				Addr: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler), OnListen: func(a net.Addr) { addr <- a }, UnencryptedHTTP2: true,
+				DrainTimeout: time.Minute, // longer than the test: nothing may be cut
+				Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					close(inHandler)
+					<-release
+					_, _ = io.WriteString(w, r.Proto)
+				}),
+			}
+			ctx, stop := context.WithCancel(t.Context())
+			served := make(chan error, 1)
+			go func() { served <- s.Run(ctx, func() {}) }()
+			url := "http://" + (<-addr).String()
+			client := &http.Transport{Protocols: protocols} // keeps its connection
+			defer client.CloseIdleConnections()
+			body := make(chan string, 1)
+			go func() {
+				text, err := get(t.Context(), client, url)
+				body <- fmt.Sprint(text, err)
+			}()
+
+			<-inHandler
+			stop()
+			close(release)
+
+			require.Equal(t, name+"<nil>", <-body)
+			select {
+			case err := <-served:
+				require.NoError(t, err)
+			case <-time.After(20 * time.Second):
+				t.Fatal("an idle connection holds the server")
+			}
+		})
 	}
+}
+
+func TestHTTPServer_UnencryptedHTTP2IsAChoice(t *testing.T) {
+	t.Parallel()
+
+	addr := make(chan net.Addr, 1)
+	s := &HTTPServer{Addr: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler), OnListen: func(a net.Addr) { addr <- a }, Handler: http.NotFoundHandler()}
 	ctx, stop := context.WithCancel(t.Context())
 	served := make(chan error, 1)
 	go func() { served <- s.Run(ctx, func() {}) }()
-	url := "http://" + (<-addr).String()
-	body := make(chan string, 1)
-	go func() {
-		resp, err := http.Get(url) //nolint:noctx // the test's own end bounds it
-		if err != nil {
-			body <- err.Error()
-			return
-		}
-		defer resp.Body.Close()
-		b, _ := io.ReadAll(resp.Body)
-		body <- string(b)
-	}()
+	client := &http.Transport{Protocols: new(http.Protocols)}
+	client.Protocols.SetUnencryptedHTTP2(true)
 
-	<-inHandler
+	_, err := get(t.Context(), client, "http://"+(<-addr).String())
+
+	require.Error(t, err)
 	stop()
-	close(release)
-
 	require.NoError(t, <-served)
-	require.Equal(t, "done", <-body)
+}
+
+func get(ctx context.Context, client *http.Transport, url string) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return "", err
+	}
+	response, err := client.RoundTrip(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	return string(text), err
 }
 
 func TestListen_NamesATakenPort(t *testing.T) {
