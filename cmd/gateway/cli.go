@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 
 	"github.com/slipwayhq/slipway/internal/cli"
 	"github.com/slipwayhq/slipway/internal/config"
@@ -16,11 +18,14 @@ import (
 
 // grammar is the command line.
 type grammar struct {
-	Serve   serveCmd    `cmd:"" default:"withargs" help:"Serve JSON-RPC (default)."`
-	Version cli.Version `cmd:"" help:"Print the version."`
+	Serve       serveCmd    `cmd:"" default:"withargs" help:"Serve JSON-RPC (default)."`
+	CheckConfig checkConfig `cmd:"" help:"Check a configuration file: every problem, and every key without effect."`
+	PrintConfig printConfig `cmd:"" help:"Print the configuration with every default, as YAML. Secrets are not shown."`
+	Version     cli.Version `cmd:"" help:"Print the version."`
 }
 
-type serveCmd struct {
+// settings is what can be set by flags.
+type settings struct {
 	Config      string   `help:"Configuration file (YAML). Flags win over it." placeholder:"FILE"`
 	Upstream    []string `help:"URL of a node, the preferred one first. Repeatable." placeholder:"URL" sep:"none"`
 	ChainID     uint64   `name:"chain-id" help:"Chain id the nodes must show. Default: that of the first node reached."`
@@ -31,11 +36,60 @@ type serveCmd struct {
 	LogFormat   string   `help:"json or text. Default: json." placeholder:"FORMAT"`
 }
 
+type serveCmd struct{ settings }
+
+type printConfig struct{ settings }
+
+type checkConfig struct {
+	File string `arg:"" help:"Configuration file (YAML)."`
+}
+
 // run is the whole program. It returns the exit code.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
 	var c grammar
 	program := cli.Program{Name: "gateway", Description: "JSON-RPC gateway for Hyperledger Besu networks.", Stdout: stdout, Stderr: stderr}
-	return program.Run(&c, args, func(string) error { return c.Serve.run(ctx, getenv, stderr) })
+	return program.Run(&c, args, func(command string) error {
+		switch command {
+		case "check-config <file>":
+			return c.CheckConfig.run(getenv, stdout, stderr)
+		case "print-config":
+			return c.PrintConfig.run(getenv, stdout)
+		default:
+			return c.Serve.run(ctx, getenv, stderr)
+		}
+	})
+}
+
+// run prints every problem in a line of its own, or OK and the warnings.
+func (c *checkConfig) run(getenv func(string) string, stdout, stderr io.Writer) error {
+	cfg, err := config.LoadGateway(c.File, getenv)
+	if err == nil {
+		if err = cfg.App.Validate(); err != nil {
+			err = errors.New(c.File + ": " + strings.ReplaceAll(err.Error(), "\n", "\n"+c.File+": "))
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return fmt.Errorf("%s cannot be used, problems: %d", c.File, strings.Count(err.Error(), "\n")+1)
+	}
+	for _, warning := range cfg.Warnings {
+		fmt.Fprintln(stdout, "warning: "+warning)
+	}
+	fmt.Fprintln(stdout, "OK")
+	return nil
+}
+
+func (p *printConfig) run(getenv func(string) string, stdout io.Writer) error {
+	cfg, err := p.configuration(getenv)
+	if err != nil {
+		return fmt.Errorf("configuration: %w", err)
+	}
+	text, err := cfg.YAML()
+	if err != nil {
+		return err
+	}
+	_, err = stdout.Write(text)
+	return err
 }
 
 func (s *serveCmd) run(ctx context.Context, getenv func(string) string, stderr io.Writer) error {
@@ -59,7 +113,7 @@ func (s *serveCmd) run(ctx context.Context, getenv func(string) string, stderr i
 
 // configuration puts together the defaults, the file, the environment and the
 // flags; what comes later wins.
-func (s *serveCmd) configuration(getenv func(string) string) (config.Gateway, error) {
+func (s *settings) configuration(getenv func(string) string) (config.Gateway, error) {
 	cfg := config.DefaultGateway()
 	if s.Config != "" {
 		var err error
@@ -71,7 +125,7 @@ func (s *serveCmd) configuration(getenv func(string) string) (config.Gateway, er
 }
 
 // override sets what the flags and the environment say over the file.
-func (s *serveCmd) override(cfg *gatewayapp.Config, logging *telemetry.LogConfig, getenv func(string) string) error {
+func (s *settings) override(cfg *gatewayapp.Config, logging *telemetry.LogConfig, getenv func(string) string) error {
 	if len(s.Upstream) > 0 {
 		cfg.Pool.Upstreams = nil
 		for _, u := range s.Upstream {

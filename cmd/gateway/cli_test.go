@@ -28,7 +28,7 @@ func TestRun_FailsInOneLine(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = taken.Close() })
 	bad := filepath.Join(t.TempDir(), "bad.yaml")
-	require.NoError(t, os.WriteFile(bad, []byte("sever: {}\nprojects: [{networks: [{evm: {chainId: 1}}]}]\n"), 0o600))
+	require.NoError(t, os.WriteFile(bad, []byte("sever: {}\nprojects: [{id: m, networks: [{evm: {chainId: 1}}]}]\n"), 0o600))
 
 	cases := map[string]struct {
 		args []string

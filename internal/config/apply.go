@@ -85,8 +85,7 @@ func (f GatewayFile) gateway(r *report) Gateway {
 	if !f.Metrics.Enabled {
 		r.fail("metrics.enabled", "the metrics and health endpoints cannot be switched off; bind them to a private address with metrics.hostV4")
 	}
-	checkPort("server.httpPort", f.Server.HTTPPort, r)
-	checkPort("server.httpPortV4", f.Server.HTTPPortV4, r)
+	f.Server.check(r)
 	checkPort("metrics.port", f.Metrics.Port, r)
 	if len(f.Projects) != 1 {
 		r.fail("projects", "exactly one is needed, there are %d", len(f.Projects))
@@ -106,6 +105,16 @@ func (s ServerFile) port(r *report) int {
 	return s.HTTPPortV4
 }
 
+func (s ServerFile) check(r *report) {
+	checkPort("server.httpPort", s.HTTPPort, r)
+	checkPort("server.httpPortV4", s.HTTPPortV4, r)
+	for key, value := range map[string]int64{"maxBodySize": int64(s.MaxBodySize), "maxBatchSize": int64(s.MaxBatchSize), "maxTimeout": int64(s.MaxTimeout)} {
+		if value <= 0 {
+			r.fail("server."+key, "must be more than zero")
+		}
+	}
+}
+
 func checkPort(key string, port int, r *report) {
 	if port < 0 || port > 65535 {
 		r.fail(key, "%d is no port", port)
@@ -115,6 +124,9 @@ func checkPort(key string, port int, r *report) {
 func (p ProjectFile) apply(out *Gateway, r *report) {
 	const path = "projects[0]"
 	out.App.Front.Project = p.ID
+	if p.ID == "" {
+		r.fail(path+".id", "is needed")
+	}
 	if len(p.Networks) != 1 {
 		r.fail(path+".networks", "exactly one is needed, there are %d", len(p.Networks))
 	}

@@ -125,9 +125,9 @@ type ConnectorFile struct {
 	// Kind of the store: memory or redis.
 	Driver string `yaml:"driver"`
 	// Settings of a memory store.
-	Memory MemoryFile `yaml:"memory"`
+	Memory MemoryFile `yaml:"memory,omitempty"`
 	// Settings of a redis store.
-	Redis RedisFile `yaml:"redis"`
+	Redis RedisFile `yaml:"redis,omitempty"`
 }
 
 // MemoryFile is a memory store.
@@ -217,7 +217,7 @@ func (b ByteSize) String() string {
 func GatewaySections(root string) []Section {
 	return []Section{{
 		Title:    "The gateway's file",
-		Intro:    "Read by `gateway serve --config FILE`. Flags win over it.",
+		Intro:    "Read by `gateway serve --config FILE`. Flags win over it. `gateway check-config FILE` tells what is wrong\nwith it, `gateway print-config --config FILE` what is in force. Files for eRPC load as they stand: keys of\neRPC that are not in this table are warnings that say what happens instead.",
 		Root:     root,
 		Defaults: DefaultGatewayFile(),
 	}}

@@ -1,0 +1,57 @@
+package config
+
+import (
+	"path/filepath"
+	"regexp"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// What is printed says the same again when it is read; only the secrets are
+// missing.
+func TestGateway_YAML_SaysTheSame(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/good/*.yaml")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, path := range files {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			t.Parallel()
+			cfg, err := LoadGateway(path, environment("NODE_PASSWORD", "hidden"))
+			require.NoError(t, err)
+			first, err := cfg.YAML()
+			require.NoError(t, err)
+			require.NotContains(t, string(first), "hidden")
+			require.NotContains(t, string(first), "default:atk")
+
+			again, err := parseGateway(path, withSecrets(first), environment())
+			require.NoError(t, err, string(first))
+
+			second, err := again.YAML()
+			require.NoError(t, err)
+			require.Equal(t, string(first), string(second))
+			require.Equal(t, cfg.Failsafe, again.Failsafe)
+			require.Equal(t, cfg.UpstreamFailsafe, again.UpstreamFailsafe)
+		})
+	}
+}
+
+func withSecrets(text []byte) []byte {
+	text = regexp.MustCompile(`endpoint: .*`).ReplaceAll(text, []byte("endpoint: http://node"))
+	return regexp.MustCompile(`uri: .*`).ReplaceAll(text, []byte("uri: redis://host:1/0"))
+}
+
+func TestGateway_YAML_ShowsDefaults(t *testing.T) {
+	t.Parallel()
+
+	text, err := DefaultGateway().YAML()
+
+	require.NoError(t, err)
+	for _, line := range []string{
+		"logLevel: info\n", "  httpPort: 4000\n", "  maxBodySize: 10MB\n", "  maxTimeout: 30s\n", "  port: 4001\n",
+		"finality: auto\n", "finalityDepth: 64\n", "maxTotalSize: 128MB\n",
+	} {
+		require.Contains(t, string(text), line)
+	}
+}
