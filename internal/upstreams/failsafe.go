@@ -119,8 +119,8 @@ func set[T any](field *T, value *T) {
 	}
 }
 
-// HeavyRules hold beside the configured ones, behind them: searching logs and
-// replaying transactions takes a node longer than anything else.
+// HeavyRules stand behind the configured ones: searching logs and replaying
+// transactions takes a node longer than anything else.
 func HeavyRules() []Rule {
 	logs, traces := 30*time.Second, 90*time.Second
 	logsCall, tracesCall := 60*time.Second, 120*time.Second
@@ -165,54 +165,60 @@ func (f Failsafe) validate(of string) error {
 // failsafes finds the failsafe of a call.
 type failsafes struct {
 	fallback Failsafe
-	rules    []resolved
-	known    [][]int // by methods.Method.Index: the rules whose pattern means the method
+	rules    []Rule
+	known    [][]choice // by methods.Method.Index
 }
 
-type resolved struct {
-	Rule
-	failsafe Failsafe
+// choice is a failsafe for the calls of a method that have one of the
+// finalities; none means all.
+type choice struct {
+	finalities []Finality
+	failsafe   Failsafe
 }
 
-// newFailsafes resolves the rules: the configured ones, then HeavyRules. Each
-// inherits from the fallback.
 func newFailsafes(fallback Failsafe, rules []Rule, catalogue *methods.Catalogue) *failsafes {
-	f := &failsafes{fallback: fallback, known: make([][]int, catalogue.Len())}
-	for _, r := range append(slices.Clone(rules), HeavyRules()...) {
-		f.rules = append(f.rules, resolved{r, r.apply(fallback)})
-	}
+	f := &failsafes{fallback: fallback, rules: rules, known: make([][]choice, catalogue.Len())}
 	for _, m := range catalogue.All() {
-		f.known[m.Index] = f.meaning(m.Name)
+		f.known[m.Index] = f.choices(m.Name)
 	}
 	return f
 }
 
-// meaning lists the rules whose pattern means a method, in order.
-func (f *failsafes) meaning(method string) []int {
-	var out []int
-	for i, r := range f.rules {
+// choices lists what may hold for a method: its configured rules in order, then
+// what they inherit from, which is the heavy rule that means the method or the
+// fallback. So a rule that says nothing of hedging does not hedge a replay.
+func (f *failsafes) choices(method string) []choice {
+	base := f.fallback
+	for _, r := range HeavyRules() {
 		if r.Methods.Match(method) {
-			out = append(out, i)
+			base = r.apply(f.fallback)
+			break
 		}
 	}
-	return out
+	var out []choice
+	for _, r := range f.rules {
+		if r.Methods.Match(method) {
+			out = append(out, choice{r.Finalities, r.apply(base)})
+		}
+	}
+	return append(out, choice{nil, base})
 }
 
-// of finds the failsafe of a request: the first rule that means it.
+// of finds the failsafe of a request: that of the first rule that means it.
 func (f *failsafes) of(req Request, head chain.Head) Failsafe {
-	var candidates []int
+	var list []choice
 	if req.Facts.Method.Known() {
-		candidates = f.known[req.Facts.Method.Index]
+		list = f.known[req.Facts.Method.Index]
 	} else {
-		candidates = f.meaning(req.Method)
+		list = f.choices(req.Method)
 	}
-	if len(candidates) == 0 {
-		return f.fallback
+	if len(list) == 1 {
+		return list[0].failsafe // the last choice has no finalities
 	}
 	finality := finalityOf(req.Facts, head)
-	for _, i := range candidates {
-		if r := f.rules[i]; len(r.Finalities) == 0 || slices.Contains(r.Finalities, finality) {
-			return r.failsafe
+	for _, c := range list {
+		if len(c.finalities) == 0 || slices.Contains(c.finalities, finality) {
+			return c.failsafe
 		}
 	}
 	return f.fallback

@@ -78,6 +78,7 @@ func TestHeavyRules_GrantTime(t *testing.T) {
 	require.Equal(t, 90*time.Second, of(nil, "debug_traceTransaction").AttemptTimeout)
 	require.False(t, of(nil, "trace_block").MayHedge)
 	require.Equal(t, twelve, of([]Rule{{Methods: pattern(t, "*"), Timeout: &twelve}}, "trace_block").Timeout, "a configured rule comes first")
+	require.False(t, of([]Rule{{Methods: pattern(t, "*"), Timeout: &twelve}}, "trace_block").MayHedge, "and inherits from the heavy one")
 	for _, r := range HeavyRules() {
 		require.NotEmpty(t, r.Methods.String())
 	}
