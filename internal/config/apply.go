@@ -2,7 +2,6 @@ package config
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"net/url"
 	"strconv"
@@ -47,11 +46,11 @@ func LoadGateway(path string, getenv func(string) string) (Gateway, error) {
 }
 
 func parseGateway(path string, text []byte, getenv func(string) string) (Gateway, error) {
-	expanded, err := expand(text, getenv)
-	if err != nil {
-		return Gateway{}, fmt.Errorf("%s: %w", path, err)
-	}
 	r := newReport(path)
+	expanded := expand(text, getenv, r)
+	if err := r.err(); err != nil {
+		return Gateway{}, err
+	}
 	root := parse(expanded, r)
 	if len(r.problems) > 0 && root.form == empty {
 		return Gateway{}, r.err() // not YAML: nothing to hold the rules against

@@ -15,40 +15,42 @@ import (
 type binder struct{ report *report }
 
 // bind sets the struct that target points at.
-func (b binder) bind(n *node, target any) { b.set(reflect.ValueOf(target).Elem(), n) }
+func (b binder) bind(n *node, target any) { b.set(reflect.ValueOf(target).Elem(), n, spot{}) }
 
-func (b binder) set(target reflect.Value, n *node) {
+func (b binder) set(target reflect.Value, n *node, at spot) {
 	switch {
 	case n.form == empty:
 	case target.Kind() == reflect.Pointer:
 		if target.IsNil() {
 			target.Set(reflect.New(target.Type().Elem()))
 		}
-		b.set(target.Elem(), n)
+		b.set(target.Elem(), n, at)
 	case target.Kind() == reflect.Slice:
-		b.list(target, n)
+		b.list(target, n, at)
 	case n.form == scalar:
 		if err := setScalar(target, n.text); err != nil {
-			b.report.failAt(n.at, err.Error())
+			b.report.failValue(at.path, n.at, err.Error())
 		}
 	case n.form == section && target.Kind() == reflect.Struct:
-		b.fields(target, n)
+		b.fields(target, n, at)
 	}
 }
 
-func (b binder) list(target reflect.Value, n *node) {
-	items := n.items
-	if n.form != list {
-		items = []*node{n}
+func (b binder) list(target reflect.Value, n *node, at spot) {
+	if n.form != list { // one value alone
+		out := reflect.MakeSlice(target.Type(), 1, 1)
+		b.set(out.Index(0), n, at)
+		target.Set(out)
+		return
 	}
-	out := reflect.MakeSlice(target.Type(), len(items), len(items))
-	for i, item := range items {
-		b.set(out.Index(i), item)
+	out := reflect.MakeSlice(target.Type(), len(n.items), len(n.items))
+	for i, item := range n.items {
+		b.set(out.Index(i), item, at.item(i))
 	}
 	target.Set(out)
 }
 
-func (b binder) fields(target reflect.Value, n *node) {
+func (b binder) fields(target reflect.Value, n *node, at spot) {
 	byKey := map[string]int{}
 	for i := range target.NumField() {
 		name, _, _ := strings.Cut(target.Type().Field(i).Tag.Get("yaml"), ",")
@@ -56,45 +58,49 @@ func (b binder) fields(target reflect.Value, n *node) {
 	}
 	for _, f := range n.fields {
 		if i, ok := byKey[f.key]; ok && f.key != "" && f.key != "-" {
-			b.set(target.Field(i), f.value)
+			b.set(target.Field(i), f.value, at.field(f.key))
 		}
 	}
 }
 
-// setScalar sets one value. Its errors do not repeat secrets.
+// setScalar sets one value, or leaves it as it is and says why. Its errors do
+// not repeat secrets.
 func setScalar(target reflect.Value, text string) error {
 	if u, ok := target.Addr().Interface().(encoding.TextUnmarshaler); ok {
 		return u.UnmarshalText([]byte(text))
 	}
 	if target.Type() == reflect.TypeFor[time.Duration]() {
-		d, err := parseDuration(text)
-		target.SetInt(int64(d))
-		return err
+		return put(text, parseDuration, func(d time.Duration) { target.SetInt(int64(d)) })
 	}
 	switch target.Kind() {
 	case reflect.String:
 		target.SetString(text)
 		return nil
 	case reflect.Bool:
-		v, err := parseBool(text)
-		target.SetBool(v)
-		return err
-	case reflect.Int, reflect.Int64:
-		v, err := parseInt(text)
-		target.SetInt(v)
-		return err
+		return put(text, parseBool, target.SetBool)
+	case reflect.Int:
+		return put(text, parseInt, target.SetInt)
 	case reflect.Uint64:
-		v, err := strconv.ParseUint(text, 0, 64)
-		if err != nil {
-			return errors.New("must be a whole number that is not negative")
-		}
-		target.SetUint(v)
-		return nil
+		return put(text, parseUint, target.SetUint)
 	case reflect.Float64:
-		v, err := parseNumber(text)
-		target.SetFloat(v)
-		return err
+		return put(text, parseNumber, target.SetFloat)
 	default:
 		return errors.New("must be a section")
 	}
+}
+
+func put[T any](text string, read func(string) (T, error), set func(T)) error {
+	value, err := read(text)
+	if err == nil {
+		set(value)
+	}
+	return err
+}
+
+func parseUint(text string) (uint64, error) {
+	n, err := strconv.ParseUint(text, 0, 64)
+	if err != nil {
+		return 0, errors.New("must be a whole number that is not negative")
+	}
+	return n, nil
 }

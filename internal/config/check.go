@@ -38,7 +38,7 @@ func (c *checker) section(n *node, blockName string, at spot) {
 	for _, f := range n.fields {
 		k, ok := c.schema.find(blockName, f.key)
 		if !ok {
-			c.unknown(f, blockName)
+			c.unknown(f, blockName, at)
 			continue
 		}
 		below := at.field(f.key)
@@ -64,10 +64,13 @@ func (k key) isNatural(n *node) bool {
 		n.form == section && len(n.fields) == 0 || n.form == list && len(n.items) == 0
 }
 
-func (c *checker) unknown(f field, blockName string) {
+// unknown reports a key nobody knows. The one it was meant to be is then not
+// reported as missing.
+func (c *checker) unknown(f field, blockName string, at spot) {
 	text := strings.TrimSpace("unknown key " + quoted(f.key))
 	if near := nearest(f.key, c.schema.names(blockName)); near != "" {
 		text += fmt.Sprintf("; did you mean %q?", near)
+		c.report.wrong[at.field(near).path] = true
 	}
 	c.report.failAt(f.at, text)
 }
@@ -123,13 +126,13 @@ func (c *checker) isForm(n *node, keyAt place, want form, at spot) bool {
 	if n.form != scalar {
 		where = keyAt
 	}
-	c.report.failAt(where, fmt.Sprintf("%s: must be %s, is %s", at.path, want, n.form))
+	c.report.failValue(at.path, where, fmt.Sprintf("must be %s, is %s", want, n.form))
 	return false
 }
 
 func (c *checker) scalar(n *node, base string, at spot) {
 	if err := checkScalar(base, n.text); err != nil {
-		c.report.failAt(n.at, at.path+": "+err.Error())
+		c.report.failValue(at.path, n.at, err.Error())
 	}
 }
 

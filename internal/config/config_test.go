@@ -4,7 +4,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -48,63 +47,10 @@ func TestLoadGateway(t *testing.T) {
 	require.Equal(t, 30*time.Second, app.Front.RequestTimeout, "what the file leaves out keeps its default")
 }
 
-const minimal = `
-projects:
-- id: main
-  networks: [{architecture: evm, evm: {chainId: 1}}]
-  upstreams: [{endpoint: "http://node:8545"}]
-`
-
-func TestLoadGateway_Refuses(t *testing.T) {
+func TestLoadGateway_NeedsTheFile(t *testing.T) {
 	t.Parallel()
-
-	cases := map[string]struct{ text, want string }{
-		"unknown key":           {"server:\n  httpPort: 1\n  htpPort: 2\n", `:3:3: unknown key "htpPort"; did you mean "httpPort"?`},
-		"key twice":             {"logLevel: info\nlogLevel: warn\n", `:2:1: the key "logLevel" stands twice, first in line 1`},
-		"wrong type":            {"server:\n  httpPort: many\n", `:2:13: server.httpPort: must be a whole number`},
-		"not YAML":              {"server: [", `:1:`},
-		"wrong duration":        {"server:\n  waitBeforeShutdown: soon\n", `:2:23: server.waitBeforeShutdown: must be a duration with its unit, such as 500ms or 30s`},
-		"wrong size":            {minimal + "server: {maxBodySize: big}\n", `is no size`},
-		"wrong finality":        {strings.Replace(minimal, "architecture: evm,", "architecture: evm, finality: soon,", 1), `must be auto, instant, tag or depth`},
-		"variable not set":      {"logLevel: ${LEVEL}\nserver:\n  httpPort: ${PORT}\n", "line 1: the environment variable LEVEL is not set\nline 3: the environment variable PORT is not set"},
-		"variable without end":  {"logLevel: ${LEVEL\n", "line 1: ${ without }"},
-		"no project":            {"logLevel: info\n", "projects: exactly one is needed, there are 0"},
-		"no network":            {"projects: [{id: main}]\n", "projects[0].networks: exactly one is needed, there are 0"},
-		"no chain id":           {strings.Replace(minimal, "chainId: 1", "", 1), "evm.chainId: is needed"},
-		"another architecture":  {strings.Replace(minimal, "architecture: evm", "architecture: svm", 1), `:4:15: projects[0].networks[0].architecture: must be evm, is "svm"`},
-		"log level":             {minimal + "logLevel: loud\n", `:6:1: logLevel: must be debug, info, warn or error, is "loud"`},
-		"metrics off":           {minimal + "metrics: {enabled: false}\n", "metrics.enabled: "},
-		"port":                  {minimal + "metrics: {port: 70000}\n", "metrics.port: 70000 is no port"},
-		"unknown store":         {minimal + "database: {evmJsonRpcCache: {connectors: [{driver: dynamodb}]}}\n", `connectors[0].driver: must be memory or redis, is "dynamodb"`},
-		"redis without address": {minimal + "database: {evmJsonRpcCache: {connectors: [{driver: redis}]}}\n", "connectors[0].redis.uri: is needed"},
-		"two of a kind":         {minimal + "database: {evmJsonRpcCache: {connectors: [{driver: memory}, {driver: memory}]}}\n", "connectors[1].driver: a second memory store"},
-	}
-	for name, c := range cases {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-
-			path := filepath.Join(t.TempDir(), "gateway.yaml")
-			require.NoError(t, os.WriteFile(path, []byte(c.text), 0o600))
-
-			_, err := LoadGateway(path, environment())
-
-			require.ErrorContains(t, err, c.want)
-			require.ErrorContains(t, err, path)
-		})
-	}
 	_, err := LoadGateway("testdata/none.yaml", environment())
 	require.ErrorContains(t, err, "no such file")
-}
-
-func TestLoadGateway_ReportsAllProblems(t *testing.T) {
-	t.Parallel()
-
-	path := filepath.Join(t.TempDir(), "gateway.yaml")
-	require.NoError(t, os.WriteFile(path, []byte("logLevel: loud\nmetrics: {enabled: false}\n"), 0o600))
-	_, err := LoadGateway(path, environment())
-	for _, part := range []string{"logLevel", "metrics.enabled", "projects"} {
-		require.ErrorContains(t, err, part)
-	}
 }
 
 func TestLoad_ErrorsDoNotQuoteTheFile(t *testing.T) {

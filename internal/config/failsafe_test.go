@@ -1,6 +1,7 @@
 package config
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -84,4 +85,48 @@ func TestFailsafeRule_Inherit(t *testing.T) {
 		Retry:       &RetryRule{MaxAttempts: &five, Delay: &none},
 		Hedge:       &HedgeRule{Delay: &AdaptiveDuration{Base: &second}, MaxCount: &zero},
 	}, got, "a zero is a zero; a fixed time takes no quantile from elsewhere")
+}
+
+func TestLoadGateway_ReadsOlderAndNewerForms(t *testing.T) {
+	t.Parallel()
+
+	got, err := LoadGateway("testdata/good/failsafe-forms.yaml", environment())
+	require.NoError(t, err)
+	require.Equal(t, uint64(7), got.App.Pool.ChainID, "a number as a text")
+	require.Len(t, got.Failsafe, 1, "one rule alone")
+	rule := got.Failsafe[0]
+	require.Equal(t, "*", rule.MatchMethod)
+	require.Equal(t, 2*time.Second, *rule.Timeout.Base)
+	require.Equal(t, 10*time.Second, *rule.Timeout.Max)
+	require.Equal(t, 50*time.Millisecond, *rule.Hedge.Delay.Min)
+	require.Equal(t, time.Second, *rule.Hedge.Delay.Max, "the older form adds what the new one leaves out")
+	require.Zero(t, *rule.Hedge.MaxCount)
+	require.Zero(t, *rule.Retry.Delay)
+	require.Nil(t, rule.Retry.MaxAttempts)
+	require.Equal(t, []string{"eth_getLogs"}, rule.Retry.EmptyResultAccept)
+
+	got, err = LoadGateway("testdata/good/older-names.yaml", environment())
+	require.NoError(t, err)
+	require.Equal(t, "0.0.0.0:4100", got.App.Listen)
+	require.Equal(t, "redis://default:atk@redis:6379/2", got.App.Cache.RedisURL.Reveal())
+	require.Equal(t, 50*time.Millisecond, got.App.Cache.RedisTimeout)
+
+	got, err = LoadGateway("testdata/good/anchors.yaml", environment())
+	require.NoError(t, err)
+	require.Equal(t, "second", got.App.Pool.Upstreams[1].ID)
+	require.Equal(t, got.Failsafe, got.UpstreamFailsafe[0])
+}
+
+func TestLoadGateway_BoundsAliases(t *testing.T) {
+	t.Parallel()
+	text := "a: &a [x, x, x, x, x, x, x, x, x, x]\n"
+	for name := 'b'; name < 'h'; name++ {
+		before := string(name - 1)
+		text += string(name) + ": &" + string(name) + " [" + strings.Repeat("*"+before+", ", 9) + "*" + before + "]\n"
+	}
+	_, err := parseGateway("file", []byte(text), environment())
+	require.ErrorContains(t, err, "more than 200000 values, aliases included")
+
+	_, err = parseGateway("file", []byte(strings.Repeat("[", 100)+strings.Repeat("]", 100)), environment())
+	require.ErrorContains(t, err, "nested more than 64 levels deep")
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 )
@@ -20,9 +21,10 @@ func load(path string, getenv func(string) string, target any) error {
 	if err != nil {
 		return err
 	}
-	expanded, err := expand(text, getenv)
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+	r := newReport(path)
+	expanded := expand(text, getenv, r)
+	if err := r.err(); err != nil {
+		return err
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(expanded), yaml.Strict())
 	if err := decoder.Decode(target); err != nil && !errors.Is(err, io.EOF) {
@@ -59,32 +61,41 @@ func describe(err error) string {
 }
 
 // expand replaces ${NAME} and ${NAME:-fallback}. Comments are expanded too, so
-// a variable named there counts as used. All unset variables are reported
-// together.
-func expand(text []byte, getenv func(string) string) ([]byte, error) {
+// a variable named there counts as used. All unset variables are reported.
+func expand(text []byte, getenv func(string) string, r *report) []byte {
 	var out bytes.Buffer
-	var missing []error
 	rest := string(text)
-	for line := 1; ; {
+	at := place{line: 1, column: 1}
+	for {
 		before, after, found := strings.Cut(rest, "${")
 		out.WriteString(before)
-		line += strings.Count(before, "\n")
 		if !found {
-			return out.Bytes(), errors.Join(missing...)
+			return out.Bytes()
 		}
+		at = at.after(before)
 		inside, tail, closed := strings.Cut(after, "}")
 		if !closed || strings.Contains(inside, "\n") {
-			return nil, fmt.Errorf("line %d: ${ without }", line)
+			r.failAt(at, "${ without }")
+			return nil
 		}
 		name, fallback, hasFallback := strings.Cut(inside, ":-")
 		value := getenv(name)
 		if value == "" {
 			value = fallback
 			if !hasFallback {
-				missing = append(missing, fmt.Errorf("line %d: the environment variable %s is not set", line, name))
+				r.failAt(at, "the environment variable "+name+" is not set")
 			}
 		}
 		out.WriteString(value)
+		at = at.after("${" + inside + "}")
 		rest = tail
 	}
+}
+
+// after is where a text ends that begins at p.
+func (p place) after(text string) place {
+	if end := strings.LastIndexByte(text, '\n'); end >= 0 {
+		return place{p.line + strings.Count(text, "\n"), utf8.RuneCountInString(text[end:])}
+	}
+	return place{p.line, p.column + utf8.RuneCountInString(text)}
 }

@@ -16,6 +16,7 @@ type report struct {
 	problems []finding
 	warnings []*finding
 	byKey    map[string]*finding // warnings, by key
+	wrong    map[string]bool     // paths of which something was said already
 }
 
 // finding is one remark about a file.
@@ -26,7 +27,7 @@ type finding struct {
 }
 
 func newReport(file string) *report {
-	return &report{file: file, places: map[string]place{}, byKey: map[string]*finding{}}
+	return &report{file: file, places: map[string]place{}, byKey: map[string]*finding{}, wrong: map[string]bool{}}
 }
 
 // failAt adds a problem at a place. Of several at one place the first is kept:
@@ -38,9 +39,21 @@ func (r *report) failAt(at place, text string) {
 	r.problems = append(r.problems, finding{at: at, text: text})
 }
 
+// failValue adds a problem of the value at path, which stands at a place. What
+// follows from it is not reported.
+func (r *report) failValue(path string, at place, text string) {
+	if !r.wrong[path] {
+		r.wrong[path] = true
+		r.failAt(at, strings.TrimPrefix(path+": ", ": ")+text)
+	}
+}
+
 // fail adds a problem of the value at path. It stands where the value stands,
 // or the nearest section around it.
 func (r *report) fail(path, format string, args ...any) {
+	if r.wrong[path] {
+		return
+	}
 	at, isExact := r.places[path]
 	for outer := path; !isExact && at == (place{}); {
 		end := strings.LastIndexAny(outer, ".[")
