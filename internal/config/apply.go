@@ -155,6 +155,7 @@ func (n NetworkFile) apply(path string, out *Gateway, r *report) {
 	}
 	checkRules(n.Failsafe, path+".failsafe", r)
 	out.Failsafe = rules(n.Failsafe)
+	pool.Rules = poolRules(out.Failsafe, path+".failsafe", r)
 }
 
 func (u UpstreamFile) apply(path string, chainID uint64, out *Gateway, r *report) {

@@ -49,7 +49,7 @@ func TestGateway_YAML_ShowsDefaults(t *testing.T) {
 
 	require.NoError(t, err)
 	for _, line := range []string{
-		"logLevel: info\n", "  httpPort: 4000\n", "  maxBodySize: 10MB\n", "  maxTimeout: 30s\n", "  port: 4001\n",
+		"logLevel: info\n", "  httpPort: 4000\n", "  maxBodySize: 10MB\n", "  maxTimeout: 2m30s\n", "  port: 4001\n",
 		"finality: auto\n", "finalityDepth: 64\n", "maxTotalSize: 128MB\n",
 	} {
 		require.Contains(t, string(text), line)

@@ -54,7 +54,7 @@ func TestLoadGateway_WarnsOfWhatHasNoEffect(t *testing.T) {
 	require.Equal(t, []string{
 		file + "17:7: projects[].networks[].evm.integrity: not supported yet, the gateway's own checks of heads and ranges apply",
 		file + "21:5: projects[].networks[].directiveDefaults: not supported yet, the gateway's own rules apply to every request",
-		file + "23:5: projects[].networks[].failsafe: read, but not applied yet, timeouts, retries and hedges are the gateway's own",
+		file + "34:9: projects[].networks[].failsafe[].hedge.quantile: read, but not applied yet, the 95th percentile is taken (2 times)",
 		file + "95:5: projects[].upstreams[].failsafe: read, but not applied yet, no circuit breaker is applied",
 		file + "110:5: database.evmJsonRpcCache.compression: not supported yet, answers are kept as they are",
 		file + "115:5: database.evmJsonRpcCache.policies: not supported yet, answers that can no longer change are kept, others are not",

@@ -76,7 +76,7 @@ type NetworkFile struct {
 	Finality chain.Mode `yaml:"finality"`
 	// How many blocks must follow a final one, with finality depth.
 	FinalityDepth uint64 `yaml:"finalityDepth"`
-	// Rules of how requests are tried, the first that matches; a list or one alone. Checked, without effect yet.
+	// Rules of how requests are tried, the first that matches; a list or one alone.
 	Failsafe []FailsafeFile `yaml:"failsafe,omitempty"`
 }
 

@@ -41,7 +41,7 @@ func Default() Config {
 		MaxBodyBytes:     10 << 20,
 		MaxBatch:         1000, // Besu's own limit is 1024
 		BatchConcurrency: 16,
-		RequestTimeout:   30 * time.Second,
+		RequestTimeout:   150 * time.Second,
 		Compression:      true,
 		CORS:             DefaultCORS(),
 		ExecutionHeaders: ExecutionAll,
