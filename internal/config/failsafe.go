@@ -262,7 +262,7 @@ func checkTimes(f FailsafeFile, at string, r *report) {
 	rule := f.rule()
 	if rule.Timeout != nil {
 		checkAdaptive(*rule.Timeout, at+".timeout", r)
-		if rule.Timeout.Base != nil && *rule.Timeout.Base == 0 {
+		if isZero(rule.Timeout.Base) || isZero(rule.Timeout.Max) {
 			r.fail(at+".timeout.duration", "must be more than zero; leave it out for no bound of its own")
 		}
 	}
@@ -274,6 +274,8 @@ func checkTimes(f FailsafeFile, at string, r *report) {
 	}
 	atLeast(rule.Hedge.MaxCount, 0, at+".hedge.maxCount", r)
 }
+
+func isZero(d *time.Duration) bool { return d != nil && *d == 0 }
 
 func checkAdaptive(a AdaptiveDuration, at string, r *report) {
 	if a.Quantile != nil && (*a.Quantile <= 0 || *a.Quantile >= 1) {
