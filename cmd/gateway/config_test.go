@@ -82,7 +82,7 @@ func TestRun_PrintConfig(t *testing.T) {
 
 	require.Zero(t, code, stderr.String())
 	text := stdout.String()
-	for _, line := range []string{"  httpPort: 99\n", "  maxTimeout: 30s\n", "chainId: 31337\n", `endpoint: "[redacted]"`, `uri: "[redacted]"`, "timeout: 100ms\n"} {
+	for _, line := range []string{"  httpPort: 99\n", "  maxTimeout: 2m30s\n", "chainId: 31337\n", `endpoint: "[redacted]"`, `uri: "[redacted]"`, "timeout: 100ms\n"} {
 		require.Contains(t, text, line)
 	}
 	require.NotContains(t, text, "hidden")

@@ -6,7 +6,9 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
+	"github.com/slipwayhq/slipway/internal/gateway"
 	"github.com/slipwayhq/slipway/internal/gatewayapp"
 	"github.com/slipwayhq/slipway/internal/secret"
 	"github.com/slipwayhq/slipway/internal/telemetry"
@@ -78,6 +80,8 @@ func (f GatewayFile) gateway(r *report) Gateway {
 	out.App.AdminListen = net.JoinHostPort(f.Metrics.HostV4, strconv.Itoa(f.Metrics.Port))
 	out.App.Front.MaxBodyBytes = int64(f.Server.MaxBodySize)
 	out.App.Front.MaxBatch = f.Server.MaxBatchSize
+	out.App.Front.Compression = f.Server.EnableGzip
+	out.App.Front.ExecutionHeaders = gateway.ExecutionHeaders(f.Server.ExecutionHeaders)
 	out.App.Front.RequestTimeout = f.Server.MaxTimeout
 	out.App.WaitBeforeShutdown = f.Server.WaitBeforeShutdown
 	out.App.DrainTimeout = f.Server.WaitAfterShutdown
@@ -126,6 +130,7 @@ func (p ProjectFile) apply(out *Gateway, r *report) {
 	if p.ID == "" {
 		r.fail(path+".id", "is needed")
 	}
+	p.CORS.apply(&out.App.Front.CORS)
 	if len(p.Networks) != 1 {
 		r.fail(path+".networks", "exactly one is needed, there are %d", len(p.Networks))
 	}
@@ -136,6 +141,23 @@ func (p ProjectFile) apply(out *Gateway, r *report) {
 	}
 	for i, u := range p.Upstreams {
 		u.apply(path+".upstreams["+strconv.Itoa(i)+"]", chainID, out, r)
+	}
+}
+
+func (c *CORSFile) apply(cors *gateway.CORS) {
+	if c == nil {
+		return
+	}
+	for _, list := range []struct {
+		from []string
+		to   *[]string
+	}{{c.AllowedOrigins, &cors.AllowedOrigins}, {c.AllowedMethods, &cors.AllowedMethods}, {c.AllowedHeaders, &cors.AllowedHeaders}} {
+		if list.from != nil {
+			*list.to = list.from
+		}
+	}
+	if c.MaxAge > 0 {
+		cors.MaxAge = time.Duration(c.MaxAge) * time.Second
 	}
 }
 

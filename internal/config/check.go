@@ -45,10 +45,20 @@ func (c *checker) section(n *node, blockName string, at spot) {
 		c.report.places[below.path] = f.at
 		below.quiet = below.quiet || k.use != read
 		if k.use != read && !at.quiet && !k.isNatural(f.value) {
-			c.report.warn(below.key, f.at, remark(k))
+			c.withoutEffect(k, f, below)
 		}
 		c.value(f.value, f.at, k.kind, below)
 	}
+}
+
+// withoutEffect speaks of a key that does nothing: as an error where leaving it
+// out would open what it was to close.
+func (c *checker) withoutEffect(k key, f field, at spot) {
+	if k.use == refused {
+		c.report.failAt(f.at, at.key+": "+k.instead)
+		return
+	}
+	c.report.warn(at.key, f.at, remark(k))
 }
 
 func remark(k key) string {

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/slipwayhq/slipway/internal/chain"
+	"github.com/slipwayhq/slipway/internal/gateway"
 )
 
 func environment(pairs ...string) func(string) string {
@@ -45,6 +46,19 @@ func TestLoadGateway(t *testing.T) {
 	require.Equal(t, int64(64<<20), app.Cache.MemoryBytes)
 	require.Equal(t, "redis://default:atk@redis:6379/0", app.Cache.RedisURL.Reveal())
 	require.Equal(t, 150*time.Second, app.Front.RequestTimeout, "what the file leaves out keeps its default")
+}
+
+func TestLoadGateway_PagesAndHeaders(t *testing.T) {
+	t.Parallel()
+
+	got, err := LoadGateway("testdata/good/pages.yaml", environment())
+
+	require.NoError(t, err)
+	require.False(t, got.App.Front.Compression)
+	require.Equal(t, gateway.ExecutionOff, got.App.Front.ExecutionHeaders)
+	want := gateway.DefaultCORS()
+	want.AllowedOrigins, want.AllowedMethods, want.MaxAge = []string{"https://*.example.org"}, []string{"POST"}, time.Minute
+	require.Equal(t, want, got.App.Front.CORS, "what is left out keeps its default")
 }
 
 func TestLoadGateway_NeedsTheFile(t *testing.T) {

@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"time"
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/slipwayhq/slipway/internal/gateway"
 	"github.com/slipwayhq/slipway/internal/gatewayapp"
 )
 
@@ -31,6 +33,7 @@ func (g Gateway) effective() GatewayFile {
 		Server: ServerFile{
 			HTTPHostV4: listenHost, HTTPPort: portOf(app.Listen),
 			MaxBodySize: ByteSize(app.Front.MaxBodyBytes), MaxBatchSize: app.Front.MaxBatch, MaxTimeout: app.Front.RequestTimeout,
+			EnableGzip: app.Front.Compression, ExecutionHeaders: string(app.Front.ExecutionHeaders),
 			WaitBeforeShutdown: app.WaitBeforeShutdown, WaitAfterShutdown: app.DrainTimeout,
 		},
 		Metrics:  MetricsFile{Enabled: true, HostV4: adminHost, Port: portOf(app.AdminListen)},
@@ -52,7 +55,7 @@ func (g Gateway) project() ProjectFile {
 	if len(written.Networks) > 0 {
 		network.Failsafe = written.Networks[0].Failsafe
 	}
-	out := ProjectFile{ID: g.App.Front.Project, Networks: []NetworkFile{network}}
+	out := ProjectFile{ID: g.App.Front.Project, CORS: corsFile(g.App.Front.CORS), Networks: []NetworkFile{network}}
 	for i, u := range pool.Upstreams {
 		upstream := UpstreamFile{ID: u.ID, Endpoint: u.URL}
 		// Nodes given by flags have no rules in the file.
@@ -88,4 +91,8 @@ func (a AdaptiveDuration) MarshalYAML() (any, error) {
 	}
 	type plain AdaptiveDuration
 	return plain(a), nil
+}
+
+func corsFile(c gateway.CORS) *CORSFile {
+	return &CORSFile{AllowedOrigins: c.AllowedOrigins, AllowedMethods: c.AllowedMethods, AllowedHeaders: c.AllowedHeaders, MaxAge: int(c.MaxAge / time.Second)}
 }

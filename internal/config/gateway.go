@@ -38,6 +38,10 @@ type ServerFile struct {
 	MaxBodySize ByteSize `yaml:"maxBodySize"`
 	// Largest number of requests in one batch.
 	MaxBatchSize int `yaml:"maxBatchSize"`
+	// Whether bodies and answers may be coded with gzip or zstd.
+	EnableGzip bool `yaml:"enableGzip"`
+	// Headers that tell where an answer came from: all, summary or off.
+	ExecutionHeaders string `yaml:"executionHeaders"`
 	// Time for one HTTP request, a batch as a whole.
 	MaxTimeout time.Duration `yaml:"maxTimeout"`
 	// How long requests are still taken after the signal to stop, while /readyz fails already.
@@ -60,10 +64,24 @@ type MetricsFile struct {
 type ProjectFile struct {
 	// First part of the request path: /<id>/evm/<chain id>.
 	ID string `yaml:"id"`
+	// Which web pages may call the project.
+	CORS *CORSFile `yaml:"cors,omitempty"`
 	// Networks; at present exactly one.
 	Networks []NetworkFile `yaml:"networks"`
 	// Nodes, the preferred one first.
 	Upstreams []UpstreamFile `yaml:"upstreams"`
+}
+
+// CORSFile is the section cors of a project. What it leaves out keeps its default.
+type CORSFile struct {
+	// Origins, such as https://app.example.org or https://*.example.org, or "*" for every page.
+	AllowedOrigins []string `yaml:"allowedOrigins,omitempty"`
+	// HTTP methods that pages may use.
+	AllowedMethods []string `yaml:"allowedMethods,omitempty"`
+	// Request header fields that pages may set.
+	AllowedHeaders []string `yaml:"allowedHeaders,omitempty"`
+	// Seconds for which a browser may remember the answer.
+	MaxAge int `yaml:"maxAge,omitempty"`
 }
 
 // NetworkFile is one of a project's networks.
@@ -162,6 +180,7 @@ func DefaultGatewayFile() GatewayFile {
 		LogLevel: "info",
 		Server: ServerFile{
 			HTTPHostV4: host, HTTPPort: portOf(d.Listen), MaxBodySize: ByteSize(d.Front.MaxBodyBytes), MaxBatchSize: d.Front.MaxBatch,
+			EnableGzip: d.Front.Compression, ExecutionHeaders: string(d.Front.ExecutionHeaders),
 			MaxTimeout: d.Front.RequestTimeout, WaitBeforeShutdown: d.WaitBeforeShutdown, WaitAfterShutdown: d.DrainTimeout,
 		},
 		Metrics: MetricsFile{Enabled: true, HostV4: host, Port: portOf(d.AdminListen)},

@@ -18,6 +18,7 @@ const (
 	read    use = '+'
 	checked use = '~' // read, but without effect yet
 	ignored use = '-'
+	refused use = '!' // known, and too dangerous to ignore: an error
 )
 
 // kind is what values a key takes.
@@ -58,7 +59,7 @@ func parseSchema(table string) schema {
 		case line == "" || line[0] == '#':
 		case line[0] == '@':
 			current.others = append(current.others, line[1:])
-		case line[0] == byte(read) || line[0] == byte(checked) || line[0] == byte(ignored):
+		case line[0] == byte(read) || line[0] == byte(checked) || line[0] == byte(ignored) || line[0] == byte(refused):
 			k := parseKey(line)
 			current.keys[k.name] = k
 		default:
