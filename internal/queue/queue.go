@@ -91,7 +91,7 @@ func (q *Queue) identify(ctx context.Context) (bool, error) {
 			return err == nil, err
 		}
 		if ctx.Err() == nil {
-			q.log.WarnContext(ctx, "waiting for a node", slog.Any("err", err))
+			q.log.WarnContext(ctx, "waiting for a node", slog.Any("err", errors.Join(err, q.store.NoteUnreachable(ctx, q.cfg.BatchSize))))
 			wait(ctx, pause.next(), nil)
 		}
 	}

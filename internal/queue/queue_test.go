@@ -263,6 +263,7 @@ func TestQueue_ANodeThatIsAwayLosesNothing(t *testing.T) {
 	q, _ := b.start(t)
 	first, err := q.Enqueue(t.Context(), b.request(0, "accepted while the chain is away"))
 	require.NoError(t, err)
+	until(t, q, first.ID, func(t Transaction) bool { return t.Substatus == WaitingForNode })
 
 	b.chain.set(func(c *fakeChain) { c.away = false })
 	until(t, q, first.ID, hasStatus(StatusConfirmed))

@@ -161,6 +161,20 @@ func (s *Store) endQueued(ctx context.Context, l lease, c claimed, status Status
 	return nil
 }
 
+// NoteUnreachable notes of up to limit queued transactions of the chain that
+// they wait for a node. It is for the time before any sender is driven.
+func (s *Store) NoteUnreachable(ctx context.Context, limit int) error {
+	_, err := s.exec(ctx, `
+		update transactions set substatus = @substatus, updated_at = now()
+		where id in (select id from transactions where chain_id = @chain and status = 'queued' and substatus is null limit @limit)
+		and status = 'queued'`,
+		pgx.NamedArgs{"chain": s.chainID, "substatus": WaitingForNode, "limit": limit})
+	if err != nil {
+		return fmt.Errorf("note why transactions wait: %w", err)
+	}
+	return nil
+}
+
 // SetSubstatus notes why transactions wait; "" takes the note away. It is for
 // the reader only and no decision depends on it.
 func (s *Store) SetSubstatus(ctx context.Context, ids []uuid.UUID, substatus string) error {
