@@ -133,65 +133,12 @@ type HedgeFile struct {
 	MaxDelay *time.Duration `yaml:"maxDelay,omitempty"`
 }
 
-// Inherit fills what a rule leaves out with what base says; whom the rule is
-// for stays as it is.
-func (r FailsafeRule) Inherit(base FailsafeRule) FailsafeRule {
-	r.Timeout = inherit(r.Timeout, base.Timeout, AdaptiveDuration.inherit)
-	r.Retry = inherit(r.Retry, base.Retry, RetryRule.inherit)
-	r.Hedge = inherit(r.Hedge, base.Hedge, HedgeRule.inherit)
-	r.CircuitBreaker = inherit(r.CircuitBreaker, base.CircuitBreaker, CircuitBreakerRule.inherit)
-	return r
-}
-
-// inherit puts two parts of rules together.
-func inherit[T any](own, base *T, fill func(own, base T) T) *T {
-	if own == nil || base == nil {
-		return or(own, base)
-	}
-	out := fill(*own, *base)
-	return &out
-}
-
+// or is the first of two values that is there.
 func or[T any](own, base *T) *T {
 	if own != nil {
 		return own
 	}
 	return base
-}
-
-// inherit takes over what goes with what is there: a time without a quantile
-// is meant as it is.
-func (a AdaptiveDuration) inherit(base AdaptiveDuration) AdaptiveDuration {
-	if a.Base != nil && a.Quantile == nil {
-		return a
-	}
-	return AdaptiveDuration{or(a.Base, base.Base), or(a.Quantile, base.Quantile), or(a.Min, base.Min), or(a.Max, base.Max)}
-}
-
-func (r RetryRule) inherit(base RetryRule) RetryRule {
-	if r.EmptyResultAccept == nil {
-		r.EmptyResultAccept = base.EmptyResultAccept
-	}
-	r.MaxAttempts = or(r.MaxAttempts, base.MaxAttempts)
-	r.Delay = or(r.Delay, base.Delay)
-	r.BackoffFactor = or(r.BackoffFactor, base.BackoffFactor)
-	r.BackoffMaxDelay = or(r.BackoffMaxDelay, base.BackoffMaxDelay)
-	r.Jitter = or(r.Jitter, base.Jitter)
-	r.EmptyResultMaxAttempts = or(r.EmptyResultMaxAttempts, base.EmptyResultMaxAttempts)
-	r.EmptyResultDelay = or(r.EmptyResultDelay, base.EmptyResultDelay)
-	return r
-}
-
-func (h HedgeRule) inherit(base HedgeRule) HedgeRule {
-	return HedgeRule{inherit(h.Delay, base.Delay, AdaptiveDuration.inherit), or(h.MaxCount, base.MaxCount)}
-}
-
-func (c CircuitBreakerRule) inherit(base CircuitBreakerRule) CircuitBreakerRule {
-	return CircuitBreakerRule{
-		or(c.FailureThresholdCount, base.FailureThresholdCount), or(c.FailureThresholdCapacity, base.FailureThresholdCapacity),
-		or(c.HalfOpenAfter, base.HalfOpenAfter),
-		or(c.SuccessThresholdCount, base.SuccessThresholdCount), or(c.SuccessThresholdCapacity, base.SuccessThresholdCapacity),
-	}
 }
 
 // rules turns what the file says into rules; older forms become the new ones.

@@ -62,31 +62,6 @@ func TestLoadGateway_WarnsOfWhatHasNoEffect(t *testing.T) {
 	}, got.Warnings)
 }
 
-func TestFailsafeRule_Inherit(t *testing.T) {
-	t.Parallel()
-	second, minute, none := time.Second, time.Minute, time.Duration(0)
-	five, zero, p95 := 5, 0, 0.95
-	base := FailsafeRule{
-		MatchMethod: "*",
-		Timeout:     &AdaptiveDuration{Base: &minute},
-		Retry:       &RetryRule{MaxAttempts: &five, Delay: &second},
-		Hedge:       &HedgeRule{Delay: &AdaptiveDuration{Quantile: &p95, Max: &second}, MaxCount: &five},
-	}
-
-	got := FailsafeRule{
-		MatchMethod: "eth_call",
-		Retry:       &RetryRule{Delay: &none},
-		Hedge:       &HedgeRule{Delay: &AdaptiveDuration{Base: &second}, MaxCount: &zero},
-	}.Inherit(base)
-
-	require.Equal(t, FailsafeRule{
-		MatchMethod: "eth_call",
-		Timeout:     &AdaptiveDuration{Base: &minute},
-		Retry:       &RetryRule{MaxAttempts: &five, Delay: &none},
-		Hedge:       &HedgeRule{Delay: &AdaptiveDuration{Base: &second}, MaxCount: &zero},
-	}, got, "a zero is a zero; a fixed time takes no quantile from elsewhere")
-}
-
 func TestLoadGateway_ReadsOlderAndNewerForms(t *testing.T) {
 	t.Parallel()
 

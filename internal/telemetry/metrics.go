@@ -55,11 +55,6 @@ func (f Factory) GaugeVec(name, help string, labels ...string) *prometheus.Gauge
 	return g
 }
 
-// GaugeFunc makes a gauge that is computed when it is read.
-func (f Factory) GaugeFunc(name, help string, value func() float64) {
-	f.register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value), Metric{name, "gauge", help, nil})
-}
-
 // durationBuckets, in seconds, resolve a memory hit (0.1 ms) as well as a
 // trace call (a minute).
 func durationBuckets() []float64 {

@@ -52,9 +52,6 @@ const (
 	UnknownBlock Finality = "unknown"     // named by a hash
 )
 
-// Finalities lists them.
-func Finalities() []Finality { return []Finality{Finalized, Unfinalized, Realtime, UnknownBlock} }
-
 // finalityOf says which finality a call has at a head. It is pure.
 func finalityOf(f methods.Facts, head chain.Head) Finality {
 	switch f.Ref {
