@@ -293,7 +293,7 @@ func TestDev_SaysInOneLineWhatIsWrong(t *testing.T) {
 		"one port for two":         {args: []string{"--gateway-port", "45123", "--signer-port", "45123"}, want: "port 45123 is given to the gateway and to the signer"},
 		"no such port":             {args: []string{"--gateway-port", "70000"}, want: "port of the gateway: 70000 is not between"},
 		"wrong chain id":           {args: []string{"--upstream", node.HTTPURL(), "--chain-id", "1"}, want: "has chain id 4242, but 1 is wanted"},
-		"unreachable upstream":     {args: []string{"--upstream", "http://user:pass@127.0.0.1:1/key"}, want: "upstream 127.0.0.1:1 is not reachable: dial tcp 127.0.0.1:1: connect: connection refused"},
+		"unreachable upstream":     {args: []string{"--upstream", "http://user:pass@127.0.0.1:1/key"}, want: "upstream 127.0.0.1:1 is not reachable: eth_chainId: no connection: dial tcp 127.0.0.1:1: connect: connection refused"},
 		"broken chain folder":      {prepare: write("chain/chain.json", "{"), want: "state folder of the chain is broken"},
 		"folder of another chain":  {prepare: write("chain/chain.json", `{"chainId":7}`), want: "has chain id 7, not 53771311147"},
 		"broken database folder":   {prepare: brokenPostgres, want: "is not a PostgreSQL data folder"},

@@ -11,9 +11,9 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/ethereum/go-ethereum/ethclient"
-
 	"github.com/slipwayhq/slipway/internal/lifecycle"
+	"github.com/slipwayhq/slipway/internal/secret"
+	"github.com/slipwayhq/slipway/internal/upstreams"
 )
 
 const probeTimeout = 5 * time.Second
@@ -65,8 +65,8 @@ func loopback(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
 
 // probeChainID asks every upstream for its chain id. They must agree with each
 // other, and with the wanted one unless that is zero.
-func probeChainID(ctx context.Context, upstreams []string, wanted uint64) (uint64, error) {
-	for _, upstream := range upstreams {
+func probeChainID(ctx context.Context, nodes []string, wanted uint64) (uint64, error) {
+	for _, upstream := range nodes {
 		found, err := chainIDOf(ctx, upstream)
 		if err != nil {
 			return 0, fmt.Errorf("upstream %s is not reachable: %w", hostOf(upstream), err)
@@ -84,25 +84,8 @@ func probeChainID(ctx context.Context, upstreams []string, wanted uint64) (uint6
 func chainIDOf(ctx context.Context, upstream string) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	client, err := ethclient.DialContext(ctx, upstream)
-	if err != nil {
-		return 0, withoutURL(err)
-	}
-	defer client.Close()
-	id, err := client.ChainID(ctx)
-	if err != nil {
-		return 0, withoutURL(err)
-	}
-	return id.Uint64(), nil
-}
-
-// withoutURL takes the URL out of an error of the HTTP client: it may hold a key.
-func withoutURL(err error) error {
-	var urlError *url.Error
-	if errors.As(err, &urlError) {
-		return urlError.Err
-	}
-	return err
+	info, err := upstreams.Probe(ctx, secret.New(upstream))
+	return info.ChainID, err
 }
 
 // hostOf names an upstream without what may be secret in its URL.
