@@ -21,7 +21,7 @@ func runProfiledGateway(ctx context.Context, ready func(addr string)) error {
 	}
 	cfg := gatewayapp.Default()
 	cfg.Listen, cfg.AdminListen = os.Getenv(addrVariable), "127.0.0.1:0"
-	cfg.Pool.Upstreams = []upstreams.Endpoint{{URL: secret.New("http://" + os.Getenv(upstreamVariable))}}
+	cfg.Pool().Upstreams = []upstreams.Endpoint{{URL: secret.New("http://" + os.Getenv(upstreamVariable))}}
 	app, err := gatewayapp.New(cfg, gatewayapp.Deps{Log: log})
 	if err != nil {
 		return err

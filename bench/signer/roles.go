@@ -71,8 +71,8 @@ func runGateway(ctx context.Context, ready func(url string)) error {
 	}
 	cfg := gatewayapp.Default()
 	cfg.Listen, cfg.AdminListen = loopback, loopback
-	cfg.Pool.ChainID, cfg.Pool.Finality.Mode = chainID, chain.Instant
-	cfg.Pool.Upstreams = []upstreams.Endpoint{{URL: secret.New(os.Getenv(nextVariable))}}
+	cfg.Pool().ChainID, cfg.Pool().Finality.Mode = chainID, chain.Instant
+	cfg.Pool().Upstreams = []upstreams.Endpoint{{URL: secret.New(os.Getenv(nextVariable))}}
 	app, err := gatewayapp.New(cfg, gatewayapp.Deps{Log: log})
 	if err != nil {
 		return err

@@ -64,7 +64,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 func (c *checkConfig) run(getenv func(string) string, stdout, stderr io.Writer) error {
 	cfg, err := config.LoadGateway(c.File, getenv)
 	if err == nil {
-		if err = cfg.App.Validate(); err != nil {
+		if _, err = gatewayapp.New(cfg.App, gatewayapp.Deps{Log: slog.New(slog.DiscardHandler)}); err != nil {
 			err = errors.New(c.File + ": " + strings.ReplaceAll(err.Error(), "\n", "\n"+c.File+": "))
 		}
 	}
@@ -127,13 +127,13 @@ func (s *settings) configuration(getenv func(string) string) (config.Gateway, er
 // override sets what the flags and the environment say over the file.
 func (s *settings) override(cfg *gatewayapp.Config, logging *telemetry.LogConfig, getenv func(string) string) error {
 	if len(s.Upstream) > 0 {
-		cfg.Pool.Upstreams = nil
+		cfg.Pool().Upstreams = nil
 		for _, u := range s.Upstream {
-			cfg.Pool.Upstreams = append(cfg.Pool.Upstreams, upstreams.Endpoint{URL: secret.New(u)})
+			cfg.Pool().Upstreams = append(cfg.Pool().Upstreams, upstreams.Endpoint{URL: secret.New(u)})
 		}
 	}
 	if s.ChainID != 0 {
-		cfg.Pool.ChainID = s.ChainID
+		cfg.Pool().ChainID = s.ChainID
 	}
 	if s.Listen != "" {
 		cfg.Listen = s.Listen

@@ -34,15 +34,15 @@ func TestRun_FailsInOneLine(t *testing.T) {
 		args []string
 		want string
 	}{
-		"no upstream":      {[]string{"serve"}, "gateway: configuration: upstreams: at least one is needed\n"},
+		"no upstream":      {[]string{"serve"}, "gateway: configuration: project \"main\": upstreams: at least one is needed\n"},
 		"busy port":        {[]string{"--upstream", node.URL(), "--listen", taken.Addr().String(), "--admin-listen", "127.0.0.1:0", "--log-level", "error"}, "gateway: gateway: listen on " + taken.Addr().String() + ": the port is in use by another program\n"},
-		"wrong chain":      {[]string{"--upstream", node.URL(), "--chain-id", "5", "--log-level", "error"}, "gateway: upstreams: every upstream shows chain id 31337, configured is chain id 5\n"},
+		"wrong chain":      {[]string{"--upstream", node.URL(), "--chain-id", "5", "--log-level", "error"}, "gateway: upstreams: main/evm:5: every upstream shows chain id 31337, configured is chain id 5\n"},
 		"no such file":     {[]string{"--config", "/nowhere.yaml"}, "gateway: configuration: read the configuration: open /nowhere.yaml: no such file or directory\n"},
 		"unknown key":      {[]string{"--config", bad}, "gateway: configuration: " + bad + `:1:1: unknown key "sever"; did you mean "server"?` + "\n"},
 		"unknown flag":     {[]string{"--upstraem", "x"}, "gateway: unknown flag --upstraem"},
 		"wrong log level":  {[]string{"--upstream", node.URL(), "--log-level", "loud"}, `gateway: configuration: log level "loud": must be debug, info, warn or error` + "\n"},
 		"wrong log format": {[]string{"--upstream", node.URL(), "--log-format", "xml"}, `gateway: log format "xml": must be json or text` + "\n"},
-		"secret URL":       {[]string{"--upstream", "ftp://user:hidden@node"}, "gateway: configuration: upstreams[0]: the URL must begin with http:// or https://\n"},
+		"secret URL":       {[]string{"--upstream", "ftp://user:hidden@node"}, "gateway: configuration: project \"main\": upstreams[0]: the URL must begin with http:// or https://\n"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -64,7 +64,7 @@ func TestRun_CheckConfig_WantsUsableValues(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 
 	require.Equal(t, 1, run(t.Context(), []string{"check-config", path}, noEnv, &stdout, &stderr))
-	require.Contains(t, stderr.String(), path+": project: must be made of letters")
+	require.Contains(t, stderr.String(), path+`: project "m/n": id: must be made of letters`)
 	require.Empty(t, stdout.String())
 }
 

@@ -19,10 +19,6 @@ import (
 type Gateway struct {
 	App     gatewayapp.Config
 	Logging telemetry.LogConfig
-	// Failsafe is the network's rules, in the order of the file.
-	Failsafe []FailsafeRule
-	// UpstreamFailsafe is each node's rules, as App.Pool.Upstreams is ordered.
-	UpstreamFailsafe [][]FailsafeRule
 	// Warnings names the keys that have no effect and what happens instead, one
 	// in a line, each with its place in the file.
 	Warnings []string
@@ -82,6 +78,12 @@ func (f GatewayFile) gateway(r *report) Gateway {
 	out.App.Front.MaxBatch = f.Server.MaxBatchSize
 	out.App.Front.Compression = f.Server.EnableGzip
 	out.App.Front.ExecutionHeaders = gateway.ExecutionHeaders(f.Server.ExecutionHeaders)
+	for _, rule := range f.Server.Aliasing.Rules {
+		out.App.Front.Aliases = append(out.App.Front.Aliases, gateway.HostAlias{
+			Domain: rule.MatchDomain, Project: rule.ServeProject, Architecture: rule.ServeArchitecture, Chain: rule.ServeChain,
+		})
+	}
+	out.App.Front.Health = gateway.HealthMode(f.HealthCheck.Mode)
 	out.App.Front.RequestTimeout = f.Server.MaxTimeout
 	out.App.WaitBeforeShutdown = f.Server.WaitBeforeShutdown
 	out.App.DrainTimeout = f.Server.WaitAfterShutdown
@@ -90,11 +92,12 @@ func (f GatewayFile) gateway(r *report) Gateway {
 	}
 	f.Server.check(r)
 	checkPort("metrics.port", f.Metrics.Port, r)
-	if len(f.Projects) != 1 {
-		r.fail("projects", "exactly one is needed, there are %d", len(f.Projects))
+	out.App.Projects = nil
+	if len(f.Projects) == 0 {
+		r.fail("projects", "at least one is needed")
 	}
-	if len(f.Projects) > 0 {
-		f.Projects[0].apply(&out, r)
+	for i, p := range f.Projects {
+		out.App.Projects = append(out.App.Projects, p.project("projects["+strconv.Itoa(i)+"]", r))
 	}
 	f.Database.Cache.apply(&out.App.Cache, r)
 	return out
@@ -124,24 +127,49 @@ func checkPort(key string, port int, r *report) {
 	}
 }
 
-func (p ProjectFile) apply(out *Gateway, r *report) {
-	const path = "projects[0]"
-	out.App.Front.Project = p.ID
+// project makes the configuration of a project. Each of its nodes belongs to the
+// network whose chain id it names; one that names none belongs to the only
+// network.
+func (p ProjectFile) project(path string, r *report) gatewayapp.ProjectConfig {
+	out := gatewayapp.ProjectConfig{ProjectConfig: gateway.DefaultProject()}
+	out.ID = p.ID
 	if p.ID == "" {
 		r.fail(path+".id", "is needed")
 	}
-	p.CORS.apply(&out.App.Front.CORS)
-	if len(p.Networks) != 1 {
-		r.fail(path+".networks", "exactly one is needed, there are %d", len(p.Networks))
+	p.CORS.apply(&out.CORS)
+	if len(p.Networks) == 0 {
+		r.fail(path+".networks", "at least one is needed")
 	}
-	var chainID uint64
-	if len(p.Networks) > 0 {
-		chainID = p.Networks[0].EVM.ChainID
-		p.Networks[0].apply(path+".networks[0]", out, r)
+	for i, n := range p.Networks {
+		out.Networks = append(out.Networks, n.network(path+".networks["+strconv.Itoa(i)+"]", r))
 	}
 	for i, u := range p.Upstreams {
-		u.apply(path+".upstreams["+strconv.Itoa(i)+"]", chainID, out, r)
+		at := path + ".upstreams[" + strconv.Itoa(i) + "]"
+		endpoint := u.endpoint(at, r)
+		if pool := u.pool(at, out.Networks, r); pool != nil {
+			pool.Upstreams = append(pool.Upstreams, endpoint)
+		}
 	}
+	return out
+}
+
+// pool is that of the network a node belongs to.
+func (u UpstreamFile) pool(path string, networks []gatewayapp.NetworkConfig, r *report) *upstreams.Config {
+	for i := range networks {
+		if networks[i].Pool.ChainID == u.EVM.ChainID || u.EVM.ChainID == 0 && len(networks) == 1 {
+			return &networks[i].Pool
+		}
+	}
+	switch {
+	case len(networks) == 0: // said already
+	case u.EVM.ChainID == 0:
+		r.fail(path+".evm.chainId", "is needed, because the project has several networks")
+	case len(networks) == 1:
+		r.fail(path+".evm.chainId", "is %d, but that of the network is %d", u.EVM.ChainID, networks[0].Pool.ChainID)
+	default:
+		r.fail(path+".evm.chainId", "is %d, but no network of the project has it", u.EVM.ChainID)
+	}
+	return nil
 }
 
 func (c *CORSFile) apply(cors *gateway.CORS) {
@@ -161,14 +189,14 @@ func (c *CORSFile) apply(cors *gateway.CORS) {
 	}
 }
 
-func (n NetworkFile) apply(path string, out *Gateway, r *report) {
+func (n NetworkFile) network(path string, r *report) gatewayapp.NetworkConfig {
 	if n.Architecture != "evm" && n.Architecture != "" {
 		r.fail(path+".architecture", "must be evm, is %q", n.Architecture)
 	}
 	if n.EVM.ChainID == 0 {
 		r.fail(path+".evm.chainId", "is needed")
 	}
-	pool := &out.App.Pool
+	pool := upstreams.Default()
 	pool.ChainID = n.EVM.ChainID
 	pool.Genesis = n.EVM.Genesis
 	pool.Finality.Mode = n.Finality
@@ -176,20 +204,16 @@ func (n NetworkFile) apply(path string, out *Gateway, r *report) {
 		pool.Finality.Depth = n.FinalityDepth
 	}
 	checkRules(n.Failsafe, path+".failsafe", r)
-	out.Failsafe = rules(n.Failsafe)
-	pool.Rules = poolRules(out.Failsafe, path+".failsafe", r)
+	pool.Rules = poolRules(rules(n.Failsafe), path+".failsafe", r)
+	return gatewayapp.NetworkConfig{Alias: n.Alias, Pool: pool}
 }
 
-func (u UpstreamFile) apply(path string, chainID uint64, out *Gateway, r *report) {
+func (u UpstreamFile) endpoint(path string, r *report) upstreams.Endpoint {
 	if err := checkURL(u.Endpoint, "http", "https"); err != nil {
 		r.fail(path+".endpoint", "%s", err)
 	}
-	if u.EVM.ChainID != 0 && chainID != 0 && u.EVM.ChainID != chainID {
-		r.fail(path+".evm.chainId", "is %d, but that of the network is %d", u.EVM.ChainID, chainID)
-	}
 	checkRules(u.Failsafe, path+".failsafe", r)
-	out.App.Pool.Upstreams = append(out.App.Pool.Upstreams, upstreams.Endpoint{ID: u.ID, URL: u.Endpoint})
-	out.UpstreamFailsafe = append(out.UpstreamFailsafe, rules(u.Failsafe))
+	return upstreams.Endpoint{ID: u.ID, URL: u.Endpoint}
 }
 
 // checkURL says what is wrong with a URL. Its errors never show it.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/slipwayhq/slipway/internal/chain"
 	"github.com/slipwayhq/slipway/internal/gateway"
+	"github.com/slipwayhq/slipway/internal/gatewayapp"
 )
 
 func environment(pairs ...string) func(string) string {
@@ -37,12 +38,12 @@ func TestLoadGateway(t *testing.T) {
 	require.Equal(t, "127.0.0.1:4101", app.AdminListen)
 	require.Equal(t, int64(2<<20), app.Front.MaxBodyBytes)
 	require.Equal(t, 3*time.Second, app.WaitBeforeShutdown)
-	require.Equal(t, "settlemint", app.Front.Project)
-	require.Equal(t, uint64(53771311147), app.Pool.ChainID)
-	require.Equal(t, chain.Finality{Mode: chain.Instant, Depth: chain.DefaultDepth}, app.Pool.Finality)
-	require.Len(t, app.Pool.Upstreams, 2)
-	require.Equal(t, "besu-0", app.Pool.Upstreams[0].ID)
-	require.Equal(t, "http://user:hidden@besu-1:8545", app.Pool.Upstreams[1].URL.Reveal())
+	require.Equal(t, "settlemint", app.Projects[0].ID)
+	require.Equal(t, uint64(53771311147), app.Pool().ChainID)
+	require.Equal(t, chain.Finality{Mode: chain.Instant, Depth: chain.DefaultDepth}, app.Pool().Finality)
+	require.Len(t, app.Pool().Upstreams, 2)
+	require.Equal(t, "besu-0", app.Pool().Upstreams[0].ID)
+	require.Equal(t, "http://user:hidden@besu-1:8545", app.Pool().Upstreams[1].URL.Reveal())
 	require.Equal(t, int64(64<<20), app.Cache.MemoryBytes)
 	require.Equal(t, "redis://default:atk@redis:6379/0", app.Cache.RedisURL.Reveal())
 	require.Equal(t, 150*time.Second, app.Front.RequestTimeout, "what the file leaves out keeps its default")
@@ -58,7 +59,28 @@ func TestLoadGateway_PagesAndHeaders(t *testing.T) {
 	require.Equal(t, gateway.ExecutionOff, got.App.Front.ExecutionHeaders)
 	want := gateway.DefaultCORS()
 	want.AllowedOrigins, want.AllowedMethods, want.MaxAge = []string{"https://*.example.org"}, []string{"POST"}, time.Minute
-	require.Equal(t, want, got.App.Front.CORS, "what is left out keeps its default")
+	require.Equal(t, want, got.App.Projects[0].CORS, "what is left out keeps its default")
+}
+
+func TestLoadGateway_SeveralProjects(t *testing.T) {
+	t.Parallel()
+
+	got, err := LoadGateway("testdata/good/several-projects.yaml", environment())
+
+	require.NoError(t, err)
+	require.Len(t, got.App.Projects, 2)
+	second := got.App.Projects[1]
+	require.Equal(t, "besu", second.Networks[0].Alias)
+	nodes := func(n gatewayapp.NetworkConfig) (out []string) {
+		for _, u := range n.Pool.Upstreams {
+			out = append(out, u.URL.Reveal())
+		}
+		return out
+	}
+	require.Equal(t, []string{"http://besu-0:8545", "http://besu-1:8545"}, nodes(second.Networks[0]))
+	require.Equal(t, []string{"http://one:8545"}, nodes(second.Networks[1]))
+	require.Equal(t, []gateway.HostAlias{{Domain: "*.besu.example.org", Project: "second", Architecture: "evm", Chain: "besu"}}, got.App.Front.Aliases)
+	require.Equal(t, gateway.HealthVerbose, got.App.Front.Health)
 }
 
 func TestLoadGateway_NeedsTheFile(t *testing.T) {

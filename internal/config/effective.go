@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 	"github.com/slipwayhq/slipway/internal/gateway"
 	"github.com/slipwayhq/slipway/internal/gatewayapp"
+	"github.com/slipwayhq/slipway/internal/upstreams"
 )
 
 // YAML writes the configuration as a file that says the same, with every
@@ -34,37 +36,54 @@ func (g Gateway) effective() GatewayFile {
 			HTTPHostV4: listenHost, HTTPPort: portOf(app.Listen),
 			MaxBodySize: ByteSize(app.Front.MaxBodyBytes), MaxBatchSize: app.Front.MaxBatch, MaxTimeout: app.Front.RequestTimeout,
 			EnableGzip: app.Front.Compression, ExecutionHeaders: string(app.Front.ExecutionHeaders),
+			Aliasing:           g.file.Server.Aliasing,
 			WaitBeforeShutdown: app.WaitBeforeShutdown, WaitAfterShutdown: app.DrainTimeout,
 		},
-		Metrics:  MetricsFile{Enabled: true, HostV4: adminHost, Port: portOf(app.AdminListen)},
-		Projects: []ProjectFile{g.project()},
-		Database: DatabaseFile{Cache: CacheFile{Connectors: g.connectors(app.Cache)}},
+		HealthCheck: HealthCheckFile{Mode: string(app.Front.Health)},
+		Metrics:     MetricsFile{Enabled: true, HostV4: adminHost, Port: portOf(app.AdminListen)},
+		Projects:    g.projects(),
+		Database:    DatabaseFile{Cache: CacheFile{Connectors: g.connectors(app.Cache)}},
 	}
 }
 
-func (g Gateway) project() ProjectFile {
-	pool := g.App.Pool
-	network := NetworkFile{
-		Architecture: "evm", EVM: EVMNetworkFile{ChainID: pool.ChainID, Genesis: pool.Genesis},
-		Finality: pool.Finality.Mode, FinalityDepth: pool.Finality.Depth,
-	}
-	var written ProjectFile
-	if len(g.file.Projects) > 0 {
-		written = g.file.Projects[0]
-	}
-	if len(written.Networks) > 0 {
-		network.Failsafe = written.Networks[0].Failsafe
-	}
-	out := ProjectFile{ID: g.App.Front.Project, CORS: corsFile(g.App.Front.CORS), Networks: []NetworkFile{network}}
-	for i, u := range pool.Upstreams {
-		upstream := UpstreamFile{ID: u.ID, Endpoint: u.URL}
-		// Nodes given by flags have no rules in the file.
-		if i < len(written.Upstreams) && written.Upstreams[i].Endpoint == u.URL {
-			upstream.EVM, upstream.Failsafe = written.Upstreams[i].EVM, written.Upstreams[i].Failsafe
+// projects is what the programs hold of the projects; what they do not hold is
+// taken from the file that was read.
+func (g Gateway) projects() []ProjectFile {
+	out := make([]ProjectFile, len(g.App.Projects))
+	for i, p := range g.App.Projects {
+		if i < len(g.file.Projects) {
+			out[i] = g.file.Projects[i]
 		}
-		out.Upstreams = append(out.Upstreams, upstream)
+		out[i].ID, out[i].CORS = p.ID, corsFile(p.CORS)
+		out[i].Networks, out[i].Upstreams = slices.Clone(out[i].Networks), nil
+		out[i].Networks = slices.Grow(out[i].Networks, len(p.Networks))[:len(p.Networks)]
+		for j, n := range p.Networks {
+			out[i].Networks[j].set(n)
+			for _, u := range n.Pool.Upstreams {
+				out[i].Upstreams = append(out[i].Upstreams, g.upstream(i, u, n.Pool.ChainID))
+			}
+		}
 	}
 	return out
+}
+
+// set takes over what the program holds of a network.
+func (n *NetworkFile) set(cfg gatewayapp.NetworkConfig) {
+	n.Architecture, n.Alias = "evm", cfg.Alias
+	n.EVM.ChainID, n.EVM.Genesis = cfg.Pool.ChainID, cfg.Pool.Genesis
+	n.Finality, n.FinalityDepth = cfg.Pool.Finality.Mode, cfg.Pool.Finality.Depth
+}
+
+// upstream is a node as the file has it. Nodes given by flags are not there.
+func (g Gateway) upstream(project int, u upstreams.Endpoint, chainID uint64) UpstreamFile {
+	if project < len(g.file.Projects) {
+		for _, written := range g.file.Projects[project].Upstreams {
+			if written.ID == u.ID && written.Endpoint == u.URL {
+				return written
+			}
+		}
+	}
+	return UpstreamFile{ID: u.ID, Endpoint: u.URL, EVM: EVMUpstreamFile{ChainID: chainID}}
 }
 
 func (g Gateway) connectors(cache gatewayapp.CacheConfig) []ConnectorFile {

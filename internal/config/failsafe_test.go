@@ -15,8 +15,8 @@ func TestLoadGateway_ReadsTheRulesOfAnERPCFile(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, got.App.Validate())
 
-	require.Len(t, got.Failsafe, 6)
-	logs := got.Failsafe[0]
+	require.Len(t, rules(got.file.Projects[0].Networks[0].Failsafe), 6)
+	logs := rules(got.file.Projects[0].Networks[0].Failsafe)[0]
 	require.Equal(t, "eth_getLogs", logs.MatchMethod)
 	require.Equal(t, 45*time.Second, *logs.Timeout.Base)
 	require.Equal(t, 3, *logs.Retry.MaxAttempts)
@@ -31,12 +31,12 @@ func TestLoadGateway_ReadsTheRulesOfAnERPCFile(t *testing.T) {
 	require.Equal(t, 4*time.Second, *logs.Hedge.Delay.Max)
 	require.Nil(t, logs.CircuitBreaker)
 
-	require.Nil(t, got.Failsafe[1].Hedge, "left out, not zero")
-	require.Equal(t, []string{"unfinalized", "realtime"}, got.Failsafe[3].MatchFinality)
-	require.Equal(t, 250*time.Millisecond, *got.Failsafe[3].Hedge.Delay.Base)
+	require.Nil(t, rules(got.file.Projects[0].Networks[0].Failsafe)[1].Hedge, "left out, not zero")
+	require.Equal(t, []string{"unfinalized", "realtime"}, rules(got.file.Projects[0].Networks[0].Failsafe)[3].MatchFinality)
+	require.Equal(t, 250*time.Millisecond, *rules(got.file.Projects[0].Networks[0].Failsafe)[3].Hedge.Delay.Base)
 
-	require.Len(t, got.UpstreamFailsafe, 1)
-	breaker := got.UpstreamFailsafe[0][0].CircuitBreaker
+	require.Len(t, got.file.Projects[0].Upstreams, 1)
+	breaker := rules(got.file.Projects[0].Upstreams[0].Failsafe)[0].CircuitBreaker
 	require.Equal(t, 40, *breaker.FailureThresholdCount)
 	require.Equal(t, 80, *breaker.FailureThresholdCapacity)
 	require.Equal(t, 2*time.Minute, *breaker.HalfOpenAfter)
@@ -67,9 +67,9 @@ func TestLoadGateway_ReadsOlderAndNewerForms(t *testing.T) {
 
 	got, err := LoadGateway("testdata/good/failsafe-forms.yaml", environment())
 	require.NoError(t, err)
-	require.Equal(t, uint64(7), got.App.Pool.ChainID, "a number as a text")
-	require.Len(t, got.Failsafe, 1, "one rule alone")
-	rule := got.Failsafe[0]
+	require.Equal(t, uint64(7), got.App.Pool().ChainID, "a number as a text")
+	require.Len(t, rules(got.file.Projects[0].Networks[0].Failsafe), 1, "one rule alone")
+	rule := rules(got.file.Projects[0].Networks[0].Failsafe)[0]
 	require.Equal(t, "*", rule.MatchMethod)
 	require.Equal(t, 2*time.Second, *rule.Timeout.Base)
 	require.Equal(t, 10*time.Second, *rule.Timeout.Max)
@@ -88,8 +88,8 @@ func TestLoadGateway_ReadsOlderAndNewerForms(t *testing.T) {
 
 	got, err = LoadGateway("testdata/good/anchors.yaml", environment())
 	require.NoError(t, err)
-	require.Equal(t, "second", got.App.Pool.Upstreams[1].ID)
-	require.Equal(t, got.Failsafe, got.UpstreamFailsafe[0])
+	require.Equal(t, "second", got.App.Pool().Upstreams[1].ID)
+	require.Equal(t, rules(got.file.Projects[0].Networks[0].Failsafe), rules(got.file.Projects[0].Upstreams[0].Failsafe))
 }
 
 func TestLoadGateway_BoundsAliases(t *testing.T) {

@@ -18,9 +18,11 @@ type GatewayFile struct {
 	LogLevel string `yaml:"logLevel"`
 	// The HTTP front.
 	Server ServerFile `yaml:"server"`
+	// What GET on the front answers.
+	HealthCheck HealthCheckFile `yaml:"healthCheck"`
 	// Metrics, probes and operator endpoints.
 	Metrics MetricsFile `yaml:"metrics"`
-	// Projects; at present exactly one.
+	// Projects: each with its own networks, nodes and rules for clients.
 	Projects []ProjectFile `yaml:"projects"`
 	// What is kept of answers, and where.
 	Database DatabaseFile `yaml:"database"`
@@ -44,10 +46,36 @@ type ServerFile struct {
 	ExecutionHeaders string `yaml:"executionHeaders"`
 	// Time for one HTTP request, a batch as a whole.
 	MaxTimeout time.Duration `yaml:"maxTimeout"`
+	// Hosts that stand for a project or a network.
+	Aliasing AliasingFile `yaml:"aliasing,omitempty"`
 	// How long requests are still taken after the signal to stop, while /readyz fails already.
 	WaitBeforeShutdown time.Duration `yaml:"waitBeforeShutdown"`
 	// How long requests in flight may take after that.
 	WaitAfterShutdown time.Duration `yaml:"waitAfterShutdown"`
+}
+
+// AliasingFile is the section server.aliasing.
+type AliasingFile struct {
+	// Rules, of which the first that means a request's host holds.
+	Rules []AliasingRuleFile `yaml:"rules,omitempty"`
+}
+
+// AliasingRuleFile says what requests to a host mean, so that their path need not.
+type AliasingRuleFile struct {
+	// Host name without port; "*" stands for any text.
+	MatchDomain string `yaml:"matchDomain"`
+	// Id of the project.
+	ServeProject string `yaml:"serveProject,omitempty"`
+	// Kind of chain: evm.
+	ServeArchitecture string `yaml:"serveArchitecture,omitempty"`
+	// Chain id or alias of the network.
+	ServeChain string `yaml:"serveChain,omitempty"`
+}
+
+// HealthCheckFile is the section healthCheck.
+type HealthCheckFile struct {
+	// How much is told: simple (one word), networks (and each network) or verbose (and each node).
+	Mode string `yaml:"mode"`
 }
 
 // MetricsFile is the section metrics.
@@ -66,9 +94,9 @@ type ProjectFile struct {
 	ID string `yaml:"id"`
 	// Which web pages may call the project.
 	CORS *CORSFile `yaml:"cors,omitempty"`
-	// Networks; at present exactly one.
+	// Networks, each reached by its chain id or its alias.
 	Networks []NetworkFile `yaml:"networks"`
-	// Nodes, the preferred one first.
+	// Nodes of all networks, for each network the preferred one first.
 	Upstreams []UpstreamFile `yaml:"upstreams"`
 }
 
@@ -88,6 +116,8 @@ type CORSFile struct {
 type NetworkFile struct {
 	// Kind of chain: evm.
 	Architecture string `yaml:"architecture"`
+	// Another name of the network in paths: /<project>/<alias>.
+	Alias string `yaml:"alias,omitempty"`
 	// Facts of the chain.
 	EVM EVMNetworkFile `yaml:"evm"`
 	// Which blocks cannot change any more: auto (ask the first node), instant (QBFT, IBFT2), tag or depth.
@@ -120,7 +150,7 @@ type UpstreamFile struct {
 
 // EVMUpstreamFile is an upstream's section evm.
 type EVMUpstreamFile struct {
-	// Chain id of the node; it must be that of the network.
+	// Chain id of the node, which says to which network it belongs; it may be left out when there is only one.
 	ChainID uint64 `yaml:"chainId,omitempty"`
 }
 
@@ -183,7 +213,8 @@ func DefaultGatewayFile() GatewayFile {
 			EnableGzip: d.Front.Compression, ExecutionHeaders: string(d.Front.ExecutionHeaders),
 			MaxTimeout: d.Front.RequestTimeout, WaitBeforeShutdown: d.WaitBeforeShutdown, WaitAfterShutdown: d.DrainTimeout,
 		},
-		Metrics: MetricsFile{Enabled: true, HostV4: host, Port: portOf(d.AdminListen)},
+		HealthCheck: HealthCheckFile{Mode: string(d.Front.Health)},
+		Metrics:     MetricsFile{Enabled: true, HostV4: host, Port: portOf(d.AdminListen)},
 	}
 }
 

@@ -144,14 +144,14 @@ func (s *Stack) gatewayConfig() gatewayapp.Config {
 	cfg.Listen, cfg.AdminListen = loopback(s.cfg.Ports.Gateway), loopback(s.cfg.Ports.GatewayAdmin)
 	cfg.DrainTimeout = drainTimeout
 	cfg.Cache.RedisURL = s.cfg.Redis
-	cfg.Pool.ChainID = s.chainID
+	cfg.Pool().ChainID = s.chainID
 	for _, url := range s.nodes() {
-		cfg.Pool.Upstreams = append(cfg.Pool.Upstreams, upstreams.Endpoint{URL: secret.New(url)})
+		cfg.Pool().Upstreams = append(cfg.Pool().Upstreams, upstreams.Endpoint{URL: secret.New(url)})
 	}
 	if s.chain != nil {
-		cfg.Pool.Genesis = s.chain.Genesis().Hex()
-		cfg.Pool.Finality = chain.Finality{Mode: chain.Instant}
-		cfg.Pool.PollInterval = min(cfg.Pool.PollInterval, max(s.cfg.BlockTime/2, 50*time.Millisecond))
+		cfg.Pool().Genesis = s.chain.Genesis().Hex()
+		cfg.Pool().Finality = chain.Finality{Mode: chain.Instant}
+		cfg.Pool().PollInterval = min(cfg.Pool().PollInterval, max(s.cfg.BlockTime/2, 50*time.Millisecond))
 	}
 	return cfg
 }

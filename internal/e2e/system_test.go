@@ -93,13 +93,13 @@ func startSystem(t *testing.T) *system {
 
 	cfg := gatewayapp.Default()
 	cfg.Listen, cfg.AdminListen = "127.0.0.1:0", "127.0.0.1:0"
-	cfg.Pool.ChainID, cfg.Pool.Finality.Mode = chainID, chain.Instant
+	cfg.Pool().ChainID, cfg.Pool().Finality.Mode = chainID, chain.Instant
 	for range 2 {
 		proxy, err := devnet.NewProxy(s.chain.HTTPURL())
 		require.NoError(t, err)
 		lifecycletest.Start(t, proxy.Run)
 		s.upstreams = append(s.upstreams, proxy)
-		cfg.Pool.Upstreams = append(cfg.Pool.Upstreams, upstreams.Endpoint{URL: secret.New(proxy.URL())})
+		cfg.Pool().Upstreams = append(cfg.Pool().Upstreams, upstreams.Endpoint{URL: secret.New(proxy.URL())})
 	}
 	gateway, err := gatewayapp.New(cfg, gatewayapp.Deps{Log: log})
 	require.NoError(t, err)

@@ -58,7 +58,7 @@ func (h *Gateway) send(x *exchange, status int, parts ...[]byte) {
 	header["Content-Type"] = h.jsonType
 	c := identity
 	if length > minCoded && h.cfg.Compression {
-		header["Vary"] = h.varyCoding
+		header["Vary"] = h.varyCoding(header["Vary"])
 		c = answerCoding(x.r.Header["Accept-Encoding"])
 	}
 	if c != identity {
@@ -72,4 +72,12 @@ func (h *Gateway) send(x *exchange, status int, parts ...[]byte) {
 	for _, part := range parts {
 		_, _ = x.w.Write(part)
 	}
+}
+
+// varyCoding adds the coding to what an answer depends on.
+func (h *Gateway) varyCoding(otherwise []string) []string {
+	if otherwise == nil {
+		return h.varyOnCoding
+	}
+	return h.varyOnBoth
 }

@@ -29,7 +29,8 @@ func (h *Gateway) serveBatch(ctx context.Context, x *exchange, body []byte) {
 		h.writeError(x, http.StatusBadRequest, nil, problem)
 		return
 	}
-	h.metrics.batches.Inc()
+	n := x.network
+	n.metrics.batches.Inc()
 	start := time.Now()
 	elements := make([]element, len(texts))
 	var misses []*element
@@ -39,19 +40,19 @@ func (h *Gateway) serveBatch(ctx context.Context, x *exchange, body []byte) {
 			continue
 		}
 		e.call = newCall(e.request, &x.trace)
-		e.result, e.err = h.pipeline.front(ctx, &e.call)
+		e.result, e.err = n.pipeline.front(ctx, &e.call)
 		if e.err == errMiss { //nolint:errorlint // never wrapped, and compared once an element
 			misses = append(misses, e)
 		}
 	}
 	if len(misses) > 0 {
-		h.forwardMisses(ctx, misses)
+		h.forwardMisses(ctx, n, misses)
 	}
 	took := time.Since(start)
 	for i := range elements {
 		if e := &elements[i]; e.invalid == nil {
 			e.call.Took = took
-			h.record.note(ctx, &e.call, e.result, e.err)
+			n.record.note(ctx, &e.call, e.result, e.err)
 		}
 	}
 	h.origin.batch(x, elements, took)
@@ -60,7 +61,7 @@ func (h *Gateway) serveBatch(ctx context.Context, x *exchange, body []byte) {
 
 // forwardMisses sends reads as one batch and everything else, as well as what
 // the batch did not settle, alone.
-func (h *Gateway) forwardMisses(ctx context.Context, misses []*element) {
+func (h *Gateway) forwardMisses(ctx context.Context, n *Network, misses []*element) {
 	var reads, alone []*element
 	for _, e := range misses {
 		if e.call.Facts.Method.Kind == methods.Read {
@@ -70,7 +71,7 @@ func (h *Gateway) forwardMisses(ctx context.Context, misses []*element) {
 		}
 	}
 	if len(reads) > 1 {
-		reads = h.forwardBatch(ctx, reads)
+		reads = n.forwardBatch(ctx, reads)
 	}
 	alone = append(alone, reads...)
 	if len(alone) == 0 {
@@ -80,8 +81,8 @@ func (h *Gateway) forwardMisses(ctx context.Context, misses []*element) {
 	group.SetLimit(h.cfg.BatchConcurrency)
 	for _, e := range alone {
 		group.Go(func() error {
-			result, err := h.pipeline.back(ctx, &e.call)
-			h.settle(ctx, e, result, err)
+			result, err := n.pipeline.back(ctx, &e.call)
+			n.settle(ctx, e, result, err)
 			return nil
 		})
 	}
@@ -89,27 +90,27 @@ func (h *Gateway) forwardMisses(ctx context.Context, misses []*element) {
 }
 
 // forwardBatch returns the elements that the batch did not settle.
-func (h *Gateway) forwardBatch(ctx context.Context, reads []*element) []*element {
+func (n *Network) forwardBatch(ctx context.Context, reads []*element) []*element {
 	reqs := make([]upstreams.Request, len(reads))
 	for i, e := range reads {
 		reqs[i] = e.call.request()
 	}
 	var unsettled []*element
-	for i, reply := range h.network.DoBatch(reads[0].call.traced(ctx), reqs) {
+	for i, reply := range n.pool.DoBatch(reads[0].call.traced(ctx), reqs) {
 		if !reply.IsSettled {
 			unsettled = append(unsettled, reads[i])
 			continue
 		}
-		h.settle(ctx, reads[i], resultOf(reply.Reply), nil)
+		n.settle(ctx, reads[i], resultOf(reply.Reply), nil)
 	}
 	return unsettled
 }
 
 // settle notes an element's answer and offers it to the cache.
-func (h *Gateway) settle(ctx context.Context, e *element, result *Result, err error) {
+func (n *Network) settle(ctx context.Context, e *element, result *Result, err error) {
 	e.result, e.err = result, err
 	if err == nil {
-		h.keep(ctx, &e.call, result)
+		n.keep(ctx, &e.call, result)
 	}
 }
 

@@ -3,14 +3,10 @@ package gateway
 import (
 	"errors"
 	"time"
-
-	"github.com/slipwayhq/slipway/internal/methods"
 )
 
 // Config is the configuration of the HTTP front.
 type Config struct {
-	// Project is the first part of the request path.
-	Project string
 	// Version stands in the answer to web3_clientVersion.
 	Version string
 	// MaxBodyBytes bounds a request body.
@@ -25,36 +21,31 @@ type Config struct {
 	// Compression reads request bodies coded with gzip or zstd, and codes answers
 	// above 1 KiB for clients that accept it.
 	Compression bool
-	// CORS says which web pages may read the answers.
-	CORS CORS
 	// ExecutionHeaders says how much an answer's header tells about its origin.
 	ExecutionHeaders ExecutionHeaders
-	// DeniedNamespaces lists the method namespaces that are not forwarded.
-	DeniedNamespaces []string
+	// Aliases say what requests mean by their host; the first that fits holds.
+	Aliases []HostAlias
+	// Health says how much GET tells.
+	Health HealthMode
 }
 
 // Default is the configuration that needs no change.
 func Default() Config {
 	return Config{
-		Project:          "main",
 		Version:          "dev",
 		MaxBodyBytes:     10 << 20,
 		MaxBatch:         1000, // Besu's own limit is 1024
 		BatchConcurrency: 16,
 		RequestTimeout:   150 * time.Second,
 		Compression:      true,
-		CORS:             DefaultCORS(),
 		ExecutionHeaders: ExecutionAll,
-		DeniedNamespaces: methods.OperatorNamespaces(),
+		Health:           HealthNetworks,
 	}
 }
 
 // Validate reports everything that is wrong.
 func (c Config) Validate() error {
 	var errs []error
-	if !isPathSegment(c.Project) {
-		errs = append(errs, errors.New("project: must be made of letters, digits, '-', '_' and '.'"))
-	}
 	if c.MaxBodyBytes < 1 {
 		errs = append(errs, errors.New("maximum body size: must be at least 1 byte"))
 	}
@@ -70,7 +61,10 @@ func (c Config) Validate() error {
 	if !c.ExecutionHeaders.isKnown() {
 		errs = append(errs, errors.New("execution headers: must be all, summary or off"))
 	}
-	return errors.Join(append(errs, c.CORS.Validate())...)
+	if !c.Health.isKnown() {
+		errs = append(errs, errors.New("health check mode: must be simple, networks or verbose"))
+	}
+	return errors.Join(errs...)
 }
 
 func isPathSegment(s string) bool {

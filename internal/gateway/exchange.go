@@ -12,6 +12,8 @@ import (
 type exchange struct {
 	w http.ResponseWriter
 	r *http.Request
+	// network is the one asked, once it is known.
+	network *Network
 
 	trace telemetry.Trace
 	call  Call // of a request that is no batch

@@ -32,7 +32,13 @@ type world struct {
 	factory telemetry.Factory
 }
 
-func newWorld(tb testing.TB, nodeCount int, change func(*gateway.Config)) *world {
+// worldConfig is what a test may change.
+type worldConfig struct {
+	gateway.Config
+	project gateway.ProjectConfig
+}
+
+func newWorld(tb testing.TB, nodeCount int, change func(*worldConfig)) *world {
 	tb.Helper()
 	w := &world{factory: telemetry.NewFactory()}
 	pool := upstreams.Default()
@@ -50,17 +56,19 @@ func newWorld(tb testing.TB, nodeCount int, change func(*gateway.Config)) *world
 	memory, err := cache.NewMemory(1<<20, cache.NewMetrics(w.factory))
 	require.NoError(tb, err)
 
-	cfg := gateway.Default()
+	cfg := worldConfig{gateway.Default(), gateway.DefaultProject()}
 	cfg.Version = "test"
 	cfg.RequestTimeout = time.Second
 	if change != nil {
 		change(&cfg)
 	}
-	w.gateway, err = gateway.New(cfg, gateway.Deps{
-		Network: network, Tracker: tracker, Catalogue: catalogue, Store: memory, Factory: w.factory, Log: log, NetworkName: "evm:31337",
-		Health: func() gateway.Health {
-			return gateway.Health{Status: "ok", Project: "main", ChainID: upstreamtest.ChainID, Latest: tracker.Head().Latest, Finality: "instant"}
+	parts := gateway.NetworkParts{NetworkDeps: gateway.NetworkDeps{
+		Pool: network, Tracker: tracker, Catalogue: catalogue, Store: memory, Factory: w.factory, Log: log, Name: "evm:31337",
+		Health: func() gateway.NetworkHealth {
+			return gateway.NetworkHealth{Status: "ok", ChainID: upstreamtest.ChainID, Latest: tracker.Head().Latest, Finality: "instant"}
 		},
+	}}
+	w.gateway, err = gateway.New(cfg.Config, []gateway.Project{{ProjectConfig: cfg.project, Networks: []gateway.NetworkParts{parts}}}, gateway.Deps{
 		Ready: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"status":"ready"}`)) }),
 	})
 	require.NoError(tb, err)
@@ -190,7 +198,7 @@ func (w *world) node(t *testing.T, where, line string) {
 func TestBody_Limits(t *testing.T) {
 	t.Parallel()
 
-	w := newWorld(t, 1, func(c *gateway.Config) { c.MaxBodyBytes, c.MaxBatch = 1000, 3 })
+	w := newWorld(t, 1, func(c *worldConfig) { c.MaxBodyBytes, c.MaxBatch = 1000, 3 })
 	tooLarge := `{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"invalid request: the body is larger than the limit"}}`
 	exact := `{"id":1,"method":"eth_chainId","x":"`
 	exact += strings.Repeat("x", 1000-len(exact)-2) + `"}`

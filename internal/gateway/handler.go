@@ -2,139 +2,122 @@ package gateway
 
 import (
 	"context"
-	"log/slog"
+	"errors"
+	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync"
 
-	"github.com/slipwayhq/slipway/internal/cache"
-	"github.com/slipwayhq/slipway/internal/chain"
 	"github.com/slipwayhq/slipway/internal/jsonrpc"
-	"github.com/slipwayhq/slipway/internal/methods"
-	"github.com/slipwayhq/slipway/internal/telemetry"
 )
 
 // Deps is what a Gateway works with.
 type Deps struct {
-	Network   Network
-	Tracker   *chain.Tracker
-	Catalogue *methods.Catalogue
-	// Store keeps answers; nil keeps none.
-	Store cache.Store
-	// Health tells the state of the upstreams for the health answers.
-	Health func() Health
 	// Ready answers /readyz.
-	Ready   http.Handler
-	Factory telemetry.Factory
-	Log     *slog.Logger
-	// NetworkName is the network in metrics, such as "evm:31337".
-	NetworkName string
+	Ready http.Handler
 }
 
-// Gateway serves JSON-RPC over HTTP. It holds no goroutines of its own.
+// Project is one of the projects that a Gateway serves.
+type Project struct {
+	ProjectConfig
+	Networks []NetworkParts
+}
+
+// NetworkParts is what a Network is made of.
+type NetworkParts struct {
+	NetworkConfig
+	NetworkDeps
+}
+
+// Gateway serves JSON-RPC over HTTP. It holds no goroutines of its own. It
+// never changes: a new configuration makes a new one.
 type Gateway struct {
-	cfg      Config
-	network  Network
-	pipeline pipeline
-	keep     func(context.Context, *Call, *Result)
-	record   *recordStage
-	metrics  *metrics
-	health   func() Health
-	ready    http.Handler
-	log      *slog.Logger
+	cfg    Config
+	routes routes
+	ready  http.Handler
 
 	buffers   sync.Pool // of *[]byte
 	inflaters inflaters
 	deflaters deflaters
-	cors      *cors
 	origin    originTeller
 	// Header values shared by all answers, never changed.
-	jsonType, varyCoding []string
+	jsonType, varyOnCoding, varyOnBoth []string
 }
 
 // New checks the configuration and makes the gateway.
-func New(cfg Config, deps Deps) (*Gateway, error) {
-	if err := cfg.Validate(); err != nil {
-		return nil, err
-	}
-	m := newMetrics(deps.Factory, cfg.Project, deps.NetworkName, deps.Catalogue.Len())
-	all := stages{
-		record:   &recordStage{metrics: m, log: deps.Log},
-		admit:    newAdmitStage(deps.Catalogue, cfg.DeniedNamespaces),
-		own:      newOwnStage(deps.Network, cfg.Version),
-		describe: &describeStage{catalogue: deps.Catalogue, tracker: deps.Tracker, network: deps.Network},
-		coalesce: newCoalesceStage(cfg.RequestTimeout, m),
-		forward:  &forwardStage{network: deps.Network},
-	}
+func New(cfg Config, projects []Project, deps Deps) (*Gateway, error) {
 	h := &Gateway{
-		cfg: cfg, network: deps.Network, record: all.record, metrics: m, health: deps.Health, ready: deps.Ready, log: deps.Log,
-		keep:     func(context.Context, *Call, *Result) {},
+		cfg: cfg, ready: deps.Ready, routes: routes{aliases: cfg.Aliases},
 		buffers:  sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b }},
-		jsonType: []string{"application/json"}, cors: newCORS(cfg.CORS), origin: newOriginTeller(cfg.ExecutionHeaders, cfg.Version),
+		jsonType: []string{"application/json"}, origin: newOriginTeller(cfg.ExecutionHeaders, cfg.Version),
+		varyOnCoding: []string{"Accept-Encoding"}, varyOnBoth: []string{"Origin, Accept-Encoding"},
 	}
-	h.varyCoding = []string{strings.Join(append(h.cors.vary, "Accept-Encoding"), ", ")}
-	if deps.Store != nil {
-		stage := &cacheStage{store: deps.Store, tracker: deps.Tracker}
-		all.cache, h.keep = stage, stage.keep
+	errs := []error{cfg.Validate()}
+	for _, from := range projects {
+		if err := from.Validate(); err != nil {
+			errs = append(errs, fmt.Errorf("project %q: %w", from.ID, err))
+		}
+		p := &project{id: from.ID, cors: newCORS(from.CORS)}
+		for _, parts := range from.Networks {
+			if err := parts.Validate(); err != nil {
+				errs = append(errs, fmt.Errorf("project %q: %w", from.ID, err))
+			}
+			p.networks = append(p.networks, newNetwork(cfg, from.ProjectConfig, parts.NetworkConfig, parts.NetworkDeps))
+		}
+		h.routes.projects = append(h.routes.projects, p)
 	}
-	h.pipeline = newPipeline(all)
-	return h, nil
+	return h, errors.Join(append(errs, h.routes.validate())...)
 }
 
 // ServeHTTP implements http.Handler.
 func (h *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{w: w, r: r}
-	isPageAllowed := h.cors.allow(w.Header(), r)
+	if h.serveProbe(x) {
+		return
+	}
+	path := r.URL.Path
+	if r.Method != http.MethodPost {
+		path = strings.TrimSuffix(strings.TrimRight(path, "/"), "healthcheck")
+	}
+	p, n, problem := h.routes.find(r.Host, path)
+	x.network = n
+	isPageAllowed := p != nil && p.cors.allow(w.Header(), r)
 	switch r.Method {
 	case http.MethodPost:
 		x.begin()
-		if problem := h.checkPath(r.URL.Path); problem != nil {
+		if problem != nil {
 			h.writeError(x, http.StatusNotFound, nil, problem)
 			return
 		}
-		h.serveRPC(r.Context(), x)
+		h.serveRPC(r.Context(), x, p)
 	case http.MethodGet, http.MethodHead:
-		h.serveHealth(x)
+		h.serveHealth(x, p, problem)
 	case http.MethodOptions:
-		h.cors.serveOptions(w, isPageAllowed)
+		serveOptions(p, w, isPageAllowed)
 	default:
 		w.Header().Set("Allow", allowedMethods)
 		h.writeError(x, http.StatusMethodNotAllowed, nil, jsonrpc.NewError(jsonrpc.CodeInvalidRequest, "invalid request: JSON-RPC needs HTTP method POST"))
 	}
 }
 
-// checkPath accepts /, /<project>, /<project>/evm and /<project>/evm/<chain id>.
-func (h *Gateway) checkPath(path string) *jsonrpc.Error {
-	project, rest, _ := strings.Cut(strings.Trim(path, "/"), "/")
-	if project == "" {
-		return nil // the only project
-	}
-	if project != h.cfg.Project {
-		return jsonrpc.NewError(jsonrpc.CodeInvalidRequest, "there is no such project: paths are /"+h.cfg.Project+"/evm/<chain id>")
-	}
-	architecture, chainID, _ := strings.Cut(rest, "/")
-	if architecture == "" || architecture == "evm" && chainID == "" {
-		return nil // the only network
-	}
-	served := h.network.Identity().ChainID
-	if id, err := strconv.ParseUint(chainID, 10, 64); architecture != "evm" || err != nil || served != 0 && id != served {
-		return jsonrpc.NewError(jsonrpc.CodeInvalidRequest, "there is no such network: this gateway serves /"+h.cfg.Project+"/evm/"+strconv.FormatUint(served, 10))
-	}
-	return nil
-}
-
-func (h *Gateway) serveRPC(ctx context.Context, x *exchange) {
+func (h *Gateway) serveRPC(ctx context.Context, x *exchange, p *project) {
 	buffer := h.take()
 	defer h.give(buffer)
-	body, problem := h.readBody(x.r, (*buffer)[:0])
+	body, unread := h.readBody(x.r, (*buffer)[:0])
 	*buffer = body
-	if problem != nil {
-		if problem.status == http.StatusUnsupportedMediaType {
+	if unread != nil {
+		if unread.status == http.StatusUnsupportedMediaType {
 			x.w.Header().Set("Accept-Encoding", h.acceptedCodings())
 		}
-		h.writeError(x, problem.status, nil, problem.wire)
+		h.writeError(x, unread.status, nil, unread.wire)
 		return
+	}
+	if x.network == nil {
+		var problem *jsonrpc.Error
+		if x.network, problem = p.networkID(body); problem != nil {
+			h.writeError(x, http.StatusNotFound, nil, problem)
+			return
+		}
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, h.cfg.RequestTimeout, errRequestTimeout)
 	defer cancel()
@@ -148,7 +131,7 @@ func (h *Gateway) serveRPC(ctx context.Context, x *exchange) {
 		return
 	}
 	x.call = newCall(request, &x.trace)
-	result, err := h.pipeline.whole(ctx, &x.call)
+	result, err := x.network.pipeline.whole(ctx, &x.call)
 	if request.IsNotification() {
 		x.w.WriteHeader(http.StatusNoContent)
 		return

@@ -142,8 +142,14 @@ func TestConfig_ValidateReportsEverything(t *testing.T) {
 	t.Parallel()
 
 	require.NoError(t, Default().Validate())
-	err := Config{Project: "a b", CORS: CORS{MaxAge: -1}}.Validate()
-	for _, part := range []string{"project", "maximum body size", "maximum batch", "batch concurrency", "request timeout", "CORS max age", "execution headers"} {
+	err := Config{}.Validate()
+	for _, part := range []string{"maximum body size", "maximum batch", "batch concurrency", "request timeout", "execution headers", "health check mode"} {
 		require.ErrorContains(t, err, part)
 	}
+	require.NoError(t, DefaultProject().Validate())
+	err = ProjectConfig{ID: "a b", CORS: CORS{MaxAge: -1}}.Validate()
+	for _, part := range []string{"id: must be made of", "CORS max age"} {
+		require.ErrorContains(t, err, part)
+	}
+	require.ErrorContains(t, NetworkConfig{Alias: "a/b"}.Validate(), "alias: must be made of")
 }

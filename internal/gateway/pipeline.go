@@ -3,8 +3,6 @@ package gateway
 import (
 	"context"
 	"errors"
-
-	"github.com/slipwayhq/slipway/internal/upstreams"
 )
 
 // Handler answers one call. An error is one of the gateway's own; what a node
@@ -13,13 +11,6 @@ type Handler func(ctx context.Context, call *Call) (*Result, error)
 
 // Stage is one step on the way of a call.
 type Stage interface{ Wrap(next Handler) Handler }
-
-// Network is what the stages need of the pool of upstreams.
-type Network interface {
-	Do(ctx context.Context, req upstreams.Request) (upstreams.Reply, error)
-	DoBatch(ctx context.Context, reqs []upstreams.Request) []upstreams.BatchReply
-	Identity() upstreams.Identity
-}
 
 // errMiss says that a call must be forwarded. It never leaves the package.
 var errMiss = errors.New("not answered before the forward")

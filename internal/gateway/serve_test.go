@@ -41,7 +41,7 @@ func gzipText(t *testing.T, text string) string {
 func TestCompression_BothWays(t *testing.T) {
 	t.Parallel()
 
-	w := newWorld(t, 1, func(c *gateway.Config) { c.MaxBodyBytes = 10_000 })
+	w := newWorld(t, 1, func(c *worldConfig) { c.MaxBodyBytes = 10_000 })
 	large := `"0x` + strings.Repeat("ab", 100_000) + `"`
 	w.nodes[0].Answer("eth_getCode", upstreamtest.Result(large))
 	w.nodes[0].Answer("eth_call", upstreamtest.Result(`"0x`+strings.Repeat("ab", 1000)+`"`))
@@ -86,7 +86,7 @@ func TestCompression_BothWays(t *testing.T) {
 func TestCompression_Off(t *testing.T) {
 	t.Parallel()
 
-	w := newWorld(t, 1, func(c *gateway.Config) { c.Compression = false })
+	w := newWorld(t, 1, func(c *worldConfig) { c.Compression = false })
 	w.nodes[0].Answer("eth_getCode", upstreamtest.Result(`"0x`+strings.Repeat("ab", 100_000)+`"`))
 	const code = `{"id":1,"method":"eth_getCode","params":["0xab","0x1"]}`
 	got := w.post(t, code, "Accept-Encoding", "gzip, zstd")
@@ -133,7 +133,7 @@ func TestCORS_EveryPageByDefault(t *testing.T) {
 func TestCORS_SomePages(t *testing.T) {
 	t.Parallel()
 
-	w := newWorld(t, 1, func(c *gateway.Config) { c.CORS.AllowedOrigins = []string{"https://*.example.org"} })
+	w := newWorld(t, 1, func(c *worldConfig) { c.project.CORS.AllowedOrigins = []string{"https://*.example.org"} })
 	w.nodes[0].Answer("eth_getCode", upstreamtest.Result(`"0x`+strings.Repeat("ab", 1000)+`"`))
 	const chainID, code = `{"id":1,"method":"eth_chainId"}`, `{"id":1,"method":"eth_getCode","params":["0xab","0x1"]}`
 	require.Equal(t, "https://app.example.org", w.options(t, "https://app.example.org").Header().Get("Access-Control-Allow-Origin"))
@@ -180,7 +180,7 @@ func TestExecutionHeaders(t *testing.T) {
 		{"[" + denied + "]", told{"Version": "test", "Duration": "?"}, told{"Version": "test"}},
 	}
 	for _, level := range []gateway.ExecutionHeaders{gateway.ExecutionAll, gateway.ExecutionSummary, gateway.ExecutionOff} {
-		w := newWorld(t, 1, func(c *gateway.Config) { c.ExecutionHeaders = level })
+		w := newWorld(t, 1, func(c *worldConfig) { c.ExecutionHeaders = level })
 		w.nodes[0].Answer("eth_getCode", upstreamtest.Result(`"0xab"`))
 		w.nodes[0].Answer("eth_gasPrice", upstreamtest.Answer{Error: `{"code":3,"message":"execution reverted"}`})
 		for i, step := range steps {

@@ -13,7 +13,7 @@ import (
 type describeStage struct {
 	catalogue *methods.Catalogue
 	tracker   *chain.Tracker
-	network   Network
+	pool      Pool
 }
 
 func (s *describeStage) Wrap(next Handler) Handler {
@@ -23,7 +23,7 @@ func (s *describeStage) Wrap(next Handler) Handler {
 			s.replaceTags(call)
 		}
 		if call.Facts.Joinable() {
-			identity := s.network.Identity()
+			identity := s.pool.Identity()
 			call.Key = cache.NewKey(identity.ChainID, identity.Genesis, call.Method, call.Params)
 		}
 		return next(ctx, call)

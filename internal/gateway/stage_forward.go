@@ -8,12 +8,12 @@ import (
 
 // forwardStage sends the call to the pool. It is the end of the way.
 type forwardStage struct {
-	network Network
+	pool Pool
 }
 
 func (s *forwardStage) Wrap(Handler) Handler {
 	return func(ctx context.Context, call *Call) (*Result, error) {
-		reply, err := s.network.Do(call.traced(ctx), call.request())
+		reply, err := s.pool.Do(call.traced(ctx), call.request())
 		if err != nil {
 			return nil, err
 		}

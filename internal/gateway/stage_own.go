@@ -11,12 +11,12 @@ import (
 // ownStage answers what the gateway knows itself. The chain id is the pinned
 // one, which every upstream in use was checked against.
 type ownStage struct {
-	network Network
+	pool    Pool
 	version []byte // a JSON string
 }
 
-func newOwnStage(network Network, version string) *ownStage {
-	return &ownStage{network: network, version: strconv.AppendQuote(nil, "slipway/"+version)}
+func newOwnStage(pool Pool, version string) *ownStage {
+	return &ownStage{pool: pool, version: strconv.AppendQuote(nil, "slipway/"+version)}
 }
 
 func (s *ownStage) Wrap(next Handler) Handler {
@@ -39,7 +39,7 @@ func (s *ownStage) answer(method string) ([]byte, error) {
 	case "eth_accounts":
 		return []byte("[]"), nil // the nodes of this network hold no keys
 	}
-	chainID := s.network.Identity().ChainID
+	chainID := s.pool.Identity().ChainID
 	if chainID == 0 {
 		return nil, upstreams.ErrNoUpstream // neither configured nor seen yet
 	}

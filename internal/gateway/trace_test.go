@@ -94,10 +94,10 @@ func TestTrace_ReachesTheUpstreamTheAnswerAndTheLog(t *testing.T) {
 
 	var network tracing
 	var log bytes.Buffer
-	gateway, err := New(Default(), Deps{
-		Network: &network, Tracker: chain.NewTracker(chain.Finality{}), Catalogue: methods.New(), Factory: telemetry.NewFactory(),
+	gateway, err := New(Default(), []Project{{ProjectConfig: DefaultProject(), Networks: []NetworkParts{{NetworkDeps: NetworkDeps{
+		Pool: &network, Tracker: chain.NewTracker(chain.Finality{}), Catalogue: methods.New(), Factory: telemetry.NewFactory(),
 		Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-	})
+	}}}}}, Deps{})
 	require.NoError(t, err)
 	bodies := map[string]string{
 		"a read":  `{"id":1,"method":"eth_gasPrice"}`,

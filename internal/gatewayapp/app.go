@@ -11,12 +11,9 @@ import (
 	"time"
 
 	"github.com/slipwayhq/slipway/internal/cache"
-	"github.com/slipwayhq/slipway/internal/chain"
-	"github.com/slipwayhq/slipway/internal/gateway"
 	"github.com/slipwayhq/slipway/internal/lifecycle"
 	"github.com/slipwayhq/slipway/internal/methods"
 	"github.com/slipwayhq/slipway/internal/telemetry"
-	"github.com/slipwayhq/slipway/internal/upstreams"
 )
 
 // Deps is what the program around the gateway gives it.
@@ -26,13 +23,12 @@ type Deps struct {
 
 // App is a gateway. New makes it, Run runs it once.
 type App struct {
-	cfg     Config
-	log     *slog.Logger
-	factory telemetry.Factory
-	tracker *chain.Tracker
-	pool    *upstreams.Pool
-	stores  *stores
-	front   http.Handler
+	start     Config // the one it was made with: its addresses and times hold for ever
+	log       *slog.Logger
+	factory   telemetry.Factory
+	catalogue *methods.Catalogue
+	site      atomic.Pointer[site]
+	changes   chan change
 
 	isStopping atomic.Bool
 	addr       atomic.Pointer[string]
@@ -42,34 +38,12 @@ type App struct {
 // New checks the configuration and puts the gateway together. It opens nothing
 // and talks to nobody.
 func New(cfg Config, deps Deps) (*App, error) {
-	if err := cfg.Validate(); err != nil {
-		return nil, err
-	}
-	a := &App{cfg: cfg, log: deps.Log, factory: telemetry.NewFactory(), tracker: chain.NewTracker(cfg.Pool.Finality)}
-	catalogue := methods.New()
-	cfg.Pool.Network = cfg.networkName()
-
-	var err error
-	if a.pool, err = upstreams.NewPool(cfg.Pool, a.tracker, catalogue, a.factory, deps.Log); err != nil {
-		return nil, err
-	}
-	if a.stores, err = newStores(cfg.Cache, cache.NewMetrics(a.factory)); err != nil {
-		return nil, err
-	}
-	a.front, err = gateway.New(cfg.Front, gateway.Deps{
-		Network:     a.pool,
-		Tracker:     a.tracker,
-		Catalogue:   catalogue,
-		Store:       a.stores.store,
-		Health:      a.health,
-		Ready:       telemetry.ReadyHandler(a.readiness()...),
-		Factory:     a.factory,
-		Log:         deps.Log,
-		NetworkName: cfg.networkName(),
-	})
+	a := &App{start: cfg, log: deps.Log, factory: telemetry.NewFactory(), catalogue: methods.New(), changes: make(chan change)}
+	first, err := a.newSite(cfg, nil)
 	if err != nil {
 		return nil, err
 	}
+	a.site.Store(first)
 	return a, nil
 }
 
@@ -77,17 +51,14 @@ func New(cfg Config, deps Deps) (*App, error) {
 // upstream once; whether one of them can be asked, /readyz says. It implements
 // lifecycle.Run.
 func (a *App) Run(ctx context.Context, ready func()) error {
-	group := lifecycle.Group{StopTimeout: a.cfg.DrainTimeout + 5*time.Second}
-	group.Add("upstreams", a.pool.Run)
-	if a.stores.run != nil {
-		group.Add("cache", a.stores.run)
-	}
-	admin := a.server(a.cfg.AdminListen, a.adminHandler(), &a.adminAddr)
+	group := lifecycle.Group{StopTimeout: a.start.DrainTimeout + 5*time.Second}
+	group.Add("upstreams", a.runSites)
+	admin := a.server(a.start.AdminListen, a.adminHandler(), &a.adminAddr)
 	group.Add("admin", admin.Run)
-	front := a.server(a.cfg.Listen, a.front, &a.addr)
+	front := a.server(a.start.Listen, http.HandlerFunc(a.serve), &a.addr)
 	front.UnencryptedHTTP2 = true // behind a load balancer, one connection carries many clients
 	// An answer may take as long as a call, and then has to be written.
-	front.WriteTimeout = a.cfg.Front.RequestTimeout + time.Minute
+	front.WriteTimeout = a.start.Front.RequestTimeout + time.Minute
 	group.Add("gateway", front.Run)
 
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -100,14 +71,56 @@ func (a *App) Run(ctx context.Context, ready func()) error {
 	defer cancel()
 	return group.Run(running, func() {
 		a.log.InfoContext(ctx, "gateway listens", slog.String("addr", a.Addr()), slog.String("admin_addr", a.AdminAddr()),
-			slog.Uint64("chain_id", a.pool.Identity().ChainID))
+			slog.String("networks", a.site.Load().names()))
 		ready()
 	})
 }
 
+// serve hands a request to the present site.
+func (a *App) serve(w http.ResponseWriter, r *http.Request) { a.site.Load().front.ServeHTTP(w, r) }
+
+// Reload puts a new configuration in the place of the present one, without an
+// interruption for clients. It returns when the new one is in force, or the
+// reason why the old one stays. What only a new start can change is listed by
+// NeedsRestart.
+func (a *App) Reload(ctx context.Context, cfg Config) error {
+	c := change{cfg: cfg, done: make(chan error, 1)}
+	select {
+	case a.changes <- c:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	select {
+	case err := <-c.done:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// NeedsRestart lists the settings in which cfg differs from the running
+// gateway and which a reload does not change.
+func (a *App) NeedsRestart(cfg Config) []string {
+	var out []string
+	for _, setting := range []struct {
+		name string
+		same bool
+	}{
+		{"listen address", cfg.Listen == a.start.Listen},
+		{"admin listen address", cfg.AdminListen == a.start.AdminListen},
+		{"times of the shutdown", cfg.WaitBeforeShutdown == a.start.WaitBeforeShutdown && cfg.DrainTimeout == a.start.DrainTimeout},
+		{"a longer request timeout", cfg.Front.RequestTimeout <= a.start.Front.RequestTimeout},
+	} {
+		if !setting.same {
+			out = append(out, setting.name)
+		}
+	}
+	return out
+}
+
 // waitBeforeShutdown gives load balancers the time to see that /readyz fails.
 func (a *App) waitBeforeShutdown(ctx context.Context) {
-	timer := time.NewTimer(a.cfg.WaitBeforeShutdown)
+	timer := time.NewTimer(a.start.WaitBeforeShutdown)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -117,7 +130,7 @@ func (a *App) waitBeforeShutdown(ctx context.Context) {
 
 func (a *App) server(address string, handler http.Handler, at *atomic.Pointer[string]) *lifecycle.HTTPServer {
 	return &lifecycle.HTTPServer{
-		Addr: address, Handler: handler, Log: a.log, DrainTimeout: a.cfg.DrainTimeout,
+		Addr: address, Handler: handler, Log: a.log, DrainTimeout: a.start.DrainTimeout,
 		OnListen: func(addr net.Addr) {
 			text := addr.String()
 			at.Store(&text)
@@ -152,7 +165,7 @@ func (a *App) readiness() []telemetry.Check {
 			return nil
 		}},
 		{Name: "upstreams", Fn: func(context.Context) error {
-			if !a.pool.IsReady() {
+			if !a.site.Load().isReady() {
 				return errNoUpstream
 			}
 			return nil
@@ -160,30 +173,11 @@ func (a *App) readiness() []telemetry.Check {
 	}
 }
 
-func (a *App) health() gateway.Health {
-	head := a.tracker.Head()
-	h := gateway.Health{
-		Status: "ok", Project: a.cfg.Front.Project, ChainID: a.pool.Identity().ChainID,
-		Latest: head.Latest, Finality: a.tracker.Finality().Mode.String(),
-	}
-	if !a.pool.IsReady() {
-		h.Status = "unavailable"
-	}
-	if head.HasFinalized {
-		h.Finalized = &head.Finalized
-	}
-	for _, u := range a.pool.Upstreams() {
-		h.Upstreams = append(h.Upstreams, gateway.UpstreamHealth{
-			ID: string(u.ID()), State: u.State().String(), Healthy: u.IsHealthy(), Latest: u.Head(),
-		})
-	}
-	return h
-}
-
 // stores are the caches in use; store and run are nil where there is nothing.
 type stores struct {
 	store cache.Store
 	run   lifecycle.Run
+	part  *part // nil where run is
 }
 
 func newStores(cfg CacheConfig, m *cache.Metrics) (*stores, error) {

@@ -25,11 +25,11 @@ import (
 func config(nodes ...*upstreamtest.Node) gatewayapp.Config {
 	cfg := gatewayapp.Default()
 	cfg.Listen, cfg.AdminListen = "127.0.0.1:0", "127.0.0.1:0"
-	cfg.Pool.ChainID = upstreamtest.ChainID
-	cfg.Pool.Finality = chain.Finality{Mode: chain.Instant}
-	cfg.Pool.PollInterval = 50 * time.Millisecond
+	cfg.Pool().ChainID = upstreamtest.ChainID
+	cfg.Pool().Finality = chain.Finality{Mode: chain.Instant}
+	cfg.Pool().PollInterval = 50 * time.Millisecond
 	for _, n := range nodes {
-		cfg.Pool.Upstreams = append(cfg.Pool.Upstreams, upstreams.Endpoint{URL: secret.New(n.URL())})
+		cfg.Pool().Upstreams = append(cfg.Pool().Upstreams, upstreams.Endpoint{URL: secret.New(n.URL())})
 	}
 	return cfg
 }
@@ -102,10 +102,7 @@ func TestApp_ForwardsAndAnswersItself(t *testing.T) {
 
 	status, text := get(t, "http://"+app.Addr()+"/main/healthcheck")
 	require.Equal(t, 200, status)
-	var health map[string]any
-	require.NoError(t, json.Unmarshal([]byte(text), &health))
-	require.Equal(t, "ok", health["status"])
-	require.InDelta(t, upstreamtest.ChainID, health["chainId"], 0)
+	require.Equal(t, `{"status":"ok","projects":[{"id":"main","networks":[{"status":"ok","chainId":31337,"latestBlock":100,"finalizedBlock":100,"finality":"instant"}]}]}`, text)
 	status, text = get(t, "http://"+app.AdminAddr()+"/metrics")
 	require.Equal(t, 200, status)
 	require.Contains(t, text, `gateway_requests_total{method="eth_getBalance",network="evm:31337",outcome="ok",project="main",source="upstream"} 3`)
@@ -163,7 +160,7 @@ func TestApp_DyingUpstreamIsInvisible(t *testing.T) {
 				n.Answer("eth_sendRawTransaction", upstreamtest.Result(`"0x2"`))
 			}
 			cfg := config(first, second)
-			cfg.Pool.SendTimeout = 200 * time.Millisecond
+			cfg.Pool().SendTimeout = 200 * time.Millisecond
 			app := start(t, cfg)
 
 			die(first)
@@ -204,7 +201,7 @@ func TestApp_WrongChain(t *testing.T) {
 
 	node := upstreamtest.New(t)
 	cfg := config(node)
-	cfg.Pool.ChainID = 1
+	cfg.Pool().ChainID = 1
 	app, err := gatewayapp.New(cfg, gatewayapp.Deps{Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 
@@ -212,7 +209,7 @@ func TestApp_WrongChain(t *testing.T) {
 
 	var wrong *upstreams.WrongChainError
 	require.ErrorAs(t, err, &wrong)
-	require.EqualError(t, err, "upstreams: every upstream shows chain id 31337, configured is chain id 1")
+	require.EqualError(t, err, "upstreams: main/evm:1: every upstream shows chain id 31337, configured is chain id 1")
 }
 
 func TestApp_StartsWithoutAnyUpstream(t *testing.T) {
@@ -317,13 +314,12 @@ func TestConfig_ValidateReportsEverything(t *testing.T) {
 
 	cfg := gatewayapp.Default()
 	cfg.Listen = "nowhere"
-	cfg.Front.Project = "a/b"
 	cfg.Cache.RedisURL = secret.New("http://user:hidden@host")
-	cfg.Pool.Upstreams = []upstreams.Endpoint{{URL: secret.New("ftp://user:hidden@host")}}
+	cfg.Pool().Upstreams = []upstreams.Endpoint{{URL: secret.New("ftp://user:hidden@host")}}
 
 	err := cfg.Validate()
 
-	for _, part := range []string{`listen: "nowhere"`, "project: must be", "must begin with redis://", "upstreams[0]: the URL must begin with http://"} {
+	for _, part := range []string{`listen: "nowhere"`, "must begin with redis://", "upstreams[0]: the URL must begin with http://"} {
 		require.ErrorContains(t, err, part)
 	}
 	require.NotContains(t, err.Error(), "hidden")
@@ -336,11 +332,17 @@ func TestApp_TellsTheOperatorTheOrderOfTheNodes(t *testing.T) {
 
 	status, text := get(t, "http://"+app.AdminAddr()+"/upstreams?method=eth_getLogs&params=[{}]")
 	require.Equal(t, 200, status)
-	var list []upstreams.Standing
+	var list []struct {
+		Network   string
+		Upstreams []upstreams.Standing
+	}
 	require.NoError(t, json.Unmarshal([]byte(text), &list), text)
 	require.Len(t, list, 1)
-	require.Equal(t, 1, list[0].Place)
-	require.Equal(t, "serving", list[0].State)
+	require.Equal(t, "evm:31337", list[0].Network)
+	require.Equal(t, 1, list[0].Upstreams[0].Place)
+	require.Equal(t, "serving", list[0].Upstreams[0].State)
+	_, text = get(t, "http://"+app.AdminAddr()+"/upstreams?project=other")
+	require.Equal(t, "[]\n", text)
 	status, _ = get(t, "http://"+app.AdminAddr()+"/upstreams?params=[")
 	require.Equal(t, 400, status)
 	status, _ = get(t, "http://"+app.AdminAddr()+"/livez")

@@ -20,10 +20,10 @@ type Config struct {
 	Listen string
 	// AdminListen is the address for metrics, probes and operators, host:port.
 	AdminListen string
-	// Front configures the HTTP front: project, limits, refused methods.
+	// Front configures the HTTP front: limits, coding, host aliases.
 	Front gateway.Config
-	// Pool configures the nodes and how they are asked.
-	Pool upstreams.Config
+	// Projects are what is served; at least one.
+	Projects []ProjectConfig
 	// Cache configures what keeps answers that can no longer change.
 	Cache CacheConfig
 	// WaitBeforeShutdown is how long the gateway still takes requests after it
@@ -31,6 +31,22 @@ type Config struct {
 	WaitBeforeShutdown time.Duration
 	// DrainTimeout is how long requests in flight may take after that.
 	DrainTimeout time.Duration
+}
+
+// ProjectConfig configures one project.
+type ProjectConfig struct {
+	gateway.ProjectConfig
+
+	// Networks are the project's networks; at least one.
+	Networks []NetworkConfig
+}
+
+// NetworkConfig configures one network of a project.
+type NetworkConfig struct {
+	// Alias is another name of the network in paths; empty has none.
+	Alias string
+	// Pool configures the nodes and how they are asked.
+	Pool upstreams.Config
 }
 
 // CacheConfig configures the stores.
@@ -52,20 +68,37 @@ func Default() Config {
 		Listen:      ":4000",
 		AdminListen: ":4001",
 		Front:       front,
-		Pool:        upstreams.Default(),
+		Projects:    []ProjectConfig{{ProjectConfig: gateway.DefaultProject(), Networks: []NetworkConfig{{Pool: upstreams.Default()}}}},
 		Cache:       CacheConfig{MemoryBytes: 128 << 20, RedisTimeout: 100 * time.Millisecond},
 		// A pod has 30 seconds by default from the signal to the kill.
 		DrainTimeout: 20 * time.Second,
 	}
 }
 
-// Validate reports everything that is wrong.
+// Pool is the configuration of the nodes of a gateway with one network: that of
+// the first project's first one.
+func (c Config) Pool() *upstreams.Config { return &c.Projects[0].Networks[0].Pool }
+
+// Validate reports everything that is wrong with the single settings. How they
+// fit together, such as an alias and its project, New tells.
 func (c Config) Validate() error {
 	errs := []error{
 		checkAddress("listen", c.Listen),
 		checkAddress("admin listen", c.AdminListen),
 		c.Front.Validate(),
-		c.Pool.Validate(),
+	}
+	for _, p := range c.Projects {
+		if err := p.Validate(); err != nil {
+			errs = append(errs, fmt.Errorf("project %q: %w", p.ID, err))
+		}
+		for _, n := range p.Networks {
+			if err := n.front().Validate(); err != nil {
+				errs = append(errs, fmt.Errorf("project %q: %w", p.ID, err))
+			}
+			if err := n.Pool.Validate(); err != nil {
+				errs = append(errs, fmt.Errorf("project %q: %w", p.ID, err))
+			}
+		}
 	}
 	if c.Cache.MemoryBytes < 0 {
 		errs = append(errs, errors.New("cache memory: must not be negative"))
@@ -89,10 +122,15 @@ func checkAddress(name, address string) error {
 	return nil
 }
 
-// networkName is the network in metrics.
-func (c Config) networkName() string {
+// name is the network in metrics and messages.
+func (c NetworkConfig) name() string {
 	if c.Pool.ChainID == 0 {
 		return "evm"
 	}
 	return "evm:" + strconv.FormatUint(c.Pool.ChainID, 10)
+}
+
+// front is what the HTTP front must know of the network.
+func (c NetworkConfig) front() gateway.NetworkConfig {
+	return gateway.NetworkConfig{Alias: c.Alias, ChainID: c.Pool.ChainID}
 }

@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
@@ -44,15 +45,13 @@ func (f Factory) Metrics() []Metric {
 // CounterVec makes a counter. Label values must come from closed sets.
 func (f Factory) CounterVec(name, help string, labels ...string) *prometheus.CounterVec {
 	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
-	f.register(c, Metric{name, "counter", help, labels})
-	return c
+	return registered(f, c, Metric{name, "counter", help, labels})
 }
 
 // GaugeVec makes a gauge. Label values must come from closed sets.
 func (f Factory) GaugeVec(name, help string, labels ...string) *prometheus.GaugeVec {
 	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
-	f.register(g, Metric{name, "gauge", help, labels})
-	return g
+	return registered(f, g, Metric{name, "gauge", help, labels})
 }
 
 // durationBuckets, in seconds, resolve a memory hit (0.1 ms) as well as a
@@ -69,11 +68,21 @@ func (f Factory) DurationVec(name, help string, labels ...string) *prometheus.Hi
 // HistogramVec makes a histogram. Label values must come from closed sets.
 func (f Factory) HistogramVec(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
 	h := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, labels)
-	f.register(h, Metric{name, "histogram", help, labels})
-	return h
+	return registered(f, h, Metric{name, "histogram", help, labels})
 }
 
-func (f Factory) register(c prometheus.Collector, m Metric) {
-	f.registry.MustRegister(c)
+// registered adds a metric, or finds the one that was made before: several
+// networks in one program share their metrics and differ in their labels. A
+// name with other labels is a mistake of the program and panics.
+func registered[C prometheus.Collector](f Factory, made C, m Metric) C {
+	err := f.registry.Register(made)
+	var known prometheus.AlreadyRegisteredError
+	if errors.As(err, &known) {
+		return known.ExistingCollector.(C) //nolint:forcetypeassert // same name, help and labels: same kind, or Register had refused it
+	}
+	if err != nil {
+		panic(err)
+	}
 	*f.made = append(*f.made, m)
+	return made
 }

@@ -1,0 +1,143 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"github.com/slipwayhq/slipway/internal/cache"
+	"github.com/slipwayhq/slipway/internal/chain"
+	"github.com/slipwayhq/slipway/internal/methods"
+	"github.com/slipwayhq/slipway/internal/telemetry"
+	"github.com/slipwayhq/slipway/internal/upstreams"
+)
+
+// Pool is what the stages need of the nodes of a network.
+type Pool interface {
+	Do(ctx context.Context, req upstreams.Request) (upstreams.Reply, error)
+	DoBatch(ctx context.Context, reqs []upstreams.Request) []upstreams.BatchReply
+	Identity() upstreams.Identity
+}
+
+// NetworkConfig is the configuration of one network as clients see it.
+type NetworkConfig struct {
+	// Alias is another name of the network in paths; empty has none.
+	Alias string
+	// ChainID is the configured chain id; 0 takes that of the first node reached.
+	ChainID uint64
+}
+
+// NetworkDeps is what a Network works with.
+type NetworkDeps struct {
+	Pool      Pool
+	Tracker   *chain.Tracker
+	Catalogue *methods.Catalogue
+	// Store keeps answers; nil keeps none.
+	Store cache.Store
+	// Health tells the state of the network and its nodes.
+	Health  func() NetworkHealth
+	Factory telemetry.Factory
+	Log     *slog.Logger
+	// Name is the network in metrics, such as "evm:31337".
+	Name string
+}
+
+// Network is one network of a project: the way its calls take. It holds no
+// goroutines of its own.
+type Network struct {
+	cfg      NetworkConfig
+	pool     Pool
+	pipeline pipeline
+	keep     func(context.Context, *Call, *Result)
+	record   *recordStage
+	metrics  *metrics
+	health   func() NetworkHealth
+}
+
+func newNetwork(cfg Config, project ProjectConfig, net NetworkConfig, deps NetworkDeps) *Network {
+	m := newMetrics(deps.Factory, project.ID, deps.Name, deps.Catalogue.Len())
+	all := stages{
+		record:   &recordStage{metrics: m, log: deps.Log},
+		admit:    newAdmitStage(deps.Catalogue, project.DeniedNamespaces),
+		own:      newOwnStage(deps.Pool, cfg.Version),
+		describe: &describeStage{catalogue: deps.Catalogue, tracker: deps.Tracker, pool: deps.Pool},
+		coalesce: newCoalesceStage(cfg.RequestTimeout, m),
+		forward:  &forwardStage{pool: deps.Pool},
+	}
+	n := &Network{
+		cfg: net, pool: deps.Pool, record: all.record, metrics: m, health: deps.Health,
+		keep: func(context.Context, *Call, *Result) {},
+	}
+	if deps.Store != nil {
+		stage := &cacheStage{store: deps.Store, tracker: deps.Tracker}
+		all.cache, n.keep = stage, stage.keep
+	}
+	n.pipeline = newPipeline(all)
+	return n
+}
+
+// chainID is the chain the network serves; 0 while it is not known.
+func (n *Network) chainID() uint64 {
+	if n.cfg.ChainID != 0 {
+		return n.cfg.ChainID
+	}
+	return n.pool.Identity().ChainID
+}
+
+// ProjectConfig is the configuration of one project.
+type ProjectConfig struct {
+	// ID is the first part of the request path.
+	ID string
+	// CORS says which web pages may read the answers.
+	CORS CORS
+	// DeniedNamespaces lists the method namespaces that are not forwarded.
+	DeniedNamespaces []string
+}
+
+// DefaultProject is the project that needs no change.
+func DefaultProject() ProjectConfig {
+	return ProjectConfig{ID: "main", CORS: DefaultCORS(), DeniedNamespaces: methods.OperatorNamespaces()}
+}
+
+// Validate reports everything that is wrong.
+func (c ProjectConfig) Validate() error {
+	err := c.CORS.Validate()
+	if !isPathSegment(c.ID) {
+		err = errors.Join(errors.New("id: must be made of letters, digits, '-', '_' and '.'"), err)
+	}
+	return err
+}
+
+// Validate reports everything that is wrong.
+func (c NetworkConfig) Validate() error {
+	if c.Alias != "" && !isPathSegment(c.Alias) {
+		return errors.New("alias: must be made of letters, digits, '-', '_' and '.'")
+	}
+	return nil
+}
+
+// project is a ProjectConfig made ready.
+type project struct {
+	id       string
+	cors     *cors
+	networks []*Network
+}
+
+// NetworkHealth is the state of one network.
+type NetworkHealth struct {
+	Status    string           `json:"status"` // "ok" or "unavailable"
+	Alias     string           `json:"alias,omitempty"`
+	ChainID   uint64           `json:"chainId"`
+	Latest    uint64           `json:"latestBlock"`
+	Finalized *uint64          `json:"finalizedBlock"` // null while none is known
+	Finality  string           `json:"finality"`
+	Upstreams []UpstreamHealth `json:"upstreams,omitempty"`
+}
+
+// UpstreamHealth is the state of one node.
+type UpstreamHealth struct {
+	ID      string `json:"id"`
+	State   string `json:"state"`
+	Healthy bool   `json:"healthy"`
+	Latest  uint64 `json:"latestBlock"`
+}

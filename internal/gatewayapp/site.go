@@ -1,0 +1,207 @@
+package gatewayapp
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/slipwayhq/slipway/internal/cache"
+	"github.com/slipwayhq/slipway/internal/chain"
+	"github.com/slipwayhq/slipway/internal/gateway"
+	"github.com/slipwayhq/slipway/internal/telemetry"
+	"github.com/slipwayhq/slipway/internal/upstreams"
+)
+
+// site is what one configuration makes: the networks with their nodes, the
+// stores, and the HTTP front over them. It never changes; a new configuration
+// makes a new one, which takes over what is the same.
+type site struct {
+	cfg      Config
+	networks []*network
+	stores   *stores
+	front    http.Handler
+}
+
+// network is one network of one project.
+type network struct {
+	project string
+	cfg     NetworkConfig
+	tracker *chain.Tracker
+	pool    *upstreams.Pool
+	part    *part
+}
+
+// newSite checks a configuration and puts a site together. It opens nothing and
+// talks to nobody.
+func (a *App) newSite(cfg Config, old *site) (*site, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	s := &site{cfg: cfg}
+	var err error
+	if s.stores, err = a.takeStores(cfg.Cache, old); err != nil {
+		return nil, err
+	}
+	projects := make([]gateway.Project, len(cfg.Projects))
+	for i, p := range cfg.Projects {
+		projects[i].ProjectConfig = p.ProjectConfig
+		for _, net := range p.Networks {
+			n, err := a.takeNetwork(p.ID, net, old)
+			if err != nil {
+				return nil, err
+			}
+			s.networks = append(s.networks, n)
+			projects[i].Networks = append(projects[i].Networks, a.frontParts(n, s.stores.store))
+		}
+	}
+	s.front, err = gateway.New(cfg.Front, projects, gateway.Deps{Ready: telemetry.ReadyHandler(a.readiness()...)})
+	return s, err
+}
+
+func (a *App) frontParts(n *network, store cache.Store) gateway.NetworkParts {
+	return gateway.NetworkParts{
+		NetworkConfig: n.cfg.front(),
+		NetworkDeps: gateway.NetworkDeps{
+			Pool: n.pool, Tracker: n.tracker, Catalogue: a.catalogue, Store: store, Health: n.health,
+			Factory: a.factory, Log: a.log, Name: n.cfg.name(),
+		},
+	}
+}
+
+// takeNetwork takes a network over from the old site when its nodes and rules
+// are the same, so that what was learnt of the nodes is not lost.
+func (a *App) takeNetwork(project string, cfg NetworkConfig, old *site) (*network, error) {
+	cfg.Pool.Network = cfg.name()
+	if old != nil {
+		for _, n := range old.networks {
+			if n.project == project && reflect.DeepEqual(n.cfg.Pool, cfg.Pool) {
+				same := *n
+				same.cfg = cfg
+				return &same, nil
+			}
+		}
+	}
+	n := &network{project: project, cfg: cfg, tracker: chain.NewTracker(cfg.Pool.Finality)}
+	var err error
+	if n.pool, err = upstreams.NewPool(cfg.Pool, n.tracker, a.catalogue, a.factory, a.log); err != nil {
+		return nil, fmt.Errorf("project %q: %w", project, err)
+	}
+	n.part = &part{name: project + "/" + cfg.name(), run: n.pool.Run}
+	return n, nil
+}
+
+func (a *App) takeStores(cfg CacheConfig, old *site) (*stores, error) {
+	if old != nil && reflect.DeepEqual(old.cfg.Cache, cfg) {
+		return old.stores, nil
+	}
+	s, err := newStores(cfg, cache.NewMetrics(a.factory))
+	if err != nil {
+		return nil, err
+	}
+	if s.run != nil {
+		s.part = &part{name: "cache", run: s.run}
+	}
+	return s, nil
+}
+
+// parts lists what runs.
+func (s *site) parts() []*part {
+	var out []*part
+	if s.stores.part != nil {
+		out = append(out, s.stores.part)
+	}
+	for _, n := range s.networks {
+		out = append(out, n.part)
+	}
+	return out
+}
+
+// without lists the parts of s that another site does not have.
+func (s *site) without(other *site) []*part {
+	return slices.DeleteFunc(s.parts(), func(p *part) bool { return slices.Contains(other.parts(), p) })
+}
+
+// names lists the networks, for a log line.
+func (s *site) names() string {
+	var out []string
+	for _, n := range s.networks {
+		out = append(out, "/"+n.project+"/"+strings.ReplaceAll(n.cfg.name(), ":", "/"))
+	}
+	return strings.Join(out, " ")
+}
+
+// isReady says whether requests to at least one network can be answered.
+func (s *site) isReady() bool {
+	return slices.ContainsFunc(s.networks, func(n *network) bool { return n.pool.IsReady() })
+}
+
+// health tells the state of a network.
+func (n *network) health() gateway.NetworkHealth {
+	head := n.tracker.Head()
+	h := gateway.NetworkHealth{
+		Status: "ok", Alias: n.cfg.Alias, ChainID: n.pool.Identity().ChainID,
+		Latest: head.Latest, Finality: n.tracker.Finality().Mode.String(),
+	}
+	if !n.pool.IsReady() {
+		h.Status = "unavailable"
+	}
+	if head.HasFinalized {
+		h.Finalized = &head.Finalized
+	}
+	for _, u := range n.pool.Upstreams() {
+		h.Upstreams = append(h.Upstreams, gateway.UpstreamHealth{
+			ID: string(u.ID()), State: u.State().String(), Healthy: u.IsHealthy(), Latest: u.Head(),
+		})
+	}
+	return h
+}
+
+// change is a new configuration on its way.
+type change struct {
+	cfg  Config
+	done chan error
+}
+
+// runSites runs the parts of the present site and takes new configurations,
+// until ctx ends.
+func (a *App) runSites(ctx context.Context, ready func()) (err error) {
+	crew := newCrew(a.start.DrainTimeout)
+	defer func() {
+		if stopErr := crew.stopAll(); err == nil {
+			err = stopErr
+		}
+	}()
+	if err := crew.start(ctx, a.site.Load().parts()...); err != nil {
+		return err
+	}
+	ready()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case p := <-crew.failed:
+			return fmt.Errorf("%s: %w", p.name, p.failure())
+		case c := <-a.changes:
+			c.done <- a.replace(ctx, crew, c.cfg)
+		}
+	}
+}
+
+// replace puts a new site in the place of the present one. Requests in flight
+// stay with the old one and its nodes: a network that no longer runs is no
+// longer looked at, but still answers them.
+func (a *App) replace(ctx context.Context, crew *crew, cfg Config) error {
+	old := a.site.Load()
+	next, err := a.newSite(cfg, old)
+	if err != nil {
+		return err
+	}
+	if err := crew.start(ctx, next.without(old)...); err != nil {
+		return err
+	}
+	a.site.Store(next)
+	return crew.stop(old.without(next)...)
+}
