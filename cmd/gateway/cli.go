@@ -6,7 +6,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"os/signal"
 	"strings"
+	"sync"
+	"syscall"
 
 	"github.com/slipwayhq/slipway/internal/cli"
 	"github.com/slipwayhq/slipway/internal/config"
@@ -55,7 +59,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		case "print-config":
 			return c.PrintConfig.run(getenv, stdout)
 		default:
-			return c.Serve.run(ctx, getenv, stderr)
+			return c.Serve.serve(ctx, getenv, stderr)
 		}
 	})
 }
@@ -92,7 +96,7 @@ func (p *printConfig) run(getenv func(string) string, stdout io.Writer) error {
 	return err
 }
 
-func (s *serveCmd) run(ctx context.Context, getenv func(string) string, stderr io.Writer) error {
+func (s *settings) serve(ctx context.Context, getenv func(string) string, stderr io.Writer) error {
 	cfg, err := s.configuration(getenv)
 	if err != nil {
 		return fmt.Errorf("configuration: %w", err)
@@ -108,6 +112,17 @@ func (s *serveCmd) run(ctx context.Context, getenv func(string) string, stderr i
 	if err != nil {
 		return fmt.Errorf("configuration: %w", err)
 	}
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	r := &reloader{settings: s, getenv: getenv, app: app, log: log, started: cfg, hangup: hangup, every: watchEvery}
+	watched, stop := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() { r.run(watched) })
+	defer func() {
+		stop()
+		watching.Wait()
+	}()
 	return app.Run(ctx, func() {})
 }
 
