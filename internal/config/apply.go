@@ -10,6 +10,7 @@ import (
 
 	"github.com/slipwayhq/slipway/internal/gateway"
 	"github.com/slipwayhq/slipway/internal/gatewayapp"
+	"github.com/slipwayhq/slipway/internal/methods"
 	"github.com/slipwayhq/slipway/internal/secret"
 	"github.com/slipwayhq/slipway/internal/telemetry"
 	"github.com/slipwayhq/slipway/internal/upstreams"
@@ -83,6 +84,7 @@ func (f GatewayFile) gateway(r *report) Gateway {
 			Domain: rule.MatchDomain, Project: rule.ServeProject, Architecture: rule.ServeArchitecture, Chain: rule.ServeChain,
 		})
 	}
+	out.App.Front.Trusted = gateway.TrustedProxies{Networks: f.Server.TrustedIPForwarders, Headers: f.Server.TrustedIPHeaders}
 	out.App.Front.Health = gateway.HealthMode(f.HealthCheck.Mode)
 	out.App.Front.RequestTimeout = f.Server.MaxTimeout
 	out.App.WaitBeforeShutdown = f.Server.WaitBeforeShutdown
@@ -137,6 +139,12 @@ func (p ProjectFile) project(path string, r *report) gatewayapp.ProjectConfig {
 		r.fail(path+".id", "is needed")
 	}
 	p.CORS.apply(&out.CORS)
+	if p.AllowClientDirectives != "" {
+		var err error
+		if out.ClientDirectives, err = methods.ParsePattern(p.AllowClientDirectives); err != nil {
+			r.fail(path+".allowClientDirectives", "%s", err)
+		}
+	}
 	if len(p.Networks) == 0 {
 		r.fail(path+".networks", "at least one is needed")
 	}
@@ -205,7 +213,11 @@ func (n NetworkFile) network(path string, r *report) gatewayapp.NetworkConfig {
 	}
 	checkRules(n.Failsafe, path+".failsafe", r)
 	pool.Rules = poolRules(rules(n.Failsafe), path+".failsafe", r)
-	return gatewayapp.NetworkConfig{Alias: n.Alias, Pool: pool}
+	d := n.DirectiveDefaults
+	return gatewayapp.NetworkConfig{Alias: n.Alias, Pool: pool, Directives: gateway.Directives{
+		RetryEmpty: d.RetryEmpty, RetryPending: d.RetryPending, UseUpstream: d.UseUpstream,
+		SkipInterpolation: d.SkipInterpolation, SkipConsensus: d.SkipConsensus,
+	}}
 }
 
 func (u UpstreamFile) endpoint(path string, r *report) upstreams.Endpoint {

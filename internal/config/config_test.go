@@ -80,6 +80,7 @@ func TestLoadGateway_SeveralProjects(t *testing.T) {
 	require.Equal(t, []string{"http://besu-0:8545", "http://besu-1:8545"}, nodes(second.Networks[0]))
 	require.Equal(t, []string{"http://one:8545"}, nodes(second.Networks[1]))
 	require.Equal(t, []gateway.HostAlias{{Domain: "*.besu.example.org", Project: "second", Architecture: "evm", Chain: "besu"}}, got.App.Front.Aliases)
+	require.Equal(t, gateway.TrustedProxies{Networks: []string{"10.0.0.0/8"}, Headers: []string{"X-Real-IP"}}, got.App.Front.Trusted)
 	require.Equal(t, gateway.HealthVerbose, got.App.Front.Health)
 }
 

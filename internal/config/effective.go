@@ -36,6 +36,7 @@ func (g Gateway) effective() GatewayFile {
 			HTTPHostV4: listenHost, HTTPPort: portOf(app.Listen),
 			MaxBodySize: ByteSize(app.Front.MaxBodyBytes), MaxBatchSize: app.Front.MaxBatch, MaxTimeout: app.Front.RequestTimeout,
 			EnableGzip: app.Front.Compression, ExecutionHeaders: string(app.Front.ExecutionHeaders),
+			TrustedIPForwarders: app.Front.Trusted.Networks, TrustedIPHeaders: app.Front.Trusted.Headers,
 			Aliasing:           g.file.Server.Aliasing,
 			WaitBeforeShutdown: app.WaitBeforeShutdown, WaitAfterShutdown: app.DrainTimeout,
 		},

@@ -46,6 +46,10 @@ type ServerFile struct {
 	ExecutionHeaders string `yaml:"executionHeaders"`
 	// Time for one HTTP request, a batch as a whole.
 	MaxTimeout time.Duration `yaml:"maxTimeout"`
+	// Proxies, as addresses or CIDRs, whose word about the address of a client is taken.
+	TrustedIPForwarders []string `yaml:"trustedIPForwarders,omitempty"` //nolint:tagliatelle // as eRPC spells it
+	// Header fields in which they tell it, the first one present holds; without any, X-Forwarded-For.
+	TrustedIPHeaders []string `yaml:"trustedIPHeaders,omitempty"` //nolint:tagliatelle // as eRPC spells it
 	// Hosts that stand for a project or a network.
 	Aliasing AliasingFile `yaml:"aliasing,omitempty"`
 	// How long requests are still taken after the signal to stop, while /readyz fails already.
@@ -94,6 +98,8 @@ type ProjectFile struct {
 	ID string `yaml:"id"`
 	// Which web pages may call the project.
 	CORS *CORSFile `yaml:"cors,omitempty"`
+	// Which directives (X-ERPC-... header fields, query parameters) clients may set: a pattern of their names, such as retry-*.
+	AllowClientDirectives string `yaml:"allowClientDirectives,omitempty"`
 	// Networks, each reached by its chain id or its alias.
 	Networks []NetworkFile `yaml:"networks"`
 	// Nodes of all networks, for each network the preferred one first.
@@ -124,8 +130,24 @@ type NetworkFile struct {
 	Finality chain.Mode `yaml:"finality"`
 	// How many blocks must follow a final one, with finality depth.
 	FinalityDepth uint64 `yaml:"finalityDepth"`
+	// Directives that hold for every request that does not say otherwise.
+	DirectiveDefaults DirectiveDefaultsFile `yaml:"directiveDefaults,omitempty"`
 	// Rules of how requests are tried, the first that matches; a list or one alone.
 	Failsafe []FailsafeFile `yaml:"failsafe,omitempty"`
+}
+
+// DirectiveDefaultsFile is a network's section directiveDefaults.
+type DirectiveDefaultsFile struct {
+	// Whether the other nodes are asked when one answers with nothing.
+	RetryEmpty bool `yaml:"retryEmpty,omitempty"`
+	// Whether a transaction that is pending is asked for again.
+	RetryPending bool `yaml:"retryPending,omitempty"`
+	// Nodes that are asked, by id or tag.
+	UseUpstream string `yaml:"useUpstream,omitempty"`
+	// Whether block tags go to the nodes as they are.
+	SkipInterpolation bool `yaml:"skipInterpolation,omitempty"`
+	// Whether one node's answer is enough where several would be compared.
+	SkipConsensus bool `yaml:"skipConsensus,omitempty"`
 }
 
 // EVMNetworkFile is a network's section evm.

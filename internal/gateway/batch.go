@@ -39,7 +39,7 @@ func (h *Gateway) serveBatch(ctx context.Context, x *exchange, body []byte) {
 		if e.request, e.invalid = jsonrpc.ScanRequest(text); e.invalid != nil {
 			continue
 		}
-		e.call = newCall(e.request, &x.trace)
+		e.call = x.newCall(e.request)
 		e.result, e.err = n.pipeline.front(ctx, &e.call)
 		if e.err == errMiss { //nolint:errorlint // never wrapped, and compared once an element
 			misses = append(misses, e)

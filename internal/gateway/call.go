@@ -18,6 +18,8 @@ type Call struct {
 	Facts  methods.Facts
 	// Key is the same for calls that mean the same; empty for what is not a read.
 	Key cache.Key
+	// Directives change how the call is answered.
+	Directives Directives
 	// Trace is that of the HTTP request, shared by all calls of a batch; nil has none.
 	Trace *telemetry.Trace
 	// Took is how long the call took, known when it was recorded.
@@ -53,6 +55,6 @@ type Result struct {
 	Head uint64
 }
 
-func newCall(r jsonrpc.Request, trace *telemetry.Trace) Call {
-	return Call{Method: r.Method, Params: r.Params, Trace: trace}
+func (x *exchange) newCall(r jsonrpc.Request) Call {
+	return Call{Method: r.Method, Params: r.Params, Directives: x.directives, Trace: &x.trace}
 }

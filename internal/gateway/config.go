@@ -25,6 +25,8 @@ type Config struct {
 	ExecutionHeaders ExecutionHeaders
 	// Aliases say what requests mean by their host; the first that fits holds.
 	Aliases []HostAlias
+	// Trusted says whose word about a client's address is taken.
+	Trusted TrustedProxies
 	// Health says how much GET tells.
 	Health HealthMode
 }
@@ -64,7 +66,7 @@ func (c Config) Validate() error {
 	if !c.Health.isKnown() {
 		errs = append(errs, errors.New("health check mode: must be simple, networks or verbose"))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.Trusted.Validate())...)
 }
 
 func isPathSegment(s string) bool {

@@ -13,7 +13,8 @@ type exchange struct {
 	w http.ResponseWriter
 	r *http.Request
 	// network is the one asked, once it is known.
-	network *Network
+	network    *Network
+	directives Directives
 
 	trace telemetry.Trace
 	call  Call // of a request that is no batch

@@ -57,7 +57,7 @@ func New(cfg Config, projects []Project, deps Deps) (*Gateway, error) {
 		if err := from.Validate(); err != nil {
 			errs = append(errs, fmt.Errorf("project %q: %w", from.ID, err))
 		}
-		p := &project{id: from.ID, cors: newCORS(from.CORS)}
+		p := &project{id: from.ID, cors: newCORS(from.CORS), directives: newDirectiveReader(from.ClientDirectives)}
 		for _, parts := range from.Networks {
 			if err := parts.Validate(); err != nil {
 				errs = append(errs, fmt.Errorf("project %q: %w", from.ID, err))
@@ -119,6 +119,8 @@ func (h *Gateway) serveRPC(ctx context.Context, x *exchange, p *project) {
 			return
 		}
 	}
+	x.directives = x.network.cfg.Directives
+	p.directives.read(&x.directives, x.r)
 	ctx, cancel := context.WithTimeoutCause(ctx, h.cfg.RequestTimeout, errRequestTimeout)
 	defer cancel()
 	if jsonrpc.IsBatch(body) {
@@ -130,7 +132,7 @@ func (h *Gateway) serveRPC(ctx context.Context, x *exchange, p *project) {
 		h.writeError(x, http.StatusBadRequest, request.ID, invalid)
 		return
 	}
-	x.call = newCall(request, &x.trace)
+	x.call = x.newCall(request)
 	result, err := x.network.pipeline.whole(ctx, &x.call)
 	if request.IsNotification() {
 		x.w.WriteHeader(http.StatusNoContent)

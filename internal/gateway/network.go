@@ -23,6 +23,8 @@ type Pool interface {
 type NetworkConfig struct {
 	// Alias is another name of the network in paths; empty has none.
 	Alias string
+	// Directives hold for every call that does not say otherwise.
+	Directives Directives
 	// ChainID is the configured chain id; 0 takes that of the first node reached.
 	ChainID uint64
 }
@@ -90,13 +92,16 @@ type ProjectConfig struct {
 	ID string
 	// CORS says which web pages may read the answers.
 	CORS CORS
+	// ClientDirectives chooses the directives that clients may set, by their names
+	// in the query, such as retry-empty.
+	ClientDirectives methods.Pattern
 	// DeniedNamespaces lists the method namespaces that are not forwarded.
 	DeniedNamespaces []string
 }
 
 // DefaultProject is the project that needs no change.
 func DefaultProject() ProjectConfig {
-	return ProjectConfig{ID: "main", CORS: DefaultCORS(), DeniedNamespaces: methods.OperatorNamespaces()}
+	return ProjectConfig{ID: "main", CORS: DefaultCORS(), ClientDirectives: methods.AnyMethod(), DeniedNamespaces: methods.OperatorNamespaces()}
 }
 
 // Validate reports everything that is wrong.
@@ -118,9 +123,10 @@ func (c NetworkConfig) Validate() error {
 
 // project is a ProjectConfig made ready.
 type project struct {
-	id       string
-	cors     *cors
-	networks []*Network
+	id         string
+	cors       *cors
+	networks   []*Network
+	directives directiveReader
 }
 
 // NetworkHealth is the state of one network.

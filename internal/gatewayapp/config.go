@@ -45,6 +45,8 @@ type ProjectConfig struct {
 type NetworkConfig struct {
 	// Alias is another name of the network in paths; empty has none.
 	Alias string
+	// Directives hold for every call that does not say otherwise.
+	Directives gateway.Directives
 	// Pool configures the nodes and how they are asked.
 	Pool upstreams.Config
 }
@@ -132,5 +134,5 @@ func (c NetworkConfig) name() string {
 
 // front is what the HTTP front must know of the network.
 func (c NetworkConfig) front() gateway.NetworkConfig {
-	return gateway.NetworkConfig{Alias: c.Alias, ChainID: c.Pool.ChainID}
+	return gateway.NetworkConfig{Alias: c.Alias, ChainID: c.Pool.ChainID, Directives: c.Directives}
 }

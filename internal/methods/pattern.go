@@ -13,6 +13,9 @@ type Pattern struct {
 	isNot bool
 }
 
+// AnyMethod is the pattern that means everything.
+func AnyMethod() Pattern { return Pattern{globs: []string{"*"}} }
+
 // ParsePattern reads a pattern.
 func ParsePattern(text string) (Pattern, error) {
 	rest, isNot := strings.CutPrefix(strings.TrimSpace(text), "!")
