@@ -29,7 +29,7 @@ func arrows() map[string][]string {
 		"upstreams/upstreamtest": "upstreams chain methods",
 		"consensus":              "upstreams chain methods",
 		"ratelimit":              "",
-		"auth":                   "",
+		"auth":                   "methods",
 		"gateway":                "auth cache chain consensus methods ratelimit upstreams",
 
 		// the signer, from the bottom
@@ -102,6 +102,7 @@ func cages() []cage {
 		{"github.com/tyler-smith/go-bip39", "signing/local wallets", true},
 		{"github.com/prometheus/client_golang", "metrics.go telemetry", true},
 		{"go.opentelemetry.io/", "telemetry gateway api", false},
+		{"github.com/golang-jwt", "auth", true},
 		{"github.com/klauspost/compress", "body_coding.go answer_coding.go", true},
 		{"github.com/goccy/go-yaml", "config", true},
 		{"gopkg.in/yaml", "config", true},
