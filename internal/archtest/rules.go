@@ -22,13 +22,15 @@ func arrows() map[string][]string {
 		// the gateway, from the bottom
 		"methods":                "",
 		"chain":                  "methods",
-		"cache":                  "chain methods",
-		"cache/shared":           "chain methods",
-		"cache/cachetest":        "cache chain methods",
+		"redisconn":              "",
+		"redisconn/redistest":    "",
+		"cache":                  "chain methods redisconn",
+		"cache/shared":           "chain methods redisconn",
+		"cache/cachetest":        "cache chain methods redisconn/redistest",
 		"upstreams":              "chain methods",
 		"upstreams/upstreamtest": "upstreams chain methods",
 		"consensus":              "upstreams chain methods",
-		"ratelimit":              "",
+		"ratelimit":              "redisconn",
 		"auth":                   "methods",
 		"gateway":                "auth cache chain consensus methods ratelimit upstreams",
 
@@ -62,8 +64,8 @@ func arrows() map[string][]string {
 		// wiring: the only rooms that may know a whole program; config fills the
 		// programs' configurations from files
 		"docgen":     "config gatewayapp signerapp telemetry",
-		"config":     "auth cache chain consensus gateway gatewayapp methods ratelimit upstreams api queue signerapp signing/... wallets webhooks",
-		"gatewayapp": "auth cache/... chain consensus gateway methods ratelimit upstreams",
+		"config":     "auth cache chain consensus gateway gatewayapp methods ratelimit redisconn upstreams api queue signerapp signing/... wallets webhooks",
+		"gatewayapp": "auth cache/... chain consensus gateway methods ratelimit redisconn upstreams",
 		"signerapp":  "api nodeclient queue schema signing/... wallets webhooks",
 
 		"cli":         "",
@@ -93,7 +95,7 @@ func cages() []cage {
 		{"k8s.io/", "deploy/... network/...", false},
 		{"github.com/jackc/pgx", "store*.go schema embedpg pgtest signerapp", true},
 		{"github.com/pressly/goose", "schema", false},
-		{"github.com/redis/go-redis", "cache/... ratelimit", true},
+		{"github.com/redis/go-redis", "redisconn/... cache/... ratelimit sharedstate", true},
 		{"github.com/maypok86/otter", "cache/...", false},
 		{"github.com/coder/websocket", "upstreams gateway", true},
 		{"github.com/failsafe-go", "upstreams", false},
