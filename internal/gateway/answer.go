@@ -81,3 +81,12 @@ func (h *Gateway) varyCoding(otherwise []string) []string {
 	}
 	return h.varyOnBoth
 }
+
+// writeRefusal answers a client that is not let in.
+func (h *Gateway) writeRefusal(x *exchange, err error) {
+	wire, status, _ := toWire(err)
+	if status == http.StatusUnauthorized {
+		x.w.Header().Set("WWW-Authenticate", "Bearer")
+	}
+	h.writeError(x, status, nil, wire)
+}

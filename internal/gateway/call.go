@@ -20,6 +20,8 @@ type Call struct {
 	Key cache.Key
 	// Directives change how the call is answered.
 	Directives Directives
+	// Client is who calls; nil may call everything.
+	Client *client
 	// Trace is that of the HTTP request, shared by all calls of a batch; nil has none.
 	Trace *telemetry.Trace
 	// Took is how long the call took, known when it was recorded.
@@ -56,5 +58,5 @@ type Result struct {
 }
 
 func (x *exchange) newCall(r jsonrpc.Request) Call {
-	return Call{Method: r.Method, Params: r.Params, Directives: x.directives, Trace: &x.trace}
+	return Call{Method: r.Method, Params: r.Params, Directives: x.directives, Client: &x.client, Trace: &x.trace}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/slipwayhq/slipway/internal/auth"
 	"github.com/slipwayhq/slipway/internal/jsonrpc"
 	"github.com/slipwayhq/slipway/internal/upstreams"
 )
@@ -33,13 +34,14 @@ const (
 	OutcomeTimeout
 	OutcomeCanceled
 	OutcomeInternal
+	OutcomeUnauthorized
 
 	outcomeCount
 )
 
 // String is the outcome as metric label.
 func (o Outcome) String() string {
-	return [outcomeCount]string{"ok", "node_error", "invalid", "denied", "unavailable", "rate_limited", "timeout", "canceled", "internal"}[o]
+	return [outcomeCount]string{"ok", "node_error", "invalid", "denied", "unavailable", "rate_limited", "timeout", "canceled", "internal", "unauthorized"}[o]
 }
 
 // toWire is the only place where an error becomes what a client sees. The HTTP
@@ -50,10 +52,16 @@ func (o Outcome) String() string {
 func toWire(err error) (*jsonrpc.Error, int, Outcome) {
 	var own *jsonrpc.Error
 	var denied *DeniedError
+	var refused *auth.Error
 	var exhausted *upstreams.ExhaustedError
 	switch {
 	case errors.As(err, &own):
 		return own, http.StatusBadRequest, OutcomeInvalid
+	case errors.As(err, &refused):
+		if refused.IsTemporary() {
+			return jsonrpc.NewError(jsonrpc.CodeUnauthorized, refused.Error()), http.StatusServiceUnavailable, OutcomeUnauthorized
+		}
+		return jsonrpc.NewError(jsonrpc.CodeUnauthorized, refused.Error()), http.StatusUnauthorized, OutcomeUnauthorized
 	case errors.As(err, &denied):
 		return denied.wire(), http.StatusOK, OutcomeDenied
 	case errors.Is(err, upstreams.ErrNoUpstream):

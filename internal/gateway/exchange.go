@@ -15,6 +15,7 @@ type exchange struct {
 	// network is the one asked, once it is known.
 	network    *Network
 	directives Directives
+	client     client
 
 	trace telemetry.Trace
 	call  Call // of a request that is no batch

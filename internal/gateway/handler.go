@@ -20,6 +20,8 @@ type Deps struct {
 // Project is one of the projects that a Gateway serves.
 type Project struct {
 	ProjectConfig
+	// Auth says who the clients are; nil lets everybody in.
+	Auth     Authenticator
 	Networks []NetworkParts
 }
 
@@ -32,9 +34,10 @@ type NetworkParts struct {
 // Gateway serves JSON-RPC over HTTP. It holds no goroutines of its own. It
 // never changes: a new configuration makes a new one.
 type Gateway struct {
-	cfg    Config
-	routes routes
-	ready  http.Handler
+	cfg     Config
+	routes  routes
+	ready   http.Handler
+	proxies proxies
 
 	buffers   sync.Pool // of *[]byte
 	inflaters inflaters
@@ -47,7 +50,7 @@ type Gateway struct {
 // New checks the configuration and makes the gateway.
 func New(cfg Config, projects []Project, deps Deps) (*Gateway, error) {
 	h := &Gateway{
-		cfg: cfg, ready: deps.Ready, routes: routes{aliases: cfg.Aliases},
+		cfg: cfg, ready: deps.Ready, routes: routes{aliases: cfg.Aliases}, proxies: newProxies(cfg.Trusted),
 		buffers:  sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b }},
 		jsonType: []string{"application/json"}, origin: newOriginTeller(cfg.ExecutionHeaders, cfg.Version),
 		varyOnCoding: []string{"Accept-Encoding"}, varyOnBoth: []string{"Origin, Accept-Encoding"},
@@ -57,12 +60,17 @@ func New(cfg Config, projects []Project, deps Deps) (*Gateway, error) {
 		if err := from.Validate(); err != nil {
 			errs = append(errs, fmt.Errorf("project %q: %w", from.ID, err))
 		}
-		p := &project{id: from.ID, cors: newCORS(from.CORS), directives: newDirectiveReader(from.ClientDirectives)}
+		p := &project{id: from.ID, auth: from.Auth, cors: newCORS(from.CORS), directives: newDirectiveReader(from.ClientDirectives)}
 		for _, parts := range from.Networks {
 			if err := parts.Validate(); err != nil {
 				errs = append(errs, fmt.Errorf("project %q: %w", from.ID, err))
 			}
-			p.networks = append(p.networks, newNetwork(cfg, from.ProjectConfig, parts.NetworkConfig, parts.NetworkDeps))
+			n, err := newNetwork(cfg, from.ProjectConfig, parts.NetworkConfig, parts.NetworkDeps)
+			if err != nil {
+				errs = append(errs, fmt.Errorf("project %q: %w", from.ID, err))
+				continue
+			}
+			p.networks = append(p.networks, n)
 		}
 		h.routes.projects = append(h.routes.projects, p)
 	}
@@ -87,6 +95,11 @@ func (h *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.begin()
 		if problem != nil {
 			h.writeError(x, http.StatusNotFound, nil, problem)
+			return
+		}
+		var err error
+		if x.client, err = h.authenticate(r.Context(), p, r); err != nil {
+			h.writeRefusal(x, err)
 			return
 		}
 		h.serveRPC(r.Context(), x, p)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 
+	"github.com/slipwayhq/slipway/internal/auth"
 	"github.com/slipwayhq/slipway/internal/cache"
 	"github.com/slipwayhq/slipway/internal/chain"
 	"github.com/slipwayhq/slipway/internal/methods"
@@ -56,11 +57,15 @@ type Network struct {
 	health   func() NetworkHealth
 }
 
-func newNetwork(cfg Config, project ProjectConfig, net NetworkConfig, deps NetworkDeps) *Network {
+func newNetwork(cfg Config, project ProjectConfig, net NetworkConfig, deps NetworkDeps) (*Network, error) {
+	admit, err := newAdmitStage(deps.Catalogue, project)
+	if err != nil {
+		return nil, err
+	}
 	m := newMetrics(deps.Factory, project.ID, deps.Name, deps.Catalogue.Len())
 	all := stages{
 		record:   &recordStage{metrics: m, log: deps.Log},
-		admit:    newAdmitStage(deps.Catalogue, project.DeniedNamespaces),
+		admit:    admit,
 		own:      newOwnStage(deps.Pool, cfg.Version),
 		describe: &describeStage{catalogue: deps.Catalogue, tracker: deps.Tracker, pool: deps.Pool},
 		coalesce: newCoalesceStage(cfg.RequestTimeout, m),
@@ -75,7 +80,7 @@ func newNetwork(cfg Config, project ProjectConfig, net NetworkConfig, deps Netwo
 		all.cache, n.keep = stage, stage.keep
 	}
 	n.pipeline = newPipeline(all)
-	return n
+	return n, nil
 }
 
 // chainID is the chain the network serves; 0 while it is not known.
@@ -95,7 +100,12 @@ type ProjectConfig struct {
 	// ClientDirectives chooses the directives that clients may set, by their names
 	// in the query, such as retry-empty.
 	ClientDirectives methods.Pattern
-	// DeniedNamespaces lists the method namespaces that are not forwarded.
+	// AllowMethods and IgnoreMethods are patterns of methods: what is allowed wins
+	// over what is ignored, and allowing something without ignoring anything
+	// ignores the rest.
+	AllowMethods, IgnoreMethods []string
+	// DeniedNamespaces lists the method namespaces that are not forwarded, unless
+	// AllowMethods names them.
 	DeniedNamespaces []string
 }
 
@@ -106,7 +116,8 @@ func DefaultProject() ProjectConfig {
 
 // Validate reports everything that is wrong.
 func (c ProjectConfig) Validate() error {
-	err := c.CORS.Validate()
+	_, filterErr := auth.NewMethodFilter(c.AllowMethods, c.IgnoreMethods)
+	err := errors.Join(c.CORS.Validate(), filterErr)
 	if !isPathSegment(c.ID) {
 		err = errors.Join(errors.New("id: must be made of letters, digits, '-', '_' and '.'"), err)
 	}
@@ -127,6 +138,7 @@ type project struct {
 	cors       *cors
 	networks   []*Network
 	directives directiveReader
+	auth       Authenticator // nil lets everybody in
 }
 
 // NetworkHealth is the state of one network.

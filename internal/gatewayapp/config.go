@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/slipwayhq/slipway/internal/auth"
 	"github.com/slipwayhq/slipway/internal/buildinfo"
 	"github.com/slipwayhq/slipway/internal/gateway"
 	"github.com/slipwayhq/slipway/internal/secret"
@@ -37,6 +38,9 @@ type Config struct {
 type ProjectConfig struct {
 	gateway.ProjectConfig
 
+	// Auth says how the project's clients are known; without strategies everybody
+	// is let in.
+	Auth auth.Config
 	// Networks are the project's networks; at least one.
 	Networks []NetworkConfig
 }
@@ -92,6 +96,9 @@ func (c Config) Validate() error {
 	for _, p := range c.Projects {
 		if err := p.Validate(); err != nil {
 			errs = append(errs, fmt.Errorf("project %q: %w", p.ID, err))
+		}
+		if err := p.Auth.Validate(); err != nil {
+			errs = append(errs, fmt.Errorf("project %q: auth: %w", p.ID, err))
 		}
 		for _, n := range p.Networks {
 			if err := n.front().Validate(); err != nil {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/slipwayhq/slipway/internal/auth"
 	"github.com/slipwayhq/slipway/internal/cache"
 	"github.com/slipwayhq/slipway/internal/chain"
 	"github.com/slipwayhq/slipway/internal/gateway"
@@ -21,6 +22,7 @@ import (
 type site struct {
 	cfg      Config
 	networks []*network
+	gates    []*gate
 	stores   *stores
 	front    http.Handler
 }
@@ -48,6 +50,14 @@ func (a *App) newSite(cfg Config, old *site) (*site, error) {
 	projects := make([]gateway.Project, len(cfg.Projects))
 	for i, p := range cfg.Projects {
 		projects[i].ProjectConfig = p.ProjectConfig
+		g, err := a.takeGate(p, old)
+		if err != nil {
+			return nil, err
+		}
+		s.gates = append(s.gates, g)
+		if !g.authenticator.IsOpen() { // an open one would read credentials for nobody
+			projects[i].Auth = g.authenticator
+		}
 		for _, net := range p.Networks {
 			n, err := a.takeNetwork(p.ID, net, old)
 			if err != nil {
@@ -93,6 +103,32 @@ func (a *App) takeNetwork(project string, cfg NetworkConfig, old *site) (*networ
 	return n, nil
 }
 
+// gate knows the clients of one project.
+type gate struct {
+	cfg           auth.Config
+	authenticator *auth.Authenticator
+	part          *part
+}
+
+// takeGate takes over what knows a project's clients when its rules are the
+// same, and with it the keys of issuers that were fetched.
+func (a *App) takeGate(p ProjectConfig, old *site) (*gate, error) {
+	cfg := p.Auth
+	cfg.Scope = p.ID
+	if old != nil {
+		for _, g := range old.gates {
+			if reflect.DeepEqual(g.cfg, cfg) {
+				return g, nil
+			}
+		}
+	}
+	authenticator, err := auth.New(cfg, auth.NewMetrics(a.factory), a.log)
+	if err != nil {
+		return nil, fmt.Errorf("project %q: %w", p.ID, err)
+	}
+	return &gate{cfg: cfg, authenticator: authenticator, part: &part{name: "authentication of " + p.ID, run: authenticator.Run}}, nil
+}
+
 func (a *App) takeStores(cfg CacheConfig, old *site) (*stores, error) {
 	if old != nil && reflect.DeepEqual(old.cfg.Cache, cfg) {
 		return old.stores, nil
@@ -112,6 +148,9 @@ func (s *site) parts() []*part {
 	var out []*part
 	if s.stores.part != nil {
 		out = append(out, s.stores.part)
+	}
+	for _, g := range s.gates {
+		out = append(out, g.part)
 	}
 	for _, n := range s.networks {
 		out = append(out, n.part)

@@ -22,7 +22,8 @@ const (
 	CodeNotSupported     Code = -32004
 	CodeLimitExceeded    Code = -32005
 	CodeReverted         Code = 3 // execution reverted, with the revert bytes as data
-	CodeTimeout          Code = -32015
+	CodeTimeout          Code = -32015 // as eRPC's
+	CodeUnauthorized     Code = -32016 // as eRPC's
 )
 
 // Error is the error object of a response.
