@@ -168,11 +168,10 @@ const allowedMethods = "GET, HEAD, OPTIONS, POST"
 // serveOptions answers OPTIONS: a browser's question before its request, or
 // anybody's which methods there are. A page that is not let in learns it from
 // what is missing.
-func serveOptions(p *project, w http.ResponseWriter, isAllowed bool) {
+func (c *cors) serveOptions(w http.ResponseWriter, isAllowed bool) {
 	header := w.Header()
 	header.Set("Allow", allowedMethods)
 	if isAllowed {
-		c := p.cors
 		header["Access-Control-Allow-Methods"] = c.methods
 		header["Access-Control-Allow-Headers"] = c.headers
 		header["Access-Control-Max-Age"] = c.maxAge

@@ -15,6 +15,8 @@ import (
 type Deps struct {
 	// Ready answers /readyz.
 	Ready http.Handler
+	// Admin is the endpoint of operators; nil has none.
+	Admin *Admin
 }
 
 // Project is one of the projects that a Gateway serves.
@@ -38,6 +40,7 @@ type Gateway struct {
 	routes  routes
 	ready   http.Handler
 	proxies proxies
+	admin   *adminPage
 
 	buffers   sync.Pool // of *[]byte
 	inflaters inflaters
@@ -50,7 +53,7 @@ type Gateway struct {
 // New checks the configuration and makes the gateway.
 func New(cfg Config, projects []Project, deps Deps) (*Gateway, error) {
 	h := &Gateway{
-		cfg: cfg, ready: deps.Ready, routes: routes{aliases: cfg.Aliases}, proxies: newProxies(cfg.Trusted),
+		cfg: cfg, ready: deps.Ready, routes: routes{aliases: cfg.Aliases}, proxies: newProxies(cfg.Trusted), admin: newAdminPage(deps.Admin),
 		buffers:  sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b }},
 		jsonType: []string{"application/json"}, origin: newOriginTeller(cfg.ExecutionHeaders, cfg.Version),
 		varyOnCoding: []string{"Accept-Encoding"}, varyOnBoth: []string{"Origin, Accept-Encoding"},
@@ -83,6 +86,10 @@ func (h *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if h.serveProbe(x) {
 		return
 	}
+	if h.admin != nil && r.URL.Path == AdminPath {
+		h.ServeAdmin(w, r)
+		return
+	}
 	path := r.URL.Path
 	if r.Method != http.MethodPost {
 		path = strings.TrimSuffix(strings.TrimRight(path, "/"), "healthcheck")
@@ -106,11 +113,19 @@ func (h *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case http.MethodGet, http.MethodHead:
 		h.serveHealth(x, p, problem)
 	case http.MethodOptions:
-		serveOptions(p, w, isPageAllowed)
+		h.corsOf(p).serveOptions(w, isPageAllowed)
 	default:
 		w.Header().Set("Allow", allowedMethods)
 		h.writeError(x, http.StatusMethodNotAllowed, nil, jsonrpc.NewError(jsonrpc.CodeInvalidRequest, "invalid request: JSON-RPC needs HTTP method POST"))
 	}
+}
+
+// corsOf is a project's; a path that names none has one that lets nobody in.
+func (h *Gateway) corsOf(p *project) *cors {
+	if p == nil {
+		return newCORS(CORS{})
+	}
+	return p.cors
 }
 
 func (h *Gateway) serveRPC(ctx context.Context, x *exchange, p *project) {

@@ -121,6 +121,9 @@ func (c ProjectConfig) Validate() error {
 	if !isPathSegment(c.ID) {
 		err = errors.Join(errors.New("id: must be made of letters, digits, '-', '_' and '.'"), err)
 	}
+	if isReserved(c.ID) {
+		err = errors.Join(errors.New("id: admin, livez, readyz and healthcheck are paths of the gateway's own"), err)
+	}
 	return err
 }
 

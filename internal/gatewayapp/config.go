@@ -25,6 +25,10 @@ type Config struct {
 	Front gateway.Config
 	// Projects are what is served; at least one.
 	Projects []ProjectConfig
+	// Admin configures the endpoint of operators.
+	Admin AdminConfig
+	// Document is the configuration as operators are shown it, without secrets.
+	Document string
 	// Cache configures what keeps answers that can no longer change.
 	Cache CacheConfig
 	// WaitBeforeShutdown is how long the gateway still takes requests after it
@@ -43,6 +47,16 @@ type ProjectConfig struct {
 	Auth auth.Config
 	// Networks are the project's networks; at least one.
 	Networks []NetworkConfig
+}
+
+// AdminConfig configures the endpoint of operators, which is off without Auth.
+type AdminConfig struct {
+	// Auth says how operators are known; without strategies the endpoint is off.
+	Auth auth.Config
+	// CORS says which web pages may ask.
+	CORS gateway.CORS
+	// AllowMethods and DenyMethods are patterns of admin methods.
+	AllowMethods, DenyMethods []string
 }
 
 // NetworkConfig configures one network of a project.
@@ -91,6 +105,8 @@ func (c Config) Validate() error {
 	errs := []error{
 		checkAddress("listen", c.Listen),
 		checkAddress("admin listen", c.AdminListen),
+		c.Admin.Auth.Validate(),
+		c.Admin.CORS.Validate(),
 		c.Front.Validate(),
 	}
 	for _, p := range c.Projects {

@@ -3,7 +3,6 @@ package gatewayapp
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"reflect"
 	"slices"
 	"strings"
@@ -24,7 +23,7 @@ type site struct {
 	networks []*network
 	gates    []*gate
 	stores   *stores
-	front    http.Handler
+	front    *gateway.Gateway
 }
 
 // network is one network of one project.
@@ -50,7 +49,7 @@ func (a *App) newSite(cfg Config, old *site) (*site, error) {
 	projects := make([]gateway.Project, len(cfg.Projects))
 	for i, p := range cfg.Projects {
 		projects[i].ProjectConfig = p.ProjectConfig
-		g, err := a.takeGate(p, old)
+		g, err := a.takeGate(p.ID, p.Auth, old)
 		if err != nil {
 			return nil, err
 		}
@@ -67,7 +66,11 @@ func (a *App) newSite(cfg Config, old *site) (*site, error) {
 			projects[i].Networks = append(projects[i].Networks, a.frontParts(n, s.stores.store))
 		}
 	}
-	s.front, err = gateway.New(cfg.Front, projects, gateway.Deps{Ready: telemetry.ReadyHandler(a.readiness()...)})
+	admin, err := a.takeAdmin(cfg.Admin, s, old)
+	if err != nil {
+		return nil, err
+	}
+	s.front, err = gateway.New(cfg.Front, projects, gateway.Deps{Ready: telemetry.ReadyHandler(a.readiness()...), Admin: admin})
 	return s, err
 }
 
@@ -110,11 +113,10 @@ type gate struct {
 	part          *part
 }
 
-// takeGate takes over what knows a project's clients when its rules are the
+// takeGate takes over what knows the clients of a project when its rules are the
 // same, and with it the keys of issuers that were fetched.
-func (a *App) takeGate(p ProjectConfig, old *site) (*gate, error) {
-	cfg := p.Auth
-	cfg.Scope = p.ID
+func (a *App) takeGate(scope string, cfg auth.Config, old *site) (*gate, error) {
+	cfg.Scope = scope
 	if old != nil {
 		for _, g := range old.gates {
 			if reflect.DeepEqual(g.cfg, cfg) {
@@ -124,9 +126,24 @@ func (a *App) takeGate(p ProjectConfig, old *site) (*gate, error) {
 	}
 	authenticator, err := auth.New(cfg, auth.NewMetrics(a.factory), a.log)
 	if err != nil {
-		return nil, fmt.Errorf("project %q: %w", p.ID, err)
+		return nil, fmt.Errorf("%s: %w", scope, err)
 	}
-	return &gate{cfg: cfg, authenticator: authenticator, part: &part{name: "authentication of " + p.ID, run: authenticator.Run}}, nil
+	return &gate{cfg: cfg, authenticator: authenticator, part: &part{name: "authentication of " + scope, run: authenticator.Run}}, nil
+}
+
+// takeAdmin makes the endpoint of operators; nil when it is off.
+func (a *App) takeAdmin(cfg AdminConfig, s, old *site) (*gateway.Admin, error) {
+	if len(cfg.Auth.Strategies) == 0 {
+		return nil, nil //nolint:nilnil // no endpoint is no error
+	}
+	// No project can have this name.
+	g, err := a.takeGate(strings.TrimPrefix(gateway.AdminPath, "/"), cfg.Auth, old)
+	if err != nil {
+		return nil, err
+	}
+	s.gates = append(s.gates, g)
+	filter, err := auth.NewMethodFilter(cfg.AllowMethods, cfg.DenyMethods)
+	return &gateway.Admin{Auth: g.authenticator, CORS: cfg.CORS, Permits: filter.Permits, Methods: a.adminMethods()}, err //nolint:wrapcheck // names the setting
 }
 
 func (a *App) takeStores(cfg CacheConfig, old *site) (*stores, error) {

@@ -21,7 +21,7 @@ const (
 	CodeRejected         Code = -32003 // "transaction rejected"
 	CodeNotSupported     Code = -32004
 	CodeLimitExceeded    Code = -32005
-	CodeReverted         Code = 3 // execution reverted, with the revert bytes as data
+	CodeReverted         Code = 3      // execution reverted, with the revert bytes as data
 	CodeTimeout          Code = -32015 // as eRPC's
 	CodeUnauthorized     Code = -32016 // as eRPC's
 )
