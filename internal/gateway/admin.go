@@ -58,15 +58,15 @@ func (h *Gateway) ServeAdmin(w http.ResponseWriter, r *http.Request) {
 		h.admin.cors.serveOptions(w, isPageAllowed)
 	case http.MethodPost:
 		x.begin()
-		h.serveAdminRPC(x)
+		h.serveAdminRPC(r.Context(), x)
 	default:
 		w.Header().Set("Allow", "OPTIONS, POST")
 		h.writeError(x, http.StatusMethodNotAllowed, nil, jsonrpc.NewError(jsonrpc.CodeInvalidRequest, "invalid request: the admin endpoint needs HTTP method POST"))
 	}
 }
 
-func (h *Gateway) serveAdminRPC(x *exchange) {
-	ctx, cancel := context.WithTimeoutCause(x.r.Context(), h.cfg.RequestTimeout, errRequestTimeout)
+func (h *Gateway) serveAdminRPC(ctx context.Context, x *exchange) {
+	ctx, cancel := context.WithTimeoutCause(ctx, h.cfg.RequestTimeout, errRequestTimeout)
 	defer cancel()
 	principal, err := h.admin.Auth.Authenticate(ctx, auth.ReadCredentials(x.r, h.proxies.client(x.r)))
 	if err != nil {

@@ -110,19 +110,8 @@ func (c Config) Validate() error {
 		c.Front.Validate(),
 	}
 	for _, p := range c.Projects {
-		if err := p.Validate(); err != nil {
+		if err := p.validate(); err != nil {
 			errs = append(errs, fmt.Errorf("project %q: %w", p.ID, err))
-		}
-		if err := p.Auth.Validate(); err != nil {
-			errs = append(errs, fmt.Errorf("project %q: auth: %w", p.ID, err))
-		}
-		for _, n := range p.Networks {
-			if err := n.front().Validate(); err != nil {
-				errs = append(errs, fmt.Errorf("project %q: %w", p.ID, err))
-			}
-			if err := n.Pool.Validate(); err != nil {
-				errs = append(errs, fmt.Errorf("project %q: %w", p.ID, err))
-			}
 		}
 	}
 	if c.Cache.MemoryBytes < 0 {
@@ -136,6 +125,14 @@ func (c Config) Validate() error {
 	}
 	if c.WaitBeforeShutdown < 0 || c.DrainTimeout < 0 {
 		errs = append(errs, errors.New("times of the shutdown: must not be negative"))
+	}
+	return errors.Join(errs...)
+}
+
+func (c ProjectConfig) validate() error {
+	errs := []error{c.ProjectConfig.Validate(), c.Auth.Validate()}
+	for _, n := range c.Networks {
+		errs = append(errs, n.front().Validate(), n.Pool.Validate())
 	}
 	return errors.Join(errs...)
 }
