@@ -130,7 +130,7 @@ func (c Config) Validate() error {
 }
 
 func (c ProjectConfig) validate() error {
-	errs := []error{c.ProjectConfig.Validate(), c.Auth.Validate()}
+	errs := []error{c.Validate(), c.Auth.Validate()}
 	for _, n := range c.Networks {
 		errs = append(errs, n.front().Validate(), n.Pool.Validate())
 	}
