@@ -30,9 +30,10 @@ func arrows() map[string][]string {
 		"upstreams":              "chain methods",
 		"upstreams/upstreamtest": "upstreams chain methods",
 		"consensus":              "upstreams chain methods",
-		"ratelimit":              "redisconn",
+		"ratelimit":              "methods redisconn",
+		"sharedstate":            "redisconn",
 		"auth":                   "methods",
-		"gateway":                "auth cache chain consensus methods ratelimit upstreams",
+		"gateway":                "auth cache chain consensus methods ratelimit sharedstate upstreams",
 
 		// the signer, from the bottom
 		"schema":              "",
@@ -64,8 +65,8 @@ func arrows() map[string][]string {
 		// wiring: the only rooms that may know a whole program; config fills the
 		// programs' configurations from files
 		"docgen":     "config gatewayapp signerapp telemetry",
-		"config":     "auth cache chain consensus gateway gatewayapp methods ratelimit redisconn upstreams api queue signerapp signing/... wallets webhooks",
-		"gatewayapp": "auth cache/... chain consensus gateway methods ratelimit redisconn upstreams",
+		"config":     "auth cache chain consensus gateway gatewayapp methods ratelimit redisconn sharedstate upstreams api queue signerapp signing/... wallets webhooks",
+		"gatewayapp": "auth cache/... chain consensus gateway methods ratelimit redisconn sharedstate upstreams",
 		"signerapp":  "api nodeclient queue schema signing/... wallets webhooks",
 
 		"cli":         "",
