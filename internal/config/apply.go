@@ -98,8 +98,14 @@ func (f GatewayFile) gateway(r *report) Gateway {
 	if len(f.Projects) == 0 {
 		r.fail("projects", "at least one is needed")
 	}
+	if f.RateLimiters != nil {
+		out.App.RateLimits = f.RateLimiters.config(r)
+	}
 	for i, p := range f.Projects {
-		out.App.Projects = append(out.App.Projects, p.project("projects["+strconv.Itoa(i)+"]", r))
+		out.App.Projects = append(out.App.Projects, p.project("projects["+strconv.Itoa(i)+"]", out.App.RateLimits.IDs(), r))
+	}
+	if f.Database.SharedState != nil {
+		out.App.SharedState = f.Database.SharedState.config(f.ClusterKey, r)
 	}
 	f.Database.Cache.apply(&out.App.Cache, r)
 	return out
@@ -132,13 +138,18 @@ func checkPort(key string, port int, r *report) {
 // project makes the configuration of a project. Each of its nodes belongs to the
 // network whose chain id it names; one that names none belongs to the only
 // network.
-func (p ProjectFile) project(path string, r *report) gatewayapp.ProjectConfig {
+func (p ProjectFile) project(path string, budgets []string, r *report) gatewayapp.ProjectConfig {
 	out := gatewayapp.ProjectConfig{ProjectConfig: gateway.DefaultProject()}
 	out.ID = p.ID
 	if p.ID == "" {
 		r.fail(path+".id", "is needed")
 	}
 	p.CORS.apply(&out.CORS)
+	out.Auth = p.Auth.config(path+".auth", budgets, r)
+	checkMethods(path, p.AllowMethods, p.IgnoreMethods, r)
+	out.AllowMethods, out.IgnoreMethods = p.AllowMethods, p.IgnoreMethods
+	checkBudget(path+".rateLimitBudget", p.RateLimitBudget, budgets, r)
+	out.RateLimitBudget = p.RateLimitBudget
 	if p.AllowClientDirectives != "" {
 		var err error
 		if out.ClientDirectives, err = methods.ParsePattern(p.AllowClientDirectives); err != nil {
@@ -149,7 +160,9 @@ func (p ProjectFile) project(path string, r *report) gatewayapp.ProjectConfig {
 		r.fail(path+".networks", "at least one is needed")
 	}
 	for i, n := range p.Networks {
-		out.Networks = append(out.Networks, n.network(path+".networks["+strconv.Itoa(i)+"]", r))
+		at := path + ".networks[" + strconv.Itoa(i) + "]"
+		checkBudget(at+".rateLimitBudget", n.RateLimitBudget, budgets, r)
+		out.Networks = append(out.Networks, n.network(at, r))
 	}
 	for i, u := range p.Upstreams {
 		at := path + ".upstreams[" + strconv.Itoa(i) + "]"
@@ -214,7 +227,7 @@ func (n NetworkFile) network(path string, r *report) gatewayapp.NetworkConfig {
 	checkRules(n.Failsafe, path+".failsafe", r)
 	pool.Rules = poolRules(rules(n.Failsafe), path+".failsafe", r)
 	d := n.DirectiveDefaults
-	return gatewayapp.NetworkConfig{Alias: n.Alias, Pool: pool, Directives: gateway.Directives{
+	return gatewayapp.NetworkConfig{Alias: n.Alias, RateLimitBudget: n.RateLimitBudget, Pool: pool, Directives: gateway.Directives{
 		RetryEmpty: d.RetryEmpty, RetryPending: d.RetryPending, UseUpstream: d.UseUpstream,
 		SkipInterpolation: d.SkipInterpolation, SkipConsensus: d.SkipConsensus,
 	}}

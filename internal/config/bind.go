@@ -33,6 +33,8 @@ func (b binder) set(target reflect.Value, n *node, at spot) {
 		}
 	case n.form == section && target.Kind() == reflect.Struct:
 		b.fields(target, n, at)
+	case n.form == section && target.Kind() == reflect.Map:
+		b.named(target, n, at)
 	}
 }
 
@@ -46,6 +48,17 @@ func (b binder) list(target reflect.Value, n *node, at spot) {
 	out := reflect.MakeSlice(target.Type(), len(n.items), len(n.items))
 	for i, item := range n.items {
 		b.set(out.Index(i), item, at.item(i))
+	}
+	target.Set(out)
+}
+
+// named sets a map, whose keys are names of the operator's choice.
+func (b binder) named(target reflect.Value, n *node, at spot) {
+	out := reflect.MakeMap(target.Type())
+	for _, f := range n.fields {
+		value := reflect.New(target.Type().Elem()).Elem()
+		b.set(value, f.value, at.field(f.key))
+		out.SetMapIndex(reflect.ValueOf(f.key), value)
 	}
 	target.Set(out)
 }

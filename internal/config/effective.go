@@ -31,7 +31,8 @@ func (g Gateway) effective() GatewayFile {
 	listenHost, _, _ := net.SplitHostPort(app.Listen)
 	adminHost, _, _ := net.SplitHostPort(app.AdminListen)
 	return GatewayFile{
-		LogLevel: strings.ToLower(g.Logging.Level.String()),
+		LogLevel:   strings.ToLower(g.Logging.Level.String()),
+		ClusterKey: g.file.ClusterKey, RateLimiters: g.rateLimiters(),
 		Server: ServerFile{
 			HTTPHostV4: listenHost, HTTPPort: portOf(app.Listen),
 			MaxBodySize: ByteSize(app.Front.MaxBodyBytes), MaxBatchSize: app.Front.MaxBatch, MaxTimeout: app.Front.RequestTimeout,
@@ -43,7 +44,7 @@ func (g Gateway) effective() GatewayFile {
 		HealthCheck: HealthCheckFile{Mode: string(app.Front.Health)},
 		Metrics:     MetricsFile{Enabled: true, HostV4: adminHost, Port: portOf(app.AdminListen)},
 		Projects:    g.projects(),
-		Database:    DatabaseFile{Cache: CacheFile{Connectors: g.connectors(app.Cache)}},
+		Database:    DatabaseFile{Cache: CacheFile{Connectors: g.connectors(app.Cache)}, SharedState: g.sharedState()},
 	}
 }
 

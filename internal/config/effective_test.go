@@ -41,6 +41,7 @@ func TestGateway_YAML_SaysTheSame(t *testing.T) {
 
 func withSecrets(text []byte) []byte {
 	text = regexp.MustCompile(`endpoint: .*`).ReplaceAll(text, []byte("endpoint: http://node"))
+	text = regexp.MustCompile(`verificationJwksUrl: .*`).ReplaceAll(text, []byte("verificationJwksUrl: https://idp"))
 	return regexp.MustCompile(`uri: .*`).ReplaceAll(text, []byte("uri: redis://host:1/0"))
 }
 
@@ -59,8 +60,16 @@ func TestGateway_YAML_ShowsDefaults(t *testing.T) {
 }
 
 func withoutSecrets(app gatewayapp.Config) gatewayapp.Config {
-	app.Cache.RedisURL = secret.String{}
+	app.Cache.RedisURL, app.RateLimits.Redis.URL, app.SharedState.Redis.URL = secret.String{}, secret.String{}, secret.String{}
 	for _, p := range app.Projects {
+		for _, s := range p.Auth.Strategies {
+			if s.Secret != nil {
+				s.Secret.Value = secret.String{}
+			}
+			if s.JWT != nil {
+				s.JWT.JWKSURL = secret.String{}
+			}
+		}
 		for _, n := range p.Networks {
 			for i := range n.Pool.Upstreams {
 				n.Pool.Upstreams[i].URL = secret.String{}

@@ -57,7 +57,7 @@ func TestLoadGateway_WarnsOfWhatHasNoEffect(t *testing.T) {
 		file + "95:5: projects[].upstreams[].failsafe: read, but not applied yet, no circuit breaker is applied",
 		file + "110:5: database.evmJsonRpcCache.compression: not supported yet, answers are kept as they are",
 		file + "115:5: database.evmJsonRpcCache.policies: not supported yet, answers that can no longer change are kept, others are not",
-		file + "131:3: database.sharedState: not supported yet, each replica asks the nodes itself",
+		file + "138:5: database.sharedState.lockTtl: not supported yet, no locks are taken",
 	}, got.Warnings)
 }
 

@@ -16,6 +16,8 @@ import (
 type GatewayFile struct {
 	// Least severe kind of log line that is written: debug, info, warn or error.
 	LogLevel string `yaml:"logLevel"`
+	// Name of the installation, for database.sharedState.
+	ClusterKey string `yaml:"clusterKey,omitempty"`
 	// The HTTP front.
 	Server ServerFile `yaml:"server"`
 	// What GET on the front answers.
@@ -26,6 +28,8 @@ type GatewayFile struct {
 	Projects []ProjectFile `yaml:"projects"`
 	// What is kept of answers, and where.
 	Database DatabaseFile `yaml:"database"`
+	// How many requests are let through.
+	RateLimiters *RateLimitersFile `yaml:"rateLimiters,omitempty"`
 }
 
 // ServerFile is the section server.
@@ -98,6 +102,14 @@ type ProjectFile struct {
 	ID string `yaml:"id"`
 	// Which web pages may call the project.
 	CORS *CORSFile `yaml:"cors,omitempty"`
+	// How clients are known; without it, every client is let in.
+	Auth *AuthFile `yaml:"auth,omitempty"`
+	// Methods that may be called, as patterns; they win over ignoreMethods and, alone, exclude all others.
+	AllowMethods []string `yaml:"allowMethods,omitempty"`
+	// Methods that may not be called, as patterns.
+	IgnoreMethods []string `yaml:"ignoreMethods,omitempty"`
+	// Budget of all requests to the project, of those under rateLimiters.
+	RateLimitBudget string `yaml:"rateLimitBudget,omitempty"`
 	// Which directives (X-ERPC-... header fields, query parameters) clients may set: a pattern of their names, such as retry-*.
 	AllowClientDirectives string `yaml:"allowClientDirectives,omitempty"`
 	// Networks, each reached by its chain id or its alias.
@@ -124,6 +136,8 @@ type NetworkFile struct {
 	Architecture string `yaml:"architecture"`
 	// Another name of the network in paths: /<project>/<alias>.
 	Alias string `yaml:"alias,omitempty"`
+	// Budget of all requests to the network, of those under rateLimiters.
+	RateLimitBudget string `yaml:"rateLimitBudget,omitempty"`
 	// Facts of the chain.
 	EVM EVMNetworkFile `yaml:"evm"`
 	// Which blocks cannot change any more: auto (ask the first node), instant (QBFT, IBFT2), tag or depth.
@@ -180,6 +194,8 @@ type EVMUpstreamFile struct {
 type DatabaseFile struct {
 	// The cache of answers that can no longer change.
 	Cache CacheFile `yaml:"evmJsonRpcCache"`
+	// What gateways tell each other.
+	SharedState *SharedStateFile `yaml:"sharedState,omitempty"`
 }
 
 // CacheFile is the section database.evmJsonRpcCache.

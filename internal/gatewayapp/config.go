@@ -11,7 +11,9 @@ import (
 	"github.com/slipwayhq/slipway/internal/auth"
 	"github.com/slipwayhq/slipway/internal/buildinfo"
 	"github.com/slipwayhq/slipway/internal/gateway"
+	"github.com/slipwayhq/slipway/internal/ratelimit"
 	"github.com/slipwayhq/slipway/internal/secret"
+	"github.com/slipwayhq/slipway/internal/sharedstate"
 	"github.com/slipwayhq/slipway/internal/upstreams"
 )
 
@@ -31,6 +33,10 @@ type Config struct {
 	Document string
 	// Cache configures what keeps answers that can no longer change.
 	Cache CacheConfig
+	// RateLimits are the budgets of requests, and where they are counted.
+	RateLimits ratelimit.Config
+	// SharedState says what this gateway tells others, and where.
+	SharedState sharedstate.Config
 	// WaitBeforeShutdown is how long the gateway still takes requests after it
 	// was told to stop, so that load balancers see /readyz fail first.
 	WaitBeforeShutdown time.Duration
@@ -45,6 +51,8 @@ type ProjectConfig struct {
 	// Auth says how the project's clients are known; without strategies everybody
 	// is let in.
 	Auth auth.Config
+	// RateLimitBudget is the budget of all requests to the project; empty for none.
+	RateLimitBudget string
 	// Networks are the project's networks; at least one.
 	Networks []NetworkConfig
 }
@@ -63,6 +71,8 @@ type AdminConfig struct {
 type NetworkConfig struct {
 	// Alias is another name of the network in paths; empty has none.
 	Alias string
+	// RateLimitBudget is the budget of all requests to the network; empty for none.
+	RateLimitBudget string
 	// Directives hold for every call that does not say otherwise.
 	Directives gateway.Directives
 	// Pool configures the nodes and how they are asked.
@@ -108,6 +118,8 @@ func (c Config) Validate() error {
 		c.Admin.Auth.Validate(),
 		c.Admin.CORS.Validate(),
 		c.Front.Validate(),
+		c.RateLimits.Validate(),
+		c.SharedState.Validate(),
 	}
 	for _, p := range c.Projects {
 		if err := p.validate(); err != nil {

@@ -81,6 +81,15 @@ func ParsePeriod(text string) (time.Duration, error) {
 	return d, nil
 }
 
+// IDs lists the names of the budgets.
+func (c Config) IDs() []string {
+	var out []string
+	for _, b := range c.Budgets {
+		out = append(out, b.ID)
+	}
+	return out
+}
+
 // Validate reports everything that is wrong.
 func (c Config) Validate() error {
 	var errs []error
