@@ -106,6 +106,7 @@ func cages() []cage {
 		{"github.com/prometheus/client_golang", "metrics.go telemetry", true},
 		{"go.opentelemetry.io/", "telemetry gateway api", false},
 		{"github.com/golang-jwt", "auth", true},
+		{"github.com/valyala/fasthttp", "http1_conn.go", false},
 		{"github.com/klauspost/compress", "body_coding.go answer_coding.go", true},
 		{"github.com/goccy/go-yaml", "config", true},
 		{"gopkg.in/yaml", "config", true},

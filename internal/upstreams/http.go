@@ -22,6 +22,8 @@ import (
 // The body must not change after the call.
 type transport interface {
 	roundTrip(ctx context.Context, body []byte) (httpReply, error)
+	// close drops the kept connections.
+	close()
 }
 
 type httpReply struct {
@@ -29,7 +31,8 @@ type httpReply struct {
 	body   []byte
 }
 
-// httpTransport speaks HTTP/1.1 or, where TLS negotiates it, HTTP/2. It goes
+// httpTransport speaks HTTP/1.1 or, where TLS negotiates it, HTTP/2, with
+// net/http, whose connections have goroutines of their own. It goes
 // through the RoundTripper itself: no redirects, no cookies, no proxy.
 type httpTransport struct {
 	url    *url.URL
@@ -43,7 +46,17 @@ const (
 	// idleConnTimeout stays below the idle timeouts of common servers, so that
 	// the gateway is the one who closes.
 	idleConnTimeout = 50 * time.Second
+	tcpKeepAlive    = 15 * time.Second
 )
+
+// newTransport chooses the engine, by measurement (docs/adr, "The HTTP engines").
+// TLS, and with it HTTP/2, is net/http's.
+func newTransport(u *url.URL, connections int, limit int64) transport {
+	if u.Scheme == "http" {
+		return newHTTP1Transport(u, connections, limit)
+	}
+	return newHTTPTransport(u, connections, limit)
+}
 
 func newHTTPTransport(u *url.URL, connections int, limit int64) *httpTransport {
 	target := *u
@@ -68,7 +81,7 @@ func newHTTPTransport(u *url.URL, connections int, limit int64) *httpTransport {
 		header: header,
 		limit:  limit,
 		client: &http.Transport{
-			DialContext:           (&net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}).DialContext,
+			DialContext:           (&net.Dialer{Timeout: dialTimeout, KeepAlive: tcpKeepAlive}).DialContext,
 			MaxIdleConns:          connections,
 			MaxIdleConnsPerHost:   connections,
 			MaxConnsPerHost:       connections,
@@ -120,10 +133,13 @@ func sendOnce(ctx context.Context) context.Context {
 	return context.WithValue(ctx, onceKey{}, true)
 }
 
+// mayRepeat says whether the transport may send a request again on its own.
+func mayRepeat(ctx context.Context) bool { return ctx.Value(onceKey{}) == nil }
+
 // headerFor is the shared header, or a copy where a request needs its own: one
 // that must not be repeated, or one whose id and trace the node shall see.
 func (t *httpTransport) headerFor(ctx context.Context) http.Header {
-	isOnce := ctx.Value(onceKey{}) != nil
+	isOnce := !mayRepeat(ctx)
 	trace := telemetry.TraceFrom(ctx)
 	if !isOnce && trace == (telemetry.Trace{}) {
 		return t.header

@@ -56,8 +56,8 @@ func NewPool(cfg Config, tracker *chain.Tracker, catalogue *methods.Catalogue, f
 		id := freeID(taken, endpoint.ID, target.Host)
 		p.upstreams = append(p.upstreams, &Upstream{
 			id:        id,
-			transport: newHTTPTransport(target, cfg.MaxConnections, cfg.MaxResponseBytes),
-			probes:    newHTTPTransport(target, 1, maxProbeBytes),
+			transport: newTransport(target, cfg.MaxConnections, cfg.MaxResponseBytes),
+			probes:    newTransport(target, 1, maxProbeBytes),
 			metrics:   metrics.of(cfg.Network, id),
 			health:    newHealth(),
 			lost:      make(chan struct{}, 1),
@@ -101,16 +101,10 @@ func (p *Pool) Run(ctx context.Context, ready func()) error {
 	}
 	err := group.Wait()
 	for _, u := range p.upstreams {
-		closeIdle(u.transport)
-		closeIdle(u.probes)
+		u.transport.close()
+		u.probes.close()
 	}
 	return err
-}
-
-func closeIdle(t transport) {
-	if c, ok := t.(interface{ close() }); ok {
-		c.close()
-	}
 }
 
 // Upstreams lists the nodes in the order of the configuration.

@@ -28,7 +28,7 @@ func Probe(ctx context.Context, url secret.String) (ChainInfo, error) {
 	if err != nil {
 		return ChainInfo{}, err
 	}
-	t := newHTTPTransport(target, 1, maxProbeBytes)
+	t := newTransport(target, 1, maxProbeBytes)
 	defer t.close()
 	identity, err := identify(ctx, t)
 	if err != nil {

@@ -1,0 +1,106 @@
+package upstreams
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strconv"
+
+	"github.com/slipwayhq/slipway/internal/telemetry"
+)
+
+// http1Transport speaks HTTP/1.1 without TLS. A request is written and its
+// answer read in the caller's goroutine, which is what makes it cheap; when ctx
+// ends, the connection is closed and the caller returns at once.
+type http1Transport struct {
+	head  []byte // the request line and the fields that all requests share
+	conns *http1Conns
+	limit int64
+}
+
+func newHTTP1Transport(u *url.URL, connections int, limit int64) *http1Transport {
+	head := fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nAccept: application/json\r\nUser-Agent: slipway\r\n", u.RequestURI(), u.Host)
+	if u.User != nil {
+		password, _ := u.User.Password()
+		head = append(head, "Authorization: Basic "...)
+		head = base64.StdEncoding.AppendEncode(head, []byte(u.User.Username()+":"+password))
+		head = append(head, "\r\n"...)
+	}
+	return &http1Transport{head: head, conns: newHTTP1Conns(hostPort(u), connections, idleConnTimeout), limit: limit}
+}
+
+func (t *http1Transport) roundTrip(ctx context.Context, body []byte) (httpReply, error) {
+	conn, err := t.conns.take(ctx)
+	if err != nil {
+		return httpReply{}, err
+	}
+	reply, err := t.exchange(ctx, conn, body)
+	if !errors.Is(err, errClosedBefore) || !conn.isKept || !mayRepeat(ctx) || ctx.Err() != nil {
+		return reply, err
+	}
+	// The node closed a kept connection before it knew of the request, or so it
+	// looks. Who may be asked twice is asked again, over a new connection.
+	if conn, err = t.conns.takeNew(ctx); err != nil {
+		return httpReply{}, err
+	}
+	return t.exchange(ctx, conn, body)
+}
+
+// exchange sends one request and reads its answer, and gives the connection back.
+func (t *http1Transport) exchange(ctx context.Context, conn *http1Conn, body []byte) (reply httpReply, err error) {
+	isReusable := false
+	// The connection is closed when ctx ends, and is never used again then.
+	stop := context.AfterFunc(ctx, conn.abort)
+	defer func() {
+		t.conns.give(conn, stop() && isReusable)
+	}()
+	if err := conn.send(t.appendHead(conn.out[:0], telemetry.TraceFrom(ctx), len(body)), body); err != nil {
+		return httpReply{}, fmt.Errorf("send the request: %w", err)
+	}
+	reply, isReusable, err = conn.receive(t.limit)
+	if err != nil {
+		return httpReply{}, fmt.Errorf("read the answer: %w", err)
+	}
+	return reply, nil
+}
+
+// appendHead writes the head of a request with a body of the given length.
+func (t *http1Transport) appendHead(dst []byte, trace telemetry.Trace, length int) []byte {
+	dst = append(dst, t.head...)
+	dst = appendField(dst, "X-Request-Id: ", trace.RequestID)
+	dst = appendField(dst, "Traceparent: ", trace.Parent)
+	dst = appendField(dst, "Tracestate: ", trace.State)
+	dst = append(dst, "Content-Length: "...)
+	dst = strconv.AppendInt(dst, int64(length), 10)
+	return append(dst, "\r\n\r\n"...)
+}
+
+// appendField leaves out what is empty, or could be taken for more than a value.
+func appendField(dst []byte, name, value string) []byte {
+	for i := range len(value) {
+		if c := value[i]; c < ' ' || c > '~' {
+			return dst
+		}
+	}
+	if value == "" {
+		return dst
+	}
+	dst = append(dst, name...)
+	dst = append(dst, value...)
+	return append(dst, "\r\n"...)
+}
+
+// close drops the kept connections.
+func (t *http1Transport) close() { t.conns.close() }
+
+// hostPort is the address to dial for an http URL.
+func hostPort(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = "80"
+	}
+	return net.JoinHostPort(u.Hostname(), port)
+}
