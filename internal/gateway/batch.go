@@ -62,6 +62,8 @@ func (h *Gateway) serveBatch(ctx context.Context, x *exchange, body []byte) {
 // forwardMisses sends reads as one batch and everything else, as well as what
 // the batch did not settle, alone.
 func (h *Gateway) forwardMisses(ctx context.Context, n *Network, misses []*element) {
+	ctx, cancel := context.WithTimeoutCause(ctx, h.cfg.RequestTimeout, errRequestTimeout)
+	defer cancel()
 	var reads, alone []*element
 	for _, e := range misses {
 		if e.call.Facts.Method.Kind == methods.Read {

@@ -149,8 +149,6 @@ func (h *Gateway) serveRPC(ctx context.Context, x *exchange, p *project) {
 	}
 	x.directives = x.network.cfg.Directives
 	p.directives.read(&x.directives, x.r)
-	ctx, cancel := context.WithTimeoutCause(ctx, h.cfg.RequestTimeout, errRequestTimeout)
-	defer cancel()
 	if jsonrpc.IsBatch(body) {
 		h.serveBatch(ctx, x, body)
 		return

@@ -12,6 +12,9 @@ import (
 // leads: it forwards in its own goroutine, under a context that does not end
 // with its client, because others may wait for the answer. When the last of
 // them has left, the forward is cancelled. Writes are never joined.
+//
+// The time of a request is bounded here, where waiting begins: what is answered
+// before costs no timer.
 type coalesceStage struct {
 	timeout time.Duration
 	metrics *metrics
@@ -36,7 +39,9 @@ func newCoalesceStage(timeout time.Duration, m *metrics) *coalesceStage {
 func (s *coalesceStage) Wrap(next Handler) Handler {
 	return func(ctx context.Context, call *Call) (*Result, error) {
 		if call.Key == "" {
-			return next(ctx, call)
+			bounded, cancel := context.WithTimeoutCause(ctx, s.timeout, errRequestTimeout)
+			defer cancel()
+			return next(bounded, call)
 		}
 		shared, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), s.timeout, errRequestTimeout)
 		f, leads := s.join(call.Key, cancel)
@@ -44,7 +49,9 @@ func (s *coalesceStage) Wrap(next Handler) Handler {
 			return s.lead(ctx, shared, call, f, next)
 		}
 		cancel()
-		return s.follow(ctx, call, f, next)
+		bounded, cancel := context.WithTimeoutCause(ctx, s.timeout, errRequestTimeout)
+		defer cancel()
+		return s.follow(bounded, call, f, next)
 	}
 }
 

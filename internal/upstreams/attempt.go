@@ -36,12 +36,12 @@ func (p *Pool) Do(ctx context.Context, req Request) (Reply, error) {
 		return Reply{}, ErrNoUpstream
 	}
 	fs := p.failsafes.of(req, p.tracker.Head())
-	bounded, cancel := context.WithTimeoutCause(ctx, fs.Timeout, errAttemptTimeout)
-	defer cancel()
+	fs.end = time.Now().Add(fs.Timeout)
+	asking := ctx
 	if !req.Facts.Repeatable() {
-		bounded = sendOnce(bounded)
+		asking = sendOnce(ctx)
 	}
-	reply, err := p.loop(bounded, req, fs, left)
+	reply, err := p.loop(asking, req, fs, left)
 	if err != nil && ctx.Err() != nil {
 		return Reply{}, context.Cause(ctx)
 	}
@@ -59,7 +59,7 @@ func (p *Pool) loop(ctx context.Context, req Request, fs Failsafe, left []*Upstr
 		if last.outcome.settles() {
 			return last.reply(), nil
 		}
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || fs.isOver() {
 			return Reply{}, &ExhaustedError{Last: OutcomeTimeout, Attempts: attempts}
 		}
 		if attempts == used || last.outcome.worth() > best.outcome.worth() {
@@ -71,7 +71,7 @@ func (p *Pool) loop(ctx context.Context, req Request, fs Failsafe, left []*Upstr
 		left = p.whoMayKnowMore(left[used:], req.Facts, last)
 		if len(left) == 0 && round < fs.Rounds {
 			round++
-			left = p.nextRound(ctx, req.Facts, best, fs.pause(round))
+			left = p.nextRound(ctx, req.Facts, best, min(fs.pause(round), time.Until(fs.end)))
 		}
 	}
 	if best.outcome.passes() {
@@ -93,11 +93,12 @@ func (p *Pool) nextRound(ctx context.Context, facts methods.Facts, best verdict,
 // and the request is a read. It says how many it has asked.
 func (p *Pool) next(ctx context.Context, req Request, fs Failsafe, left []*Upstream) (verdict, int) {
 	if req.Facts.Method.Kind == methods.Send {
-		v := p.attempt(ctx, left[0], p.cfg.SendTimeout, p.single(req))
-		return p.settleSend(ctx, req, v), 1
+		fs.AttemptTimeout = p.cfg.SendTimeout
+		v := p.attempt(ctx, left[0], fs, p.single(req))
+		return p.settleSend(ctx, req, fs, v), 1
 	}
 	if !fs.MayHedge || !p.mayHedge(req.Facts, left) {
-		return p.attempt(ctx, left[0], fs.AttemptTimeout, p.single(req)), 1
+		return p.attempt(ctx, left[0], fs, p.single(req)), 1
 	}
 	return p.race(ctx, fs, left[0], left[1], p.single(req))
 }
@@ -138,13 +139,11 @@ func (p *Pool) single(req Request) exchange {
 }
 
 // attempt puts a question to one node and notes what became of it.
-func (p *Pool) attempt(ctx context.Context, u *Upstream, timeout time.Duration, ask exchange) verdict {
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errAttemptTimeout)
-	defer cancel()
+func (p *Pool) attempt(ctx context.Context, u *Upstream, fs Failsafe, ask exchange) verdict {
 	id := u.nextID.Add(ask.ids) - ask.ids + 1
 
 	start := time.Now()
-	reply, err := u.transport.roundTrip(ctx, ask.encode(id))
+	reply, err := u.transport.roundTrip(ctx, fs.deadline(start), ask.encode(id))
 	var v verdict
 	if err != nil {
 		v.outcome = classifyFailure(ctx, err)

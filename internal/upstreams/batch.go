@@ -3,6 +3,7 @@ package upstreams
 import (
 	"context"
 	"strconv"
+	"time"
 
 	"github.com/slipwayhq/slipway/internal/jsonrpc"
 )
@@ -27,9 +28,10 @@ func (p *Pool) DoBatch(ctx context.Context, reqs []Request) []BatchReply {
 	}
 	ask := p.batchOf(reqs)
 	fs := p.failsafes.of(neediest, p.tracker.Head())
+	fs.end = time.Now().Add(fs.Timeout)
 	var v verdict
 	if !fs.MayHedge || !p.mayHedge(neediest.Facts, left) {
-		v = p.attempt(ctx, left[0], fs.AttemptTimeout, ask)
+		v = p.attempt(ctx, left[0], fs, ask)
 	} else {
 		v, _ = p.race(ctx, fs, left[0], left[1], ask)
 	}

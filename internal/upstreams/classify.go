@@ -124,10 +124,10 @@ func classifyFailure(ctx context.Context, err error) Outcome {
 	switch {
 	case errors.Is(cause, errLostRace):
 		return OutcomeLostRace
-	case errors.Is(cause, errAttemptTimeout):
-		return OutcomeTimeout
 	case cause != nil:
 		return OutcomeCanceled
+	case errors.Is(err, errAttemptTimeout):
+		return OutcomeTimeout
 	case errors.Is(err, errRefused):
 		return OutcomeRefused
 	default:

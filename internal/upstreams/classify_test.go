@@ -101,7 +101,7 @@ func TestClassifyFailure(t *testing.T) {
 	broken := errors.New("EOF")
 	require.Equal(t, OutcomeBroken, classifyFailure(t.Context(), broken))
 	require.Equal(t, OutcomeRefused, classifyFailure(t.Context(), fmt.Errorf("%w: x", errRefused)))
-	require.Equal(t, OutcomeTimeout, classifyFailure(ended(errAttemptTimeout), broken))
+	require.Equal(t, OutcomeTimeout, classifyFailure(t.Context(), fmt.Errorf("%w: x", errAttemptTimeout)))
 	require.Equal(t, OutcomeLostRace, classifyFailure(ended(errLostRace), broken))
 	require.Equal(t, OutcomeCanceled, classifyFailure(ended(nil), broken))
 }

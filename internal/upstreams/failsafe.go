@@ -30,7 +30,21 @@ type Failsafe struct {
 	// HedgeMaxDelay.
 	MayHedge                     bool
 	HedgeMinDelay, HedgeMaxDelay time.Duration
+
+	// end is when Timeout is over for the call at hand.
+	end time.Time
 }
+
+// deadline is that of an attempt that starts now.
+func (f Failsafe) deadline(now time.Time) time.Time {
+	if at := now.Add(f.AttemptTimeout); at.Before(f.end) {
+		return at
+	}
+	return f.end
+}
+
+// isOver says whether the call's time is up.
+func (f Failsafe) isOver() bool { return !time.Now().Before(f.end) }
 
 // DefaultFailsafe holds for a call that no rule means.
 func DefaultFailsafe() Failsafe {

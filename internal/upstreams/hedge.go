@@ -10,8 +10,8 @@ import (
 // attempt is cancelled. It says how many nodes it has asked.
 func (p *Pool) race(ctx context.Context, fs Failsafe, first, second *Upstream, ask exchange) (verdict, int) {
 	v, hedged, lost := hedge(ctx, hedgeDelay(fs, first),
-		func(ctx context.Context) verdict { return p.attempt(ctx, first, fs.AttemptTimeout, ask) },
-		func(ctx context.Context) verdict { return p.attempt(ctx, second, fs.AttemptTimeout, ask) })
+		func(ctx context.Context) verdict { return p.attempt(ctx, first, fs, ask) },
+		func(ctx context.Context) verdict { return p.attempt(ctx, second, fs, ask) })
 	switch {
 	case !hedged:
 		return v, 1

@@ -19,9 +19,10 @@ import (
 // transport carries one request body to a node and brings its answer. It is
 // the seam behind which another HTTP client can stand. An error means that no
 // complete answer came; errRefused is in its chain when nothing was sent.
-// The body must not change after the call.
+// The body must not change after the call. At the deadline it ends with
+// errAttemptTimeout in the error's chain; the zero time sets none.
 type transport interface {
-	roundTrip(ctx context.Context, body []byte) (httpReply, error)
+	roundTrip(ctx context.Context, deadline time.Time, body []byte) (httpReply, error)
 	// close drops the kept connections.
 	close()
 }
@@ -94,7 +95,30 @@ func newHTTPTransport(u *url.URL, connections int, limit int64) *httpTransport {
 	}
 }
 
-func (t *httpTransport) roundTrip(ctx context.Context, body []byte) (httpReply, error) {
+func (t *httpTransport) roundTrip(ctx context.Context, deadline time.Time, body []byte) (httpReply, error) {
+	bounded, cancel := until(ctx, deadline)
+	defer cancel()
+	reply, err := t.exchange(bounded, body)
+	return reply, orTimeout(bounded, err)
+}
+
+// until bounds ctx with an attempt's deadline.
+func until(ctx context.Context, deadline time.Time) (context.Context, context.CancelFunc) {
+	if deadline.IsZero() {
+		return ctx, func() {}
+	}
+	return context.WithDeadlineCause(ctx, deadline, errAttemptTimeout)
+}
+
+// orTimeout says of an error under such a context that it came from its end.
+func orTimeout(bounded context.Context, err error) error {
+	if err != nil && errors.Is(context.Cause(bounded), errAttemptTimeout) {
+		return fmt.Errorf("%w: %w", errAttemptTimeout, err)
+	}
+	return err
+}
+
+func (t *httpTransport) exchange(ctx context.Context, body []byte) (httpReply, error) {
 	request := (&http.Request{
 		Method:        http.MethodPost,
 		URL:           t.url,

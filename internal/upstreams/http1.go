@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"strconv"
+	"time"
 
 	"github.com/slipwayhq/slipway/internal/telemetry"
 )
@@ -32,18 +33,29 @@ func newHTTP1Transport(u *url.URL, connections int, limit int64) *http1Transport
 	return &http1Transport{head: head, conns: newHTTP1Conns(hostPort(u), connections, idleConnTimeout), limit: limit}
 }
 
-func (t *http1Transport) roundTrip(ctx context.Context, body []byte) (httpReply, error) {
-	conn, err := t.conns.take(ctx)
+func (t *http1Transport) roundTrip(ctx context.Context, deadline time.Time, body []byte) (httpReply, error) {
+	reply, err := t.ask(ctx, deadline, body)
+	if err != nil && isPast(deadline) {
+		err = fmt.Errorf("%w: %w", errAttemptTimeout, err)
+	}
+	return reply, err
+}
+
+func isPast(deadline time.Time) bool { return !deadline.IsZero() && !time.Now().Before(deadline) }
+
+// ask asks once, or twice where the first time seems to have reached nobody.
+func (t *http1Transport) ask(ctx context.Context, deadline time.Time, body []byte) (httpReply, error) {
+	conn, err := t.conns.take(ctx, deadline)
 	if err != nil {
 		return httpReply{}, err
 	}
 	reply, err := t.exchange(ctx, conn, body)
-	if !errors.Is(err, errClosedBefore) || !conn.isKept || !mayRepeat(ctx) || ctx.Err() != nil {
+	if !errors.Is(err, errClosedBefore) || !conn.isKept || !mayRepeat(ctx) || ctx.Err() != nil || isPast(deadline) {
 		return reply, err
 	}
 	// The node closed a kept connection before it knew of the request, or so it
 	// looks. Who may be asked twice is asked again, over a new connection.
-	if conn, err = t.conns.takeNew(ctx); err != nil {
+	if conn, err = t.conns.takeNew(ctx, deadline); err != nil {
 		return httpReply{}, err
 	}
 	return t.exchange(ctx, conn, body)

@@ -29,23 +29,24 @@ func newHTTP1Conns(addr string, limit int, keepFor time.Duration) *http1Conns {
 	}
 }
 
-// take waits for a free place and returns a kept connection, or a new one.
-func (p *http1Conns) take(ctx context.Context) (*http1Conn, error) {
-	if err := p.enter(ctx); err != nil {
+// take waits for a free place and returns a kept connection, or a new one. The
+// deadline holds for the wait and for what the connection is used for.
+func (p *http1Conns) take(ctx context.Context, deadline time.Time) (*http1Conn, error) {
+	if err := p.enter(ctx, deadline); err != nil {
 		return nil, err
 	}
 	for conn := p.pop(); conn != nil; conn = p.pop() {
-		if isQuiet(conn.conn) {
+		if conn.conn.SetDeadline(deadline) == nil && isQuiet(conn.conn) {
 			return conn, nil
 		}
 		conn.abort()
 	}
-	return p.dial(ctx)
+	return p.dial(ctx, deadline)
 }
 
 // takeNew waits for a free place and returns a new connection.
-func (p *http1Conns) takeNew(ctx context.Context) (*http1Conn, error) {
-	if err := p.enter(ctx); err != nil {
+func (p *http1Conns) takeNew(ctx context.Context, deadline time.Time) (*http1Conn, error) {
+	if err := p.enter(ctx, deadline); err != nil {
 		return nil, err
 	}
 	// One more or less kept connection makes no difference: closing the oldest
@@ -53,26 +54,33 @@ func (p *http1Conns) takeNew(ctx context.Context) (*http1Conn, error) {
 	if conn := p.popOldest(); conn != nil {
 		conn.abort()
 	}
-	return p.dial(ctx)
+	return p.dial(ctx, deadline)
 }
 
-func (p *http1Conns) enter(ctx context.Context) error {
+func (p *http1Conns) enter(ctx context.Context, deadline time.Time) error {
 	select {
 	case p.slots <- struct{}{}:
 		return nil
 	default:
 	}
+	bounded, cancel := until(ctx, deadline)
+	defer cancel()
 	select {
 	case p.slots <- struct{}{}:
 		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("wait for a free connection: %w", context.Cause(ctx))
+	case <-bounded.Done():
+		return fmt.Errorf("wait for a free connection: %w", context.Cause(bounded))
 	}
 }
 
 // dial needs a place, and leaves it when it fails.
-func (p *http1Conns) dial(ctx context.Context) (*http1Conn, error) {
-	conn, err := p.dialer.DialContext(ctx, "tcp", p.addr)
+func (p *http1Conns) dial(ctx context.Context, deadline time.Time) (*http1Conn, error) {
+	bounded, cancel := until(ctx, deadline)
+	defer cancel()
+	conn, err := p.dialer.DialContext(bounded, "tcp", p.addr)
+	if err == nil {
+		err = conn.SetDeadline(deadline)
+	}
 	if err != nil {
 		<-p.slots
 		return nil, fmt.Errorf("%w: %w", errRefused, err)

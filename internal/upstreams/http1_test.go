@@ -24,7 +24,7 @@ func TestHTTP1_ClosesWhatIsNotNeeded(t *testing.T) {
 	require.NoError(t, err)
 	transport := newHTTP1Transport(target, 1, 100)
 	transport.conns.keepFor = 20 * time.Millisecond
-	_, err = transport.roundTrip(t.Context(), []byte("{}"))
+	_, err = transport.roundTrip(t.Context(), time.Time{}, []byte("{}"))
 	require.NoError(t, err)
 	<-closed
 	require.Nil(t, transport.conns.pop())

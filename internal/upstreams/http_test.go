@@ -140,7 +140,7 @@ func TestTransport_ReadsAnswers(t *testing.T) {
 						}
 					}), 1, 100)
 					for i := 1; i <= 3; i++ {
-						reply, err := transport.roundTrip(t.Context(), []byte("{}"))
+						reply, err := transport.roundTrip(t.Context(), time.Time{}, []byte("{}"))
 						require.NoError(t, err)
 						require.Equal(t, c.status, reply.status)
 						require.Equal(t, c.body, string(reply.body))
@@ -189,7 +189,7 @@ func TestTransport_RefusesBrokenAnswers(t *testing.T) {
 							w.say(c.answer)
 						}
 					}), 1, 100)
-					_, err := transport.roundTrip(sendOnce(t.Context()), []byte("{}"))
+					_, err := transport.roundTrip(sendOnce(t.Context()), time.Time{}, []byte("{}"))
 					require.Error(t, err)
 					require.NotErrorIs(t, err, errRefused, "something was sent")
 					if c.want != nil {
@@ -209,7 +209,7 @@ func TestTransport_SaysWhenNothingWasSent(t *testing.T) {
 			server := httptest.NewServer(http.NotFoundHandler())
 			address := server.URL
 			server.Close()
-			_, err := open(t, address, 1, 100).roundTrip(t.Context(), []byte("{}"))
+			_, err := open(t, address, 1, 100).roundTrip(t.Context(), time.Time{}, []byte("{}"))
 			require.ErrorIs(t, err, errRefused)
 		})
 	}
@@ -247,11 +247,11 @@ func TestTransport_AbandonsAtOnce(t *testing.T) {
 						<-asked
 						cancel(left)
 					}()
-					_, err := transport.roundTrip(ctx, []byte("{}"))
+					_, err := transport.roundTrip(ctx, time.Time{}, []byte("{}"))
 					require.Error(t, err)
 					require.ErrorIs(t, context.Cause(ctx), left)
 					<-closed
-					reply, err := transport.roundTrip(t.Context(), []byte("{}"))
+					reply, err := transport.roundTrip(t.Context(), time.Time{}, []byte("{}"))
 					require.NoError(t, err, "its place is free again")
 					require.Equal(t, "{}", string(reply.body))
 				})
@@ -276,13 +276,38 @@ func TestTransport_KeepsToTheDeadline(t *testing.T) {
 					}
 				}
 			}), 1, 100)
-			ctx, cancel := context.WithTimeoutCause(t.Context(), 50*time.Millisecond, errAttemptTimeout)
-			defer cancel()
 			start := time.Now()
-			_, err := transport.roundTrip(ctx, []byte("{}"))
+			_, err := transport.roundTrip(t.Context(), start.Add(50*time.Millisecond), []byte("{}"))
 			require.Error(t, err)
 			require.Less(t, time.Since(start), 5*time.Second)
-			require.Equal(t, OutcomeTimeout, classifyFailure(ctx, err))
+			require.Equal(t, OutcomeTimeout, classifyFailure(t.Context(), err))
+			require.ErrorIs(t, err, errAttemptTimeout)
+		})
+	}
+}
+
+// TestTransport_DeadlinesEndWithTheirRequest: that of the last one does not
+// hold for the next one on the same connection.
+func TestTransport_DeadlinesEndWithTheirRequest(t *testing.T) {
+	t.Parallel()
+	for engine, open := range engines() {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			transport := open(t, scripted(t, func(n int, w *wire) {
+				for {
+					if _, ok := w.request(); !ok {
+						return
+					}
+					w.say(answerOf(fmt.Sprint(n)))
+				}
+			}), 1, 100)
+			deadline := time.Now().Add(200 * time.Millisecond)
+			for _, at := range []time.Time{deadline, {}, deadline.Add(time.Minute)} {
+				reply, err := transport.roundTrip(t.Context(), at, []byte("{}"))
+				require.NoError(t, err)
+				require.Equal(t, "1", string(reply.body))
+				require.Eventually(t, func() bool { return time.Now().After(deadline) }, 5*time.Second, 10*time.Millisecond)
+			}
 		})
 	}
 }
@@ -315,9 +340,9 @@ func TestTransport_RepeatsWhatMayBe(t *testing.T) {
 					if once {
 						ctx = sendOnce(ctx)
 					}
-					_, err := transport.roundTrip(ctx, []byte("a"))
+					_, err := transport.roundTrip(ctx, time.Time{}, []byte("a"))
 					require.NoError(t, err)
-					_, err = transport.roundTrip(ctx, []byte("b"))
+					_, err = transport.roundTrip(ctx, time.Time{}, []byte("b"))
 					require.Equal(t, "a on 1", <-seen)
 					require.Equal(t, "b on 1", <-seen)
 					if once {
@@ -353,9 +378,9 @@ func TestTransport_RepeatsOnlyOnce(t *testing.T) {
 					w.say(answerOf("{}"))
 				}
 			}), 2, 100)
-			_, err := transport.roundTrip(t.Context(), []byte("{}"))
+			_, err := transport.roundTrip(t.Context(), time.Time{}, []byte("{}"))
 			require.NoError(t, err)
-			_, err = transport.roundTrip(t.Context(), []byte("{}"))
+			_, err = transport.roundTrip(t.Context(), time.Time{}, []byte("{}"))
 			require.Error(t, err)
 			require.LessOrEqual(t, len(seen), 3)
 		})
@@ -387,12 +412,12 @@ func TestTransport_NoticesWhatHappenedToAKeptConnection(t *testing.T) {
 						w.say(afterwards)
 					}), 1, 100)
 					ctx := sendOnce(t.Context())
-					reply, err := transport.roundTrip(ctx, []byte("{}"))
+					reply, err := transport.roundTrip(ctx, time.Time{}, []byte("{}"))
 					require.NoError(t, err)
 					require.Equal(t, "1", string(reply.body))
 					close(gone)
 					require.Eventually(t, func() bool {
-						reply, err := transport.roundTrip(ctx, []byte("{}"))
+						reply, err := transport.roundTrip(ctx, time.Time{}, []byte("{}"))
 						return err == nil && string(reply.body) != "1" && reply.status == http.StatusOK
 					}, 5*time.Second, 10*time.Millisecond)
 				})
@@ -421,7 +446,7 @@ func TestTransport_BoundsItsConnections(t *testing.T) {
 			var group sync.WaitGroup
 			errs := make(chan error, 3)
 			ask := func() {
-				_, err := transport.roundTrip(t.Context(), []byte("{}"))
+				_, err := transport.roundTrip(t.Context(), time.Time{}, []byte("{}"))
 				errs <- err
 			}
 			group.Go(ask)
@@ -430,8 +455,10 @@ func TestTransport_BoundsItsConnections(t *testing.T) {
 			<-asked
 			short, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
 			defer cancel()
-			_, err := transport.roundTrip(short, []byte("{}"))
+			_, err := transport.roundTrip(short, time.Time{}, []byte("{}"))
 			require.ErrorIs(t, err, context.DeadlineExceeded)
+			_, err = transport.roundTrip(t.Context(), time.Now().Add(30*time.Millisecond), []byte("{}"))
+			require.ErrorIs(t, err, errAttemptTimeout)
 			require.Empty(t, asked, "a third connection")
 			group.Go(ask)
 			close(release)
@@ -454,7 +481,7 @@ func TestTransport_SendsLargeBodies(t *testing.T) {
 			body := []byte(strings.Repeat("0123456789abcdef", 100_000))
 			transport := open(t, node.URL, 1, int64(len(body)))
 			for range 3 {
-				reply, err := transport.roundTrip(t.Context(), body)
+				reply, err := transport.roundTrip(t.Context(), time.Time{}, body)
 				require.NoError(t, err)
 				require.Equal(t, string(body), string(reply.body))
 			}
@@ -470,7 +497,7 @@ func TestTransport_SaysWhoAndWhat(t *testing.T) {
 			seen := make(chan *http.Request, 1)
 			node := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen <- r }))
 			t.Cleanup(node.Close)
-			_, err := open(t, "http://me:pass%20word@"+strings.TrimPrefix(node.URL, "http://")+"/v1/a%20b?key=c", 1, 100).roundTrip(t.Context(), []byte("{}"))
+			_, err := open(t, "http://me:pass%20word@"+strings.TrimPrefix(node.URL, "http://")+"/v1/a%20b?key=c", 1, 100).roundTrip(t.Context(), time.Time{}, []byte("{}"))
 			require.NoError(t, err)
 			r := <-seen
 			user, password, ok := r.BasicAuth()
@@ -497,7 +524,7 @@ func TestTransport_CarriesIDAndTrace(t *testing.T) {
 			t.Cleanup(node.Close)
 			transport := open(t, node.URL, 1, 1000)
 			send := func(ctx context.Context) http.Header {
-				_, err := transport.roundTrip(ctx, []byte("{}"))
+				_, err := transport.roundTrip(ctx, time.Time{}, []byte("{}"))
 				require.NoError(t, err)
 				return <-seen
 			}

@@ -14,14 +14,14 @@ import (
 // node that has the transaction already has taken it: the answer is its hash.
 // A nonce that is too low is success when the account's transaction with that
 // nonce is this one, which the same node is asked.
-func (p *Pool) settleSend(ctx context.Context, req Request, v verdict) verdict {
+func (p *Pool) settleSend(ctx context.Context, req Request, fs Failsafe, v verdict) verdict {
 	if v.outcome != OutcomeKnown && v.outcome != OutcomeNonceLow {
 		return v
 	}
 	hash, ok := transactionHash(req.Params)
 	known := v.outcome == OutcomeKnown
 	if ok && !known {
-		known = p.hasTransaction(ctx, v.upstream, hash)
+		known = p.hasTransaction(ctx, v.upstream, fs, hash)
 	}
 	if ok && known {
 		return verdict{outcome: OutcomeOK, result: []byte(`"` + hash + `"`), upstream: v.upstream}
@@ -48,10 +48,10 @@ func transactionHash(params []byte) (string, bool) {
 }
 
 // hasTransaction asks one node whether it knows a transaction.
-func (p *Pool) hasTransaction(ctx context.Context, u *Upstream, hash string) bool {
+func (p *Pool) hasTransaction(ctx context.Context, u *Upstream, fs Failsafe, hash string) bool {
 	const method = "eth_getTransactionByHash"
 	params := []byte(`["` + hash + `"]`)
-	v := p.attempt(ctx, u, p.cfg.SendTimeout, p.single(Request{
+	v := p.attempt(ctx, u, fs, p.single(Request{
 		Method: method, Params: params, Facts: p.catalogue.Describe(method, params),
 	}))
 	return v.outcome == OutcomeOK

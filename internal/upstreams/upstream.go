@@ -123,7 +123,7 @@ func (u *Upstream) loseSight() {
 
 // call asks the node over the poller's connections.
 func call(ctx context.Context, t transport, method, params string) (jsonrpc.Response, error) {
-	reply, err := t.roundTrip(ctx, jsonrpc.AppendRequest(nil, jsonrpc.ID("1"), method, []byte(params)))
+	reply, err := t.roundTrip(ctx, time.Time{}, jsonrpc.AppendRequest(nil, jsonrpc.ID("1"), method, []byte(params)))
 	if err != nil {
 		return jsonrpc.Response{}, err
 	}
