@@ -14,6 +14,8 @@ const (
 	targetFloorProxy = "floor-proxy" // a yardstick written in Go
 	targetFloorHit   = "floor-hit"
 	targetGateway    = "gateway"
+	// targetRedisGateway keeps answers in Redis only. Redis' own CPU is not counted.
+	targetRedisGateway = "gateway+redis"
 )
 
 // testCase is one kind of request.
@@ -33,6 +35,7 @@ func cases() []testCase {
 			return batch(func(j int) string { return balance(100_000 + i*100 + j) })
 		}), forwarded},
 		{"hit receipt 1 KB", numbered(1024, receipt), answered},
+		{"hit receipt 1 KB in Redis", numbered(1024, receipt), []string{targetRedisGateway}},
 		{"hit block 100 KB", []string{call(1, "eth_getBlockByNumber", fmt.Sprintf(`"0x%x",true`, firstHead-5000))}, answered},
 		{"hit batch of 100", []string{batch(receipt)}, answered},
 		{"chain id", []string{call(1, "eth_chainId", "")}, answered},

@@ -63,6 +63,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer f.stop()
+	if f.start.firstAnswer > 0 {
+		fmt.Fprintf(stdout, "gateway: first right answer %d ms after its start, %.0f MB resident then\n", f.start.firstAnswer.Milliseconds(), float64(f.start.rss)/(1<<20))
+	}
 	fmt.Fprintln(stdout, title())
 	for _, c := range cases() {
 		if !strings.Contains(c.name, o.only) {

@@ -97,7 +97,7 @@ func (t target) measure(ctx context.Context, o options, c testCase) (sample, err
 	}, t.process.Ended()
 }
 
-const columns = "%-26s %-12s %8s %8s %8s %11s %7s %7s %5s"
+const columns = "%-26s %-13s %8s %8s %8s %11s %7s %7s %5s"
 
 func title() string {
 	return fmt.Sprintf(columns, "case", "target", "req/s", "p50 ms", "p99 ms", "CPU ms/1000", "RSS MB", "errors", "load")

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/slipwayhq/slipway/bench/internal/child"
+	"github.com/slipwayhq/slipway/bench/internal/proc"
 )
 
 const (
@@ -42,6 +43,15 @@ type target struct {
 type field struct {
 	dir     string
 	targets map[string]target
+	redis   *child.Process // nil where there is none
+	program string         // the gateway's
+	start   startFigures
+}
+
+// startFigures are what the gateway's program showed at its start.
+type startFigures struct {
+	firstAnswer time.Duration // from starting the process to a right answer
+	rss         int64         // then, in bytes
 }
 
 func startField(ctx context.Context, o options, stdout io.Writer) (_ *field, err error) {
@@ -65,13 +75,19 @@ func startField(ctx context.Context, o options, stdout io.Writer) (_ *field, err
 	if err := f.startNginx(ctx, stdout); err != nil {
 		return nil, err
 	}
-	return f, f.startGateway(ctx, o)
+	if err := f.startGateway(ctx, o); err != nil {
+		return nil, err
+	}
+	return f, f.startRedisGateway(ctx, stdout)
 }
 
 // stop ends everything and removes the folder.
 func (f *field) stop() {
 	for _, t := range f.targets {
 		t.process.Stop()
+	}
+	if f.redis != nil {
+		f.redis.Stop()
 	}
 	_ = os.RemoveAll(f.dir) // a folder of the temporary files
 }
@@ -115,7 +131,7 @@ func (f *field) startProgram(ctx context.Context, name, addr, path string, args 
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("%s does not answer: %w", name, err)
-		case <-time.After(50 * time.Millisecond):
+		case <-time.After(5 * time.Millisecond):
 		}
 	}
 }
@@ -195,16 +211,55 @@ func (f *field) startGateway(ctx context.Context, o options) error {
 	if o.cpuProfile != "" {
 		return f.startRole(ctx, targetGateway, addrVariable+"="+addr, profileVariable+"="+o.cpuProfile)
 	}
-	path := o.gateway
-	if path == "" {
-		path = filepath.Join(f.dir, "gateway-program")
-		build := exec.CommandContext(ctx, "go", "build", "-o", path, "github.com/slipwayhq/slipway/cmd/gateway")
+	f.program = o.gateway
+	if f.program == "" {
+		f.program = filepath.Join(f.dir, "gateway-program")
+		build := exec.CommandContext(ctx, "go", "build", "-o", f.program, "github.com/slipwayhq/slipway/cmd/gateway")
 		if output, err := build.CombinedOutput(); err != nil {
 			return fmt.Errorf("build the gateway: %w: %s", err, output)
 		}
 	}
-	return f.startProgram(ctx, targetGateway, addr, path, "serve", "--upstream", "http://"+f.targets[targetUpstream].addr,
-		"--listen", addr, "--admin-listen", "127.0.0.1:0")
+	begin := time.Now()
+	if err := f.startProgram(ctx, targetGateway, addr, f.program, "serve", "--upstream", "http://"+f.targets[targetUpstream].addr,
+		"--listen", addr, "--admin-listen", "127.0.0.1:0"); err != nil {
+		return err
+	}
+	f.start = startFigures{firstAnswer: time.Since(begin), rss: proc.RSS(f.targets[targetGateway].process.PID())}
+	return nil
+}
+
+// startRedisGateway starts a Redis and a gateway that keeps answers there and
+// not in its memory, or says that they are left out.
+func (f *field) startRedisGateway(ctx context.Context, stdout io.Writer) error {
+	path, err := exec.LookPath("redis-server")
+	if err != nil || f.program == "" {
+		fmt.Fprintln(stdout, "redis-server is not installed, or a profile is taken: the row of Redis is left out")
+		return nil //nolint:nilerr // the line above is all there is to say
+	}
+	redisAddr, err := freeAddr(ctx)
+	if err != nil {
+		return err
+	}
+	host, port, err := net.SplitHostPort(redisAddr)
+	if err != nil {
+		return err
+	}
+	c := f.command("redis")
+	c.Path, c.Args = path, []string{"--bind", host, "--port", port, "--save", "", "--dir", f.dir}
+	process, err := child.Start(c)
+	if err != nil {
+		return err
+	}
+	f.redis = process
+	addr, err := freeAddr(ctx)
+	if err != nil {
+		return err
+	}
+	config := filepath.Join(f.dir, "redis.yaml")
+	if err := os.WriteFile(config, []byte(redisConfig(redisAddr, f.targets[targetUpstream].addr)), 0o600); err != nil {
+		return err
+	}
+	return f.startProgram(ctx, targetRedisGateway, addr, f.program, "serve", "--config", config, "--listen", addr, "--admin-listen", "127.0.0.1:0")
 }
 
 // freeAddr finds a port for programs that cannot tell which one they took.
@@ -214,4 +269,21 @@ func freeAddr(ctx context.Context) (string, error) {
 		return "", errors.New("no port is free")
 	}
 	return listener.Addr().String(), listener.Close()
+}
+
+// redisConfig leaves no room in memory, so that every answer comes from Redis.
+func redisConfig(redis, upstream string) string {
+	return fmt.Sprintf(`projects:
+  - id: main
+    networks:
+      - architecture: evm
+        evm: {chainId: %d}
+    upstreams:
+      - endpoint: http://%s
+database:
+  evmJsonRpcCache:
+    connectors:
+      - {id: memory, driver: memory, memory: {maxTotalSize: 1B}}
+      - {id: redis, driver: redis, redis: {uri: "redis://%s/0"}}
+`, benchChain, upstream, redis)
 }
