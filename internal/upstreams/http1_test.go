@@ -1,6 +1,7 @@
 package upstreams
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -28,6 +29,38 @@ func TestHTTP1_ClosesWhatIsNotNeeded(t *testing.T) {
 	require.NoError(t, err)
 	<-closed
 	require.Nil(t, transport.conns.pop())
+}
+
+// TestHTTP1_LooksBeforeItSends: what must not be repeated is not put on a
+// connection over which something has come meanwhile.
+func TestHTTP1_LooksBeforeItSends(t *testing.T) {
+	t.Parallel()
+	for name, afterwards := range map[string]string{"its end": "", "an answer to nobody": answerOf("nobody")} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			address := scripted(t, func(n int, w *wire) {
+				if _, ok := w.request(); ok {
+					w.say(answerOf(fmt.Sprint(n)))
+					w.say(afterwards)
+				}
+			})
+			target, err := parseURL(secret.New(address))
+			require.NoError(t, err)
+			transport := newHTTP1Transport(target, 1, 100)
+			t.Cleanup(transport.close)
+			for i, want := range []string{"1", "2"} {
+				reply, err := transport.roundTrip(sendOnce(t.Context()), time.Time{}, []byte("{}"))
+				require.NoError(t, err, "request %d", i)
+				require.Equal(t, want, string(reply.body))
+				conn := transport.conns.pop()
+				if conn == nil {
+					continue // seen together with the answer
+				}
+				require.Eventually(t, func() bool { return !isQuiet(conn.conn) }, 5*time.Second, time.Millisecond)
+				transport.conns.push(conn)
+			}
+		})
+	}
 }
 
 // TestHTTP1_FieldsStayFields: nothing that comes from outside ends a line.
