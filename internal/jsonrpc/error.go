@@ -24,6 +24,7 @@ const (
 	CodeReverted         Code = 3      // execution reverted, with the revert bytes as data
 	CodeTimeout          Code = -32015 // as eRPC's
 	CodeUnauthorized     Code = -32016 // as eRPC's
+	CodeTooLarge         Code = -32012 // the range or the answer is too large; as eRPC has it
 )
 
 // Error is the error object of a response.

@@ -48,6 +48,13 @@ const (
 	OutcomeKnown
 	// OutcomeNonceLow: the account's nonce is past that of the transaction.
 	OutcomeNonceLow
+	// OutcomeTooLarge: the node does not search so many blocks or give so many
+	// results; a smaller piece of the search may pass.
+	OutcomeTooLarge
+	// OutcomeOversized: the answer exceeds what the gateway takes of a node.
+	OutcomeOversized
+	// OutcomeWrong: an answer that cannot be the answer to this request.
+	OutcomeWrong
 
 	outcomeCount
 )
@@ -57,6 +64,7 @@ func (o Outcome) String() string {
 	names := [outcomeCount]string{
 		"ok", "client_fault", "null", "stale", "missing", "node_error", "unsupported", "rate_limited", "unauthorized",
 		"broken", "timeout", "refused", "lost_race", "canceled", "known_transaction", "nonce_low",
+		"too_large", "oversized", "wrong",
 	}
 	if o >= outcomeCount {
 		return "unknown"
@@ -70,12 +78,16 @@ func (o Outcome) settles() bool { return o == OutcomeOK || o == OutcomeClientFau
 // blamesNode says whether the outcome counts against the node's health.
 func (o Outcome) blamesNode() bool {
 	switch o {
-	case OutcomeRateLimited, OutcomeUnauthorized, OutcomeBroken, OutcomeTimeout, OutcomeRefused, OutcomeLostRace:
+	case OutcomeRateLimited, OutcomeUnauthorized, OutcomeBroken, OutcomeTimeout, OutcomeRefused, OutcomeLostRace, OutcomeWrong:
 		return true
 	default:
 		return false
 	}
 }
+
+// isInDoubt says whether the node may have taken a request that it did not
+// answer.
+func (o Outcome) isInDoubt() bool { return o == OutcomeBroken || o == OutcomeTimeout }
 
 // isUnseen says whether the node certainly has not executed the request.
 func (o Outcome) isUnseen() bool { return o == OutcomeRefused }
@@ -84,7 +96,7 @@ func (o Outcome) isUnseen() bool { return o == OutcomeRefused }
 // node did better. Words about limits and credentials may name accounts.
 func (o Outcome) passes() bool {
 	switch o {
-	case OutcomeOK, OutcomeClientFault, OutcomeNull, OutcomeStale, OutcomeMissing, OutcomeNodeError, OutcomeUnsupported, OutcomeNonceLow, OutcomeKnown:
+	case OutcomeOK, OutcomeClientFault, OutcomeNull, OutcomeStale, OutcomeMissing, OutcomeNodeError, OutcomeUnsupported, OutcomeNonceLow, OutcomeKnown, OutcomeTooLarge:
 		return true
 	default:
 		return false
@@ -95,8 +107,10 @@ func (o Outcome) passes() bool {
 func (o Outcome) worth() int {
 	switch o {
 	case OutcomeStale:
-		return 5
+		return 6
 	case OutcomeNull:
+		return 5
+	case OutcomeTooLarge:
 		return 4
 	case OutcomeMissing:
 		return 3
@@ -130,6 +144,8 @@ func classifyFailure(ctx context.Context, err error) Outcome {
 		return OutcomeTimeout
 	case errors.Is(err, errRefused):
 		return OutcomeRefused
+	case errors.Is(err, errTooLarge):
+		return OutcomeOversized
 	default:
 		return OutcomeBroken
 	}
@@ -159,6 +175,8 @@ func classifyStatus(status int) (Outcome, bool) {
 		return OutcomeRateLimited, true
 	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusPaymentRequired:
 		return OutcomeUnauthorized, true
+	case status == http.StatusMethodNotAllowed, status == http.StatusUnsupportedMediaType:
+		return OutcomeUnsupported, true
 	case status >= 500, status < 200, status >= 300 && status < 400:
 		return OutcomeBroken, true
 	default:

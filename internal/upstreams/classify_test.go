@@ -74,6 +74,12 @@ func TestClassifyReply(t *testing.T) {
 		"500 whatever the body":          {"eth_getBalance", 500, `{"id":7,"result":"0x1"}`, OutcomeBroken},
 		"redirect":                       {"eth_getBalance", 307, ``, OutcomeBroken},
 		"429":                            {"eth_getBalance", 429, `{"id":7,"result":"0x1"}`, OutcomeRateLimited},
+		"405 is no failure":              {"eth_getBalance", 405, ``, OutcomeUnsupported},
+		"415 is no failure":              {"eth_getBalance", 415, `<html>`, OutcomeUnsupported},
+		"402":                            {"eth_getBalance", 402, ``, OutcomeUnauthorized},
+		"403":                            {"eth_getBalance", 403, `<html>`, OutcomeUnauthorized},
+		"gzip that nobody asked for":     {"eth_getBalance", 200, "\x1f\x8b\x08\x00\x00", OutcomeBroken},
+		"a cut body":                     {"eth_getBalance", 200, `{"id":7,"result":"0x`, OutcomeBroken},
 		"401":                            {"eth_getBalance", 401, `{"id":7,"error":{"code":-40100,"message":"Unauthorized"}}`, OutcomeUnauthorized},
 		"null where it cannot be":        {"eth_getBalance", 200, `{"id":7,"result":null}`, OutcomeMissing},
 		"null where it may be":           {"eth_getTransactionReceipt", 200, `{"id":7,"result":null}`, OutcomeNull},
@@ -102,6 +108,7 @@ func TestClassifyFailure(t *testing.T) {
 	require.Equal(t, OutcomeBroken, classifyFailure(t.Context(), broken))
 	require.Equal(t, OutcomeRefused, classifyFailure(t.Context(), fmt.Errorf("%w: x", errRefused)))
 	require.Equal(t, OutcomeTimeout, classifyFailure(t.Context(), fmt.Errorf("%w: x", errAttemptTimeout)))
+	require.Equal(t, OutcomeOversized, classifyFailure(t.Context(), fmt.Errorf("read the answer: %w", errTooLarge)))
 	require.Equal(t, OutcomeLostRace, classifyFailure(ended(errLostRace), broken))
 	require.Equal(t, OutcomeCanceled, classifyFailure(ended(nil), broken))
 }
@@ -119,5 +126,5 @@ func TestOutcome_OnlyTheNodesFaultCountsAgainstIt(t *testing.T) {
 			require.False(t, o.passes(), "%s: its words are not for clients", o)
 		}
 	}
-	require.Equal(t, []string{"rate_limited", "unauthorized", "broken", "timeout", "refused", "lost_race"}, blamed)
+	require.Equal(t, []string{"rate_limited", "unauthorized", "broken", "timeout", "refused", "lost_race", "wrong"}, blamed)
 }
