@@ -19,12 +19,14 @@ func (h *Gateway) writeAnswer(x *exchange, id jsonrpc.ID, result *Result, err er
 	}
 	buffer := h.take()
 	defer h.give(buffer)
-	if result.Error == nil && len(result.Value) >= largeValue {
+	if result.Parts != nil || len(result.Value) >= largeValue {
 		// The envelope around nothing, then the value in its middle.
 		out := jsonrpc.AppendResult((*buffer)[:0], id, nil)
 		*buffer = out
 		tail := len(out) - 1
-		h.send(x, http.StatusOK, out[:tail], result.Value, out[tail:])
+		parts := append(make([][]byte, 0, len(result.Parts)+3), out[:tail], result.Value)
+		parts = append(append(parts, result.Parts...), out[tail:])
+		h.send(x, http.StatusOK, parts...)
 		return
 	}
 	*buffer = appendResult((*buffer)[:0], id, result)
@@ -35,7 +37,16 @@ func appendResult(dst []byte, id jsonrpc.ID, result *Result) []byte {
 	if result.Error != nil {
 		return jsonrpc.AppendRawError(dst, id, result.Error)
 	}
-	return jsonrpc.AppendResult(dst, id, result.Value)
+	if result.Parts == nil {
+		return jsonrpc.AppendResult(dst, id, result.Value)
+	}
+	dst = jsonrpc.AppendResult(dst, id, nil)
+	end := dst[len(dst)-1]
+	dst = dst[:len(dst)-1]
+	for _, part := range result.Parts {
+		dst = append(dst, part...)
+	}
+	return append(dst, end)
 }
 
 func (h *Gateway) writeError(x *exchange, status int, id jsonrpc.ID, problem *jsonrpc.Error) {

@@ -45,12 +45,17 @@ func (s Source) String() string {
 	return [...]string{"none", "gateway", "cache", "upstream", "joined"}[s]
 }
 
-// Result is an answer: exactly one of Value and Error is set. Their bytes may be
-// shared with the cache and with other requests and are never changed.
+// Result is an answer: exactly one of Value, Parts and Error is set. Their bytes
+// may be shared with the cache and with other requests and are never changed.
 type Result struct {
-	Value  []byte // a JSON value
-	Error  []byte // the node's error object, passed on as it is
-	Source Source
+	Value []byte // a JSON value
+	// Parts are a JSON value as well, one part after the other. So the answers to
+	// the pieces of a search are one answer without being copied together.
+	Parts [][]byte
+	Error []byte // the node's error object, passed on as it is
+	// IsTooLarge says that Error is a node's limit on searches.
+	IsTooLarge bool
+	Source     Source
 	// Upstream is the node that answered; empty for what no node was asked.
 	Upstream upstreams.ID
 	// Head is the newest block the answering node had shown.

@@ -5,11 +5,13 @@
 //	own        what the gateway knows itself: chain id, its version
 //	describe   the facts of the request; safe and finalized become numbers
 //	cache      answers that can no longer change
+//	split      a search over many blocks is asked for in pieces
 //	coalesce   equal reads in flight share one answer
 //	forward    the pool of upstreams
 //
 // The order matters: nothing is described that is not admitted, nothing is
 // looked up that is not described, and only what missed the cache may wait for
-// another request. A batch takes its elements through the same stages up to
+// another request. The pieces of a search go from describe on like calls of their
+// own. A batch takes its elements through the same stages up to
 // the cache, and forwards the reads among the misses as one batch.
 package gateway

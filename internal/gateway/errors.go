@@ -44,6 +44,17 @@ func (o Outcome) String() string {
 	return [outcomeCount]string{"ok", "node_error", "invalid", "denied", "unavailable", "rate_limited", "timeout", "canceled", "internal", "unauthorized"}[o]
 }
 
+// RejectedError is a request that is understood and not served as it is: more
+// than a limit of this gateway, or a range that ends before it begins. It has
+// status 200, as nodes have for it: clients that see another one do not read why.
+type RejectedError struct {
+	Code    jsonrpc.Code
+	Message string
+}
+
+// Error implements error.
+func (e *RejectedError) Error() string { return e.Message }
+
 // toWire is the only place where an error becomes what a client sees. The HTTP
 // status is that of a single request; a batch always has 200. Errors that the
 // request itself brings about have 200 or 400, so that clients read the body;
@@ -53,6 +64,8 @@ func toWire(err error) (*jsonrpc.Error, int, Outcome) {
 	var own *jsonrpc.Error
 	var denied *DeniedError
 	var refused *auth.Error
+	var rejected *RejectedError
+	var oversized *upstreams.OversizedError
 	var exhausted *upstreams.ExhaustedError
 	switch {
 	case errors.As(err, &own):
@@ -64,6 +77,10 @@ func toWire(err error) (*jsonrpc.Error, int, Outcome) {
 		return jsonrpc.NewError(jsonrpc.CodeUnauthorized, refused.Error()), http.StatusUnauthorized, OutcomeUnauthorized
 	case errors.As(err, &denied):
 		return denied.wire(), http.StatusOK, OutcomeDenied
+	case errors.As(err, &rejected):
+		return jsonrpc.NewError(rejected.Code, rejected.Message), http.StatusOK, OutcomeInvalid
+	case errors.As(err, &oversized):
+		return jsonrpc.NewError(jsonrpc.CodeTooLarge, oversized.Error()), http.StatusOK, OutcomeInvalid
 	case errors.Is(err, upstreams.ErrNoUpstream):
 		return jsonrpc.NewError(jsonrpc.CodeUnavailable, "no upstream can serve this request now"), http.StatusServiceUnavailable, OutcomeUnavailable
 	case errors.As(err, &exhausted):

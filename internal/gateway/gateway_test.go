@@ -36,6 +36,7 @@ type world struct {
 type worldConfig struct {
 	gateway.Config
 	project gateway.ProjectConfig
+	network gateway.NetworkConfig
 }
 
 func newWorld(tb testing.TB, nodeCount int, change func(*worldConfig)) *world {
@@ -56,13 +57,13 @@ func newWorld(tb testing.TB, nodeCount int, change func(*worldConfig)) *world {
 	memory, err := cache.NewMemory(1<<20, cache.NewMetrics(w.factory))
 	require.NoError(tb, err)
 
-	cfg := worldConfig{gateway.Default(), gateway.DefaultProject()}
+	cfg := worldConfig{gateway.Default(), gateway.DefaultProject(), gateway.NetworkConfig{Search: gateway.DefaultSearch()}}
 	cfg.Version = "test"
 	cfg.RequestTimeout = time.Second
 	if change != nil {
 		change(&cfg)
 	}
-	parts := gateway.NetworkParts{NetworkDeps: gateway.NetworkDeps{
+	parts := gateway.NetworkParts{NetworkConfig: cfg.network, NetworkDeps: gateway.NetworkDeps{
 		Pool: network, Tracker: tracker, Catalogue: catalogue, Store: memory, Factory: w.factory, Log: log, Name: "evm:31337",
 		Health: func() gateway.NetworkHealth {
 			return gateway.NetworkHealth{Status: "ok", ChainID: upstreamtest.ChainID, Latest: tracker.Head().Latest, Finality: "instant"}

@@ -16,6 +16,7 @@ type metrics struct {
 	seconds          *prometheus.HistogramVec
 	joined           prometheus.Counter
 	batches          prometheus.Counter
+	splits           *prometheus.CounterVec
 	project, network string
 
 	// rows hold the metrics of each method with their labels resolved, by the
@@ -39,9 +40,16 @@ func newMetrics(f telemetry.Factory, project, network string, methodCount int) *
 			"project", "network", "method"),
 		joined: f.CounterVec("gateway_joined_total", "Calls that shared the forward of an equal call in flight.", "project", "network").
 			WithLabelValues(project, network),
+		splits: f.CounterVec("gateway_splits_total", "Searches over many blocks that were asked for in pieces, by whether their range or a node's limit was the cause.",
+			"project", "network", "method", "cause"),
 		batches: f.CounterVec("gateway_batches_total", "Batches received.", "project", "network").
 			WithLabelValues(project, network),
 	}
+}
+
+// split notes a search that is asked for in pieces.
+func (m *metrics) split(method *methods.Method, cause string) {
+	m.splits.WithLabelValues(m.project, m.network, method.Label(), cause).Inc()
 }
 
 // count notes one call.

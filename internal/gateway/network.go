@@ -28,6 +28,9 @@ type NetworkConfig struct {
 	Directives Directives
 	// ChainID is the configured chain id; 0 takes that of the first node reached.
 	ChainID uint64
+	// Search bounds searches over many blocks and says how they are split; the
+	// zero value is DefaultSearch.
+	Search Search
 }
 
 // NetworkDeps is what a Network works with.
@@ -68,6 +71,7 @@ func newNetwork(cfg Config, project ProjectConfig, net NetworkConfig, deps Netwo
 		admit:    admit,
 		own:      newOwnStage(deps.Pool, cfg.Version),
 		describe: &describeStage{catalogue: deps.Catalogue, tracker: deps.Tracker, pool: deps.Pool},
+		split:    newSplitStage(net.Search, deps.Tracker, m),
 		coalesce: newCoalesceStage(cfg.RequestTimeout, m),
 		forward:  &forwardStage{pool: deps.Pool},
 	}
@@ -129,10 +133,11 @@ func (c ProjectConfig) Validate() error {
 
 // Validate reports everything that is wrong.
 func (c NetworkConfig) Validate() error {
+	var errs []error
 	if c.Alias != "" && !isPathSegment(c.Alias) {
-		return errors.New("alias: must be made of letters, digits, '-', '_' and '.'")
+		errs = append(errs, errors.New("alias: must be made of letters, digits, '-', '_' and '.'"))
 	}
-	return nil
+	return errors.Join(append(errs, c.Search.Validate())...)
 }
 
 // project is a ProjectConfig made ready.

@@ -34,19 +34,26 @@ type pipeline struct {
 	front Handler
 	// back is its last part.
 	back Handler
+	// goesAlone says whether a call that must be forwarded cannot be an element
+	// of a batch.
+	goesAlone func(*Call) bool
 }
 
 func newPipeline(s stages) pipeline {
 	front := []Stage{s.admit, s.own, s.describe}
-	back := []Stage{s.coalesce, s.forward}
+	back := []Stage{s.split, s.coalesce, s.forward}
+	s.split.pieces = []Stage{s.describe}
 	if s.cache != nil {
 		front = append(front, s.cache)
+		s.split.pieces = append(s.split.pieces, s.cache)
 	}
 	all := append(append([]Stage{s.record}, front...), back...)
 	return pipeline{
 		whole: chained(miss, all...),
 		front: chained(miss, front...),
 		back:  chained(miss, back...),
+
+		goesAlone: s.split.concerns,
 	}
 }
 
@@ -57,6 +64,7 @@ type stages struct {
 	own      *ownStage
 	describe *describeStage
 	cache    Stage
+	split    *splitStage
 	coalesce *coalesceStage
 	forward  *forwardStage
 }

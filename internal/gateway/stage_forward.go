@@ -26,5 +26,8 @@ func (c *Call) request() upstreams.Request {
 }
 
 func resultOf(reply upstreams.Reply) *Result {
-	return &Result{Value: reply.Result, Error: reply.Error, Source: FromUpstream, Upstream: reply.Upstream, Head: reply.Head}
+	return &Result{
+		Value: reply.Result, Error: reply.Error, IsTooLarge: reply.IsTooLarge,
+		Source: FromUpstream, Upstream: reply.Upstream, Head: reply.Head,
+	}
 }

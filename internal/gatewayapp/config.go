@@ -75,6 +75,9 @@ type NetworkConfig struct {
 	RateLimitBudget string
 	// Directives hold for every call that does not say otherwise.
 	Directives gateway.Directives
+	// Search bounds searches over many blocks and says how they are split; the
+	// zero value is the default.
+	Search gateway.Search
 	// Pool configures the nodes and how they are asked.
 	Pool upstreams.Config
 }
@@ -166,5 +169,5 @@ func (c NetworkConfig) name() string {
 
 // front is what the HTTP front must know of the network.
 func (c NetworkConfig) front() gateway.NetworkConfig {
-	return gateway.NetworkConfig{Alias: c.Alias, ChainID: c.Pool.ChainID, Directives: c.Directives}
+	return gateway.NetworkConfig{Alias: c.Alias, ChainID: c.Pool.ChainID, Directives: c.Directives, Search: c.Search}
 }

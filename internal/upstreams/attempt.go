@@ -20,16 +20,22 @@ type Request struct {
 type Reply struct {
 	Result []byte // a JSON value; not to be changed
 	Error  []byte // the node's error object, to be passed on as it is
+	// IsTooLarge says that Error is a node's limit on searches: a smaller piece
+	// of the search may be answered.
+	IsTooLarge bool
 	// Upstream is the node that answered.
 	Upstream ID
 	// Head is the newest block that node had shown.
 	Head uint64
+
+	// isInDoubt says that a node which did not answer may have taken the request.
+	isInDoubt bool
 }
 
 // Do takes a request through the attempt loop, as its failsafe says. It ends
 // with the first answer that settles the request; else with the best of what
-// the nodes said; else with ErrNoUpstream, an ExhaustedError, or the cause of
-// ctx's end.
+// the nodes said; else with ErrNoUpstream, an ExhaustedError, an OversizedError,
+// or the cause of ctx's end.
 func (p *Pool) Do(ctx context.Context, req Request) (Reply, error) {
 	left := p.candidates(req.Facts)
 	if len(left) == 0 {
@@ -37,6 +43,9 @@ func (p *Pool) Do(ctx context.Context, req Request) (Reply, error) {
 	}
 	fs := p.failsafes.of(req, p.tracker.Head())
 	fs.end = time.Now().Add(fs.Timeout)
+	if req.Facts.Method.Kind == methods.Send {
+		return p.send(ctx, req, fs, left)
+	}
 	asking := ctx
 	if !req.Facts.Repeatable() {
 		asking = sendOnce(ctx)
@@ -51,16 +60,22 @@ func (p *Pool) Do(ctx context.Context, req Request) (Reply, error) {
 // loop asks one node after the other, round by round.
 func (p *Pool) loop(ctx context.Context, req Request, fs Failsafe, left []*Upstream) (Reply, error) {
 	var best, last verdict
-	attempts, round := 0, 1
+	attempts, round, isInDoubt := 0, 1, false
 	for len(left) > 0 {
 		var used int
 		last, used = p.next(ctx, req, fs, left)
 		attempts += used
 		if last.outcome.settles() {
-			return last.reply(), nil
+			reply := last.reply()
+			reply.isInDoubt = isInDoubt
+			return reply, nil
 		}
 		if ctx.Err() != nil || fs.isOver() {
 			return Reply{}, &ExhaustedError{Last: OutcomeTimeout, Attempts: attempts}
+		}
+		isInDoubt = isInDoubt || last.outcome.isInDoubt()
+		if attempts > used && best.outcome == OutcomeOversized && last.outcome == OutcomeOversized {
+			break // two nodes agree that the answer is that large
 		}
 		if attempts == used || last.outcome.worth() > best.outcome.worth() {
 			best = last
@@ -74,8 +89,13 @@ func (p *Pool) loop(ctx context.Context, req Request, fs Failsafe, left []*Upstr
 			left = p.nextRound(ctx, req.Facts, best, min(fs.pause(round), time.Until(fs.end)))
 		}
 	}
+	if best.outcome == OutcomeOversized {
+		return Reply{}, &OversizedError{Limit: p.cfg.MaxResponseBytes}
+	}
 	if best.outcome.passes() {
-		return best.reply(), nil
+		reply := best.reply()
+		reply.isInDoubt = isInDoubt
+		return reply, nil
 	}
 	return Reply{}, &ExhaustedError{Last: last.outcome, Attempts: attempts}
 }
@@ -95,7 +115,7 @@ func (p *Pool) next(ctx context.Context, req Request, fs Failsafe, left []*Upstr
 	if req.Facts.Method.Kind == methods.Send {
 		fs.AttemptTimeout = p.cfg.SendTimeout
 		v := p.attempt(ctx, left[0], fs, p.single(req))
-		return p.settleSend(ctx, req, fs, v), 1
+		return p.settleSend(ctx, req, v), 1
 	}
 	if !fs.MayHedge || !p.mayHedge(req.Facts, left) {
 		return p.attempt(ctx, left[0], fs, p.single(req)), 1
@@ -160,7 +180,7 @@ func (p *Pool) attempt(ctx context.Context, u *Upstream, fs Failsafe, ask exchan
 }
 
 func (v verdict) reply() Reply {
-	return Reply{Result: v.result, Error: v.errorObj, Upstream: v.upstream.id, Head: v.upstream.Head()}
+	return Reply{Result: v.result, Error: v.errorObj, IsTooLarge: v.outcome == OutcomeTooLarge, Upstream: v.upstream.id, Head: v.upstream.Head()}
 }
 
 // whoMayKnowMore keeps, after "no such thing" or an old answer, only the nodes

@@ -107,12 +107,14 @@ func (o Outcome) passes() bool {
 func (o Outcome) worth() int {
 	switch o {
 	case OutcomeStale:
-		return 6
+		return 7
 	case OutcomeNull:
-		return 5
+		return 6
 	case OutcomeTooLarge:
-		return 4
+		return 5
 	case OutcomeMissing:
+		return 4
+	case OutcomeOversized:
 		return 3
 	case OutcomeNodeError:
 		return 2

@@ -40,6 +40,9 @@ type Config struct {
 	Rules []Rule
 	// SendTimeout bounds one try of eth_sendRawTransaction at one node.
 	SendTimeout time.Duration
+	// Broadcast is to how many nodes a signed transaction is sent at once. The
+	// first that takes it answers.
+	Broadcast int
 	// MaxLag is how many blocks a node may be behind before others are preferred.
 	MaxLag uint64
 	// MaxResponseBytes bounds one answer of a node.
@@ -56,6 +59,7 @@ func Default() Config {
 		ProbeTimeout: 2 * time.Second,
 		Failsafe:     DefaultFailsafe(),
 		SendTimeout:  5 * time.Second,
+		Broadcast:    1,
 		// Besu's own readiness probe allows a node to be 2 blocks behind.
 		MaxLag:           2,
 		MaxResponseBytes: 128 << 20,
@@ -93,6 +97,9 @@ func (c Config) Validate() error {
 	}
 	if c.MaxResponseBytes < 1 {
 		errs = append(errs, errors.New("maximum response size: must be at least 1 byte"))
+	}
+	if c.Broadcast < 1 {
+		errs = append(errs, errors.New("broadcast: must be at least 1 node"))
 	}
 	if c.MaxConnections < 1 {
 		errs = append(errs, errors.New("maximum connections: must be at least 1"))

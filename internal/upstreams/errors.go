@@ -20,6 +20,14 @@ func (e *ExhaustedError) Error() string {
 	return fmt.Sprintf("no answer after %d attempts, the last one was %s", e.Attempts, e.Last)
 }
 
+// OversizedError says that an answer exceeds what the gateway takes of a node.
+type OversizedError struct{ Limit int64 } // in bytes
+
+// Error implements error.
+func (e *OversizedError) Error() string {
+	return fmt.Sprintf("the answer is larger than %d bytes: ask for less at a time", e.Limit)
+}
+
 // WrongChainError says that every node shows another chain than the one that
 // was asked for.
 type WrongChainError struct {
@@ -42,4 +50,5 @@ var (
 	errLostRace       = errors.New("another node answered first")
 	errTooLarge       = errors.New("the answer is larger than the limit")
 	errRefused        = errors.New("no connection")
+	errTaken          = errors.New("another node took the transaction")
 )

@@ -43,6 +43,11 @@ func (f Failsafe) deadline(now time.Time) time.Time {
 	return f.end
 }
 
+// once is the failsafe of a single attempt that begins now.
+func once(timeout time.Duration) Failsafe {
+	return Failsafe{AttemptTimeout: timeout, end: time.Now().Add(timeout)}
+}
+
 // isOver says whether the call's time is up.
 func (f Failsafe) isOver() bool { return !time.Now().Before(f.end) }
 

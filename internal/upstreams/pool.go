@@ -22,6 +22,7 @@ type Pool struct {
 	catalogue *methods.Catalogue
 	upstreams []*Upstream // in the order of the configuration
 	failsafes *failsafes
+	broadcast *broadcaster
 
 	mu       sync.Mutex // guards identity
 	identity Identity
@@ -44,6 +45,7 @@ func NewPool(cfg Config, tracker *chain.Tracker, catalogue *methods.Catalogue, f
 		tracker:   tracker,
 		catalogue: catalogue,
 		failsafes: newFailsafes(cfg.Failsafe, cfg.Rules, catalogue),
+		broadcast: newBroadcaster(cfg.SendTimeout),
 		identity:  Identity{ChainID: cfg.ChainID, Genesis: cfg.Genesis},
 	}
 	metrics := newMetrics(factory)
@@ -93,6 +95,10 @@ func (p *Pool) Run(ctx context.Context, ready func()) error {
 			return nil
 		})
 	}
+	group.Go(func() error {
+		p.broadcast.run(ctx)
+		return nil
+	})
 	tried.Wait() // each first look is bounded by the probe timeout
 	if err := p.wrongChain(); err != nil {
 		group.Go(func() error { return err }) // ends the pollers
