@@ -152,6 +152,7 @@ func (p *Pool) single(req Request) exchange {
 		judge: func(u *Upstream, id uint64, reply httpReply) verdict {
 			var digits [20]byte
 			v := classifyReply(req.Facts, strconv.AppendUint(digits[:0], id, 10), reply)
+			p.cfg.Checks.verify(req, &v)
 			observe(p.tracker, req, u, &v)
 			return v
 		},

@@ -101,6 +101,7 @@ func (p *Pool) classifyBatch(reqs []Request, u *Upstream, firstID uint64, reply 
 		}
 		at := id - firstID
 		v := classifyResponse(reqs[at].Facts, response)
+		p.cfg.Checks.verify(reqs[at], &v)
 		observe(p.tracker, reqs[at], u, &v)
 		if v.outcome.settles() {
 			replies[at] = BatchReply{IsSettled: true, Reply: Reply{Result: v.result, Error: v.errorObj, Upstream: u.id, Head: head}}

@@ -43,6 +43,8 @@ type Config struct {
 	// Broadcast is to how many nodes a signed transaction is sent at once. The
 	// first that takes it answers.
 	Broadcast int
+	// Checks says what of an answer is recomputed.
+	Checks Checks
 	// MaxLag is how many blocks a node may be behind before others are preferred.
 	MaxLag uint64
 	// MaxResponseBytes bounds one answer of a node.
