@@ -65,6 +65,7 @@ func toWire(err error) (*jsonrpc.Error, int, Outcome) {
 	var denied *DeniedError
 	var refused *auth.Error
 	var rejected *RejectedError
+	var dispute *upstreams.DisputeError
 	var oversized *upstreams.OversizedError
 	var exhausted *upstreams.ExhaustedError
 	switch {
@@ -81,6 +82,8 @@ func toWire(err error) (*jsonrpc.Error, int, Outcome) {
 		return jsonrpc.NewError(rejected.Code, rejected.Message), http.StatusOK, OutcomeInvalid
 	case errors.As(err, &oversized):
 		return jsonrpc.NewError(jsonrpc.CodeTooLarge, oversized.Error()), http.StatusOK, OutcomeInvalid
+	case errors.As(err, &dispute):
+		return jsonrpc.NewError(jsonrpc.CodeInternal, dispute.Error()), http.StatusServiceUnavailable, OutcomeUnavailable
 	case errors.Is(err, upstreams.ErrNoUpstream):
 		return jsonrpc.NewError(jsonrpc.CodeUnavailable, "no upstream can serve this request now"), http.StatusServiceUnavailable, OutcomeUnavailable
 	case errors.As(err, &exhausted):

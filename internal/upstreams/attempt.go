@@ -34,8 +34,8 @@ type Reply struct {
 
 // Do takes a request through the attempt loop, as its failsafe says. It ends
 // with the first answer that settles the request; else with the best of what
-// the nodes said; else with ErrNoUpstream, an ExhaustedError, an OversizedError,
-// or the cause of ctx's end.
+// the nodes said; else with ErrNoUpstream, an ExhaustedError, an OversizedError, a
+// DisputeError, or the cause of ctx's end.
 func (p *Pool) Do(ctx context.Context, req Request) (Reply, error) {
 	left := p.candidates(req.Facts)
 	if len(left) == 0 {
@@ -50,7 +50,11 @@ func (p *Pool) Do(ctx context.Context, req Request) (Reply, error) {
 	if !req.Facts.Repeatable() {
 		asking = sendOnce(ctx)
 	}
-	reply, err := p.loop(asking, req, fs, left)
+	take := p.loop
+	if fs.Consensus != nil && req.Facts.Method.Kind == methods.Read {
+		take = p.agree
+	}
+	reply, err := take(asking, req, fs, left)
 	if err != nil && ctx.Err() != nil {
 		return Reply{}, context.Cause(ctx)
 	}

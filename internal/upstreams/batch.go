@@ -26,6 +26,9 @@ func (p *Pool) DoBatch(ctx context.Context, reqs []Request) []BatchReply {
 	if len(left) == 0 {
 		return unsettled
 	}
+	if p.needsAgreement(reqs) {
+		return unsettled
+	}
 	ask := p.batchOf(reqs)
 	fs := p.failsafes.of(neediest, p.tracker.Head())
 	fs.end = time.Now().Add(fs.Timeout)
@@ -39,6 +42,16 @@ func (p *Pool) DoBatch(ctx context.Context, reqs []Request) []BatchReply {
 		return unsettled
 	}
 	return v.batch
+}
+
+// needsAgreement says whether several nodes must be asked for an element.
+func (p *Pool) needsAgreement(reqs []Request) bool {
+	for _, r := range reqs {
+		if p.failsafes.of(r, p.tracker.Head()).Consensus != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // neediest is the request with the newest block: who can serve it can serve

@@ -30,6 +30,8 @@ type Failsafe struct {
 	// HedgeMaxDelay.
 	MayHedge                     bool
 	HedgeMinDelay, HedgeMaxDelay time.Duration
+	// Consensus asks several nodes for a read instead of one; nil asks one.
+	Consensus *Consensus
 
 	// end is when Timeout is over for the call at hand.
 	end time.Time
@@ -104,6 +106,7 @@ type Rule struct {
 	PauseFactor                  *float64
 	MayHedge                     *bool
 	HedgeMinDelay, HedgeMaxDelay *time.Duration
+	Consensus                    *Consensus
 }
 
 // apply fills a rule in over what it inherits.
@@ -122,6 +125,9 @@ func (r Rule) apply(f Failsafe) Failsafe {
 	set(&f.MayHedge, r.MayHedge)
 	set(&f.HedgeMinDelay, r.HedgeMinDelay)
 	set(&f.HedgeMaxDelay, r.HedgeMaxDelay)
+	if r.Consensus != nil {
+		f.Consensus = r.Consensus
+	}
 	// One try never outlasts the call, and a delay never exceeds its bound.
 	f.AttemptTimeout = min(f.AttemptTimeout, f.Timeout)
 	f.HedgeMaxDelay = max(f.HedgeMaxDelay, f.HedgeMinDelay)
@@ -174,6 +180,9 @@ func (f Failsafe) validate(of string) error {
 	}
 	if f.Rounds < 1 {
 		errs = append(errs, fmt.Errorf("%s: rounds: must be at least 1", of))
+	}
+	if err := f.Consensus.validate(); err != nil {
+		errs = append(errs, fmt.Errorf("%s: %w", of, err))
 	}
 	return errors.Join(errs...)
 }

@@ -15,6 +15,9 @@ type metrics struct {
 	hedges   *prometheus.CounterVec
 	head     *prometheus.GaugeVec
 	serving  *prometheus.GaugeVec
+
+	consensus *prometheus.CounterVec
+	disagreed *prometheus.CounterVec
 }
 
 func newMetrics(f telemetry.Factory) *metrics {
@@ -24,6 +27,9 @@ func newMetrics(f telemetry.Factory) *metrics {
 		hedges:   f.CounterVec("gateway_upstream_hedges_total", "Reads that were also started on a second upstream because the first was slow, by who answered first.", "network", "upstream", "winner"),
 		head:     f.GaugeVec("gateway_upstream_head_block", "Newest block an upstream has shown.", "network", "upstream"),
 		serving:  f.GaugeVec("gateway_upstream_serving", "1 while an upstream is reachable and shows the right chain.", "network", "upstream"),
+
+		consensus: f.CounterVec("gateway_consensus_total", "Reads for which several upstreams were asked, by how it ended.", "network", "outcome"),
+		disagreed: f.CounterVec("gateway_upstream_disagreements_total", "Answers of an upstream that differed from the one on which enough others agreed.", "network", "upstream"),
 	}
 }
 
@@ -34,6 +40,7 @@ type upstreamMetrics struct {
 	serving   prometheus.Gauge
 	hedgeWon  prometheus.Counter
 	hedgeLost prometheus.Counter
+	disagreed prometheus.Counter
 
 	count    func(outcome string) prometheus.Counter
 	outcomes [outcomeCount]atomic.Pointer[prometheus.Counter] // made at first use
@@ -47,6 +54,7 @@ func (m *metrics) of(network string, id ID) *upstreamMetrics {
 		serving:   m.serving.WithLabelValues(network, upstream),
 		hedgeWon:  m.hedges.WithLabelValues(network, upstream, "first"),
 		hedgeLost: m.hedges.WithLabelValues(network, upstream, "second"),
+		disagreed: m.disagreed.WithLabelValues(network, upstream),
 		count: func(outcome string) prometheus.Counter {
 			return m.attempts.WithLabelValues(network, upstream, outcome)
 		},

@@ -23,6 +23,9 @@ type Pool struct {
 	upstreams []*Upstream // in the order of the configuration
 	failsafes *failsafes
 	broadcast *broadcaster
+	metrics   *metrics
+
+	misconduct *misconduct
 
 	mu       sync.Mutex // guards identity
 	identity Identity
@@ -48,7 +51,7 @@ func NewPool(cfg Config, tracker *chain.Tracker, catalogue *methods.Catalogue, f
 		broadcast: newBroadcaster(cfg.SendTimeout),
 		identity:  Identity{ChainID: cfg.ChainID, Genesis: cfg.Genesis},
 	}
-	metrics := newMetrics(factory)
+	p.metrics, p.misconduct = newMetrics(factory), newMisconduct()
 	taken := map[ID]bool{}
 	for _, endpoint := range cfg.Upstreams {
 		target, err := parseURL(endpoint.URL)
@@ -60,7 +63,7 @@ func NewPool(cfg Config, tracker *chain.Tracker, catalogue *methods.Catalogue, f
 			id:        id,
 			transport: newTransport(target, cfg.MaxConnections, cfg.MaxResponseBytes),
 			probes:    newTransport(target, 1, maxProbeBytes),
-			metrics:   metrics.of(cfg.Network, id),
+			metrics:   p.metrics.of(cfg.Network, id),
 			health:    newHealth(),
 			lost:      make(chan struct{}, 1),
 		})
