@@ -2,6 +2,7 @@
 //
 //	record     one place counts and logs
 //	admit      refused methods and operator namespaces end here
+//	static     what the operator has fixed
 //	own        what the gateway knows itself: chain id, its version
 //	describe   the facts of the request; safe and finalized become numbers
 //	cache      answers that can no longer change

@@ -31,6 +31,8 @@ type NetworkConfig struct {
 	// Search bounds searches over many blocks and says how they are split; the
 	// zero value is DefaultSearch.
 	Search Search
+	// Static are answers that are fixed.
+	Static []StaticResponse
 }
 
 // NetworkDeps is what a Network works with.
@@ -69,6 +71,7 @@ func newNetwork(cfg Config, project ProjectConfig, net NetworkConfig, deps Netwo
 	all := stages{
 		record:   &recordStage{metrics: m, log: deps.Log},
 		admit:    admit,
+		static:   newStaticStage(net.Static),
 		own:      newOwnStage(deps.Pool, cfg.Version),
 		describe: &describeStage{catalogue: deps.Catalogue, tracker: deps.Tracker, pool: deps.Pool},
 		split:    newSplitStage(net.Search, deps.Tracker, m),
@@ -136,6 +139,9 @@ func (c NetworkConfig) Validate() error {
 	var errs []error
 	if c.Alias != "" && !isPathSegment(c.Alias) {
 		errs = append(errs, errors.New("alias: must be made of letters, digits, '-', '_' and '.'"))
+	}
+	for _, r := range c.Static {
+		errs = append(errs, r.validate())
 	}
 	return errors.Join(append(errs, c.Search.Validate())...)
 }

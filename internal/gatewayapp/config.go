@@ -78,6 +78,8 @@ type NetworkConfig struct {
 	// Search bounds searches over many blocks and says how they are split; the
 	// zero value is the default.
 	Search gateway.Search
+	// Static are answers that are fixed.
+	Static []gateway.StaticResponse
 	// Pool configures the nodes and how they are asked.
 	Pool upstreams.Config
 }
@@ -169,5 +171,5 @@ func (c NetworkConfig) name() string {
 
 // front is what the HTTP front must know of the network.
 func (c NetworkConfig) front() gateway.NetworkConfig {
-	return gateway.NetworkConfig{Alias: c.Alias, ChainID: c.Pool.ChainID, Directives: c.Directives, Search: c.Search}
+	return gateway.NetworkConfig{Alias: c.Alias, ChainID: c.Pool.ChainID, Directives: c.Directives, Search: c.Search, Static: c.Static}
 }
