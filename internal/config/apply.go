@@ -167,18 +167,19 @@ func (p ProjectFile) project(path string, budgets []string, r *report) gatewayap
 	for i, u := range p.Upstreams {
 		at := path + ".upstreams[" + strconv.Itoa(i) + "]"
 		endpoint := u.endpoint(at, r)
-		if pool := u.pool(at, out.Networks, r); pool != nil {
-			pool.Upstreams = append(pool.Upstreams, endpoint)
+		if network := u.network(at, out.Networks, r); network != nil {
+			network.Pool.Upstreams = append(network.Pool.Upstreams, endpoint)
+			u.EVM.split(&network.Search, len(network.Pool.Upstreams) == 1)
 		}
 	}
 	return out
 }
 
-// pool is that of the network a node belongs to.
-func (u UpstreamFile) pool(path string, networks []gatewayapp.NetworkConfig, r *report) *upstreams.Config {
+// network is that to which a node belongs.
+func (u UpstreamFile) network(path string, networks []gatewayapp.NetworkConfig, r *report) *gatewayapp.NetworkConfig {
 	for i := range networks {
 		if networks[i].Pool.ChainID == u.EVM.ChainID || u.EVM.ChainID == 0 && len(networks) == 1 {
-			return &networks[i].Pool
+			return &networks[i]
 		}
 	}
 	switch {
@@ -226,8 +227,11 @@ func (n NetworkFile) network(path string, r *report) gatewayapp.NetworkConfig {
 	}
 	checkRules(n.Failsafe, path+".failsafe", r)
 	pool.Rules = poolRules(rules(n.Failsafe), path+".failsafe", r)
+	n.checkIntegrity(path, r)
+	pool.Checks = n.checks()
+	take(&pool.Broadcast, n.EVM.BroadcastTransactions)
 	d := n.DirectiveDefaults
-	return gatewayapp.NetworkConfig{Alias: n.Alias, RateLimitBudget: n.RateLimitBudget, Pool: pool, Directives: gateway.Directives{
+	return gatewayapp.NetworkConfig{Alias: n.Alias, RateLimitBudget: n.RateLimitBudget, Pool: pool, Search: n.search(), Static: n.static(path, r), Directives: gateway.Directives{
 		RetryEmpty: d.RetryEmpty, RetryPending: d.RetryPending, UseUpstream: d.UseUpstream,
 		SkipInterpolation: d.SkipInterpolation, SkipConsensus: d.SkipConsensus,
 	}}

@@ -18,6 +18,10 @@ type binder struct{ report *report }
 func (b binder) bind(n *node, target any) { b.set(reflect.ValueOf(target).Elem(), n, spot{}) }
 
 func (b binder) set(target reflect.Value, n *node, at spot) {
+	if whole, ok := target.Addr().Interface().(*JSONValue); ok {
+		*whole = jsonOf(n)
+		return
+	}
 	switch {
 	case n.form == empty:
 	case target.Kind() == reflect.Pointer:
@@ -27,6 +31,13 @@ func (b binder) set(target reflect.Value, n *node, at spot) {
 		b.set(target.Elem(), n, at)
 	case target.Kind() == reflect.Slice:
 		b.list(target, n, at)
+	case target.Kind() == reflect.Map && n.form == section:
+		target.Set(reflect.MakeMap(target.Type()))
+		for _, f := range n.fields {
+			value := reflect.New(target.Type().Elem()).Elem()
+			b.set(value, f.value, at.field(f.key))
+			target.SetMapIndex(reflect.ValueOf(f.key), value)
+		}
 	case n.form == scalar:
 		if err := setScalar(target, n.text); err != nil {
 			b.report.failValue(at.path, n.at, err.Error())

@@ -22,6 +22,8 @@ type FailsafeRule struct {
 	Hedge *HedgeRule
 	// CircuitBreaker says when a node is left alone.
 	CircuitBreaker *CircuitBreakerRule
+	// Consensus asks several nodes.
+	Consensus *ConsensusFile
 }
 
 // AdaptiveDuration is a time, or a quantile of recent times within bounds. In a
@@ -105,6 +107,8 @@ type FailsafeFile struct {
 	Hedge *HedgeFile `yaml:"hedge,omitempty"`
 	// When a node is left alone.
 	CircuitBreaker *CircuitBreakerRule `yaml:"circuitBreaker,omitempty"`
+	// Several nodes are asked for a read, and enough of them must agree.
+	Consensus *ConsensusFile `yaml:"consensus,omitempty"`
 }
 
 // TimeoutFile is the section timeout of a rule.
@@ -151,7 +155,7 @@ func rules(files []FailsafeFile) []FailsafeRule {
 }
 
 func (f FailsafeFile) rule() FailsafeRule {
-	r := FailsafeRule{MatchMethod: f.MatchMethod, MatchFinality: f.MatchFinality, CircuitBreaker: f.CircuitBreaker}
+	r := FailsafeRule{MatchMethod: f.MatchMethod, MatchFinality: f.MatchFinality, CircuitBreaker: f.CircuitBreaker, Consensus: f.Consensus}
 	if r.MatchMethod == "" {
 		r.MatchMethod = "*"
 	}
@@ -201,6 +205,7 @@ func checkRules(files []FailsafeFile, path string, r *report) {
 		}
 		checkTimes(f, at, r)
 		checkRetry(f.Retry, at+".retry", r)
+		checkConsensus(f.Consensus, at+".consensus", r)
 		checkBreaker(f.CircuitBreaker, at+".circuitBreaker", r)
 	}
 }

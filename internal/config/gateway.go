@@ -146,6 +146,10 @@ type NetworkFile struct {
 	FinalityDepth uint64 `yaml:"finalityDepth"`
 	// Directives that hold for every request that does not say otherwise.
 	DirectiveDefaults DirectiveDefaultsFile `yaml:"directiveDefaults,omitempty"`
+	// What of the nodes' answers is recomputed.
+	Integrity IntegrityFile `yaml:"integrity,omitempty"`
+	// Answers that are given without a node.
+	StaticResponses []StaticResponseFile `yaml:"staticResponses,omitempty"`
 	// Rules of how requests are tried, the first that matches; a list or one alone.
 	Failsafe []FailsafeFile `yaml:"failsafe,omitempty"`
 }
@@ -162,6 +166,12 @@ type DirectiveDefaultsFile struct {
 	SkipInterpolation bool `yaml:"skipInterpolation,omitempty"`
 	// Whether one node's answer is enough where several would be compared.
 	SkipConsensus bool `yaml:"skipConsensus,omitempty"`
+	// Whether a range of blocks must not end before it begins, and waits for an end that is about to be there; left out: true.
+	EnforceGetLogsBlockRange *bool `yaml:"enforceGetLogsBlockRange,omitempty"`
+	// Whether the root of a block's transactions is recomputed.
+	ValidateTransactionsRoot bool `yaml:"validateTransactionsRoot,omitempty"`
+	// Whether the filters of receipts are recomputed from their logs.
+	ValidateLogsBloomMatch bool `yaml:"validateLogsBloomMatch,omitempty"`
 }
 
 // EVMNetworkFile is a network's section evm.
@@ -170,6 +180,24 @@ type EVMNetworkFile struct {
 	ChainID uint64 `yaml:"chainId"`
 	// Hash of block 0 every node must show; empty takes that of the first node reached.
 	Genesis string `yaml:"genesis"`
+	// Most blocks one eth_getLogs may span; 0 is no bound.
+	GetLogsMaxAllowedRange *int `yaml:"getLogsMaxAllowedRange,omitempty"`
+	// Most addresses one eth_getLogs may name; 0 is no bound.
+	GetLogsMaxAllowedAddresses *int `yaml:"getLogsMaxAllowedAddresses,omitempty"`
+	// Most topics one eth_getLogs may name, those of all positions counted; 0 is no bound.
+	GetLogsMaxAllowedTopics *int `yaml:"getLogsMaxAllowedTopics,omitempty"`
+	// Whether an eth_getLogs that a node finds too large is asked for in pieces; left out: true.
+	GetLogsSplitOnError *bool `yaml:"getLogsSplitOnError,omitempty"`
+	// How many pieces of one eth_getLogs are asked for at a time; left out: 8.
+	GetLogsSplitConcurrency *int `yaml:"getLogsSplitConcurrency,omitempty"`
+	// Whether a trace_filter that a node finds too large is asked for in pieces; left out: true.
+	TraceFilterSplitOnError *bool `yaml:"traceFilterSplitOnError,omitempty"`
+	// How many pieces of one trace_filter are asked for at a time; left out: 4.
+	TraceFilterSplitConcurrency *int `yaml:"traceFilterSplitConcurrency,omitempty"`
+	// To how many nodes a signed transaction is sent at once; left out: 1. Not a key of eRPC.
+	BroadcastTransactions *int `yaml:"broadcastTransactions,omitempty"`
+	// What is checked of heads and ranges.
+	Integrity EVMIntegrityFile `yaml:"integrity,omitempty"`
 }
 
 // UpstreamFile is one node.
@@ -188,6 +216,10 @@ type UpstreamFile struct {
 type EVMUpstreamFile struct {
 	// Chain id of the node, which says to which network it belongs; it may be left out when there is only one.
 	ChainID uint64 `yaml:"chainId,omitempty"`
+	// Blocks above which an eth_getLogs is asked for in pieces, of so many each; the least of all nodes holds, 0 or less is none. Left out: 5000.
+	GetLogsAutoSplittingRangeThreshold *int `yaml:"getLogsAutoSplittingRangeThreshold,omitempty"`
+	// The same for trace_filter. Left out: 1000.
+	TraceFilterAutoSplittingRangeThreshold *int `yaml:"traceFilterAutoSplittingRangeThreshold,omitempty"`
 }
 
 // DatabaseFile is the section database.

@@ -45,6 +45,7 @@ func (f FailsafeRule) poolRule(pattern methods.Pattern) upstreams.Rule {
 		rule.MayHedge = &isOn
 		rule.HedgeMinDelay, rule.HedgeMaxDelay = hedgeBounds(f.Hedge.Delay)
 	}
+	rule.Consensus = f.Consensus.policy()
 	return rule
 }
 

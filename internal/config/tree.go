@@ -40,6 +40,7 @@ type node struct {
 	form   form
 	at     place
 	text   string // of a scalar
+	quoted bool   // a scalar that can only be a text
 	fields []field
 	items  []*node
 	size   int // nodes below and including this one
@@ -141,7 +142,17 @@ func (t *treeBuilder) build(from ast.Node, depth int) *node {
 	case *ast.NullNode, *ast.CommentGroupNode, *ast.DirectiveNode:
 		return &node{at: at}
 	default:
-		return &node{form: scalar, at: at, text: scalarText(from), size: 1}
+		return &node{form: scalar, at: at, text: scalarText(from), quoted: isText(from), size: 1}
+	}
+}
+
+// isText says whether a scalar is a text, and no number or truth value.
+func isText(from ast.Node) bool {
+	switch from.(type) {
+	case *ast.StringNode, *ast.LiteralNode:
+		return true
+	default:
+		return false
 	}
 }
 

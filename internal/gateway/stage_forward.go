@@ -22,7 +22,7 @@ func (s *forwardStage) Wrap(Handler) Handler {
 }
 
 func (c *Call) request() upstreams.Request {
-	return upstreams.Request{Method: c.Method, Params: c.Params, Facts: c.Facts}
+	return upstreams.Request{Method: c.Method, Params: c.Params, Facts: c.Facts, SkipConsensus: c.Directives.SkipConsensus}
 }
 
 func resultOf(reply upstreams.Reply) *Result {

@@ -14,6 +14,8 @@ type Request struct {
 	Method string
 	Params []byte
 	Facts  methods.Facts
+	// SkipConsensus takes one node's answer where several would be asked.
+	SkipConsensus bool
 }
 
 // Reply is the answer to a request: exactly one of Result and Error is set.
@@ -51,7 +53,7 @@ func (p *Pool) Do(ctx context.Context, req Request) (Reply, error) {
 		asking = sendOnce(ctx)
 	}
 	take := p.loop
-	if fs.Consensus != nil && req.Facts.Method.Kind == methods.Read {
+	if req.needsAgreement(fs) {
 		take = p.agree
 	}
 	reply, err := take(asking, req, fs, left)

@@ -47,7 +47,7 @@ func (p *Pool) DoBatch(ctx context.Context, reqs []Request) []BatchReply {
 // needsAgreement says whether several nodes must be asked for an element.
 func (p *Pool) needsAgreement(reqs []Request) bool {
 	for _, r := range reqs {
-		if p.failsafes.of(r, p.tracker.Head()).Consensus != nil {
+		if r.needsAgreement(p.failsafes.of(r, p.tracker.Head())) {
 			return true
 		}
 	}

@@ -129,6 +129,17 @@ func TestConsensus_ElementsOfABatchAreAskedAlone(t *testing.T) {
 	require.Zero(t, nodes[0].Batches())
 }
 
+func TestConsensus_IsSkippedOnDemand(t *testing.T) {
+	t.Parallel()
+	f, _ := agreeing(t, nil, `"0x1"`, `"0x2"`, `"0x3"`)
+	request := f.request("eth_getBalance", `["0xab","latest"]`)
+	request.SkipConsensus = true
+
+	_, err := f.Do(t.Context(), request)
+
+	require.NoError(t, err)
+}
+
 func TestDo_AWrongAnswerLeadsToTheNextNode(t *testing.T) {
 	t.Parallel()
 	a, b := two(t)

@@ -12,7 +12,13 @@ import (
 	"time"
 
 	"github.com/slipwayhq/slipway/internal/jsonrpc"
+	"github.com/slipwayhq/slipway/internal/methods"
 )
+
+// needsAgreement says whether several nodes are asked. Writes never are.
+func (r Request) needsAgreement(fs Failsafe) bool {
+	return fs.Consensus != nil && r.Facts.Method.Kind == methods.Read && !r.SkipConsensus
+}
 
 // agree takes a read to several nodes at once and ends as soon as their answers
 // decide it; the other attempts are cancelled. A node that gives no answer is
