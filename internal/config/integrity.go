@@ -130,7 +130,7 @@ func (n *node) plain() any {
 func (n NetworkFile) search() gateway.Search {
 	s, evm := gateway.DefaultSearch(), n.EVM
 	if evm.GetLogsMaxAllowedRange != nil {
-		s.MaxRange = uint64(max(0, *evm.GetLogsMaxAllowedRange)) //nolint:gosec // not negative
+		s.MaxRange = uint64(max(0, *evm.GetLogsMaxAllowedRange))
 	}
 	take(&s.MaxAddresses, evm.GetLogsMaxAllowedAddresses)
 	take(&s.MaxTopics, evm.GetLogsMaxAllowedTopics)
@@ -159,7 +159,7 @@ func (e EVMUpstreamFile) split(s *gateway.Search, isFirst bool) {
 func leastChunk(chunk *uint64, threshold *int, fallback uint64, isFirst bool) {
 	own := fallback
 	if threshold != nil {
-		own = uint64(max(0, *threshold)) //nolint:gosec // not negative
+		own = uint64(max(0, *threshold))
 	}
 	if isFirst || *chunk == 0 || own != 0 && own < *chunk {
 		*chunk = own

@@ -138,7 +138,7 @@ func TestQuery_Check(t *testing.T) {
 func TestQuery_PiecesCoverTheRange(t *testing.T) {
 	t.Parallel()
 
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same numbers each time
+	random := rand.New(rand.NewPCG(1, 2))
 	for range 500 {
 		q := query{from: random.Uint64N(50)}
 		q.to = q.from + random.Uint64N(100)

@@ -121,7 +121,7 @@ func TestSplit_EqualsTheWhole(t *testing.T) {
 	for seed := range uint64(6) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			random := rand.New(rand.NewPCG(seed, 7)) //nolint:gosec // the same numbers each time
+			random := rand.New(rand.NewPCG(seed, 7))
 			const blocks = upstreamtest.Head + 1
 			unlimited := logSet{logs: randomLogs(random, blocks)}
 			w := newWorld(t, 1, func(c *worldConfig) {
@@ -201,7 +201,7 @@ func TestSplit_TheMergedAnswerIsBounded(t *testing.T) {
 func TestSplit_LongSearchesInABatch(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 1, func(c *worldConfig) { c.network.Search.Logs.Chunk = 50 })
-	set := logSet{logs: randomLogs(rand.New(rand.NewPCG(1, 1)), 100), maxRange: 50} //nolint:gosec // the same numbers each time
+	set := logSet{logs: randomLogs(rand.New(rand.NewPCG(1, 1)), 100), maxRange: 50}
 	w.nodes[0].AnswerFunc("eth_getLogs", set.search)
 	w.nodes[0].Answer("eth_gasPrice", upstreamtest.Result(`"0x1"`))
 
@@ -219,7 +219,7 @@ func TestSplit_LongSearchesInABatch(t *testing.T) {
 func TestSplit_AnOpenRangeIsCutWhenANodeFindsItTooLarge(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 1, nil)
-	set := logSet{logs: randomLogs(rand.New(rand.NewPCG(2, 1)), upstreamtest.Head+1), maxRange: 30} //nolint:gosec // the same numbers each time
+	set := logSet{logs: randomLogs(rand.New(rand.NewPCG(2, 1)), upstreamtest.Head+1), maxRange: 30}
 	w.nodes[0].AnswerFunc("eth_getLogs", func(params string) upstreamtest.Answer {
 		if strings.Contains(params, "latest") {
 			return upstreamtest.Error(-32005, "Requested range exceeds maximum RPC range limit")

@@ -13,8 +13,8 @@ import (
 
 // splitStage asks for a search over many blocks in pieces: at once when its
 // range is longer than nodes allow, else when a node says that it is too large.
-// Each piece is a call of its own, with its own place in the cache. One that
-// fails fails the search.
+// Each piece is a call of its own, with its own place in the cache. When one
+// of them fails, so does the search.
 type splitStage struct {
 	search  Search
 	tracker *chain.Tracker
