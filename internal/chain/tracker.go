@@ -1,6 +1,11 @@
 package chain
 
-import "sync/atomic"
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+)
 
 // Tracker keeps where one network stands, from what pollers and answers report.
 // What it says never goes back: a lagging node must not make clients see an
@@ -10,6 +15,10 @@ type Tracker struct {
 	depth  atomic.Uint64
 	latest atomic.Uint64 // number + 1, so that zero is "not known"
 	tagged atomic.Uint64
+
+	mu    sync.Mutex
+	pace  pace
+	moved chan struct{} // closed when the head moves; nil while nobody waits
 }
 
 // NewTracker makes a tracker that knows nothing yet.
@@ -31,7 +40,51 @@ func (t *Tracker) Finality() Finality {
 }
 
 // ObserveLatest reports a block that exists.
-func (t *Tracker) ObserveLatest(number uint64) { raise(&t.latest, number+1) }
+func (t *Tracker) ObserveLatest(number uint64) {
+	before, isNewer := raise(&t.latest, number+1)
+	if !isNewer {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.pace.moved(time.Now(), number+1-before)
+	if t.moved != nil {
+		close(t.moved)
+		t.moved = nil
+	}
+}
+
+// Pace says how quickly the network makes blocks.
+func (t *Tracker) Pace() Pace {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.pace.at(time.Now())
+}
+
+// Wait waits until a block exists. It is false when ctx ended before.
+func (t *Tracker) Wait(ctx context.Context, number uint64) bool {
+	for {
+		moved := t.next()
+		if t.latest.Load() > number {
+			return true
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// next is closed when the head moves the next time.
+func (t *Tracker) next() <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.moved == nil {
+		t.moved = make(chan struct{})
+	}
+	return t.moved
+}
 
 // ObserveFinalized reports a block that a node calls finalized.
 func (t *Tracker) ObserveFinalized(number uint64) { raise(&t.tagged, number) }
@@ -47,11 +100,16 @@ func (t *Tracker) Head() Head {
 	return h
 }
 
-func raise(at *atomic.Uint64, value uint64) {
+// raise sets a number that only grows. It gives the one before, and says
+// whether it has grown.
+func raise(at *atomic.Uint64, value uint64) (before uint64, isNewer bool) {
 	for {
 		now := at.Load()
-		if value <= now || at.CompareAndSwap(now, value) {
-			return
+		if value <= now {
+			return now, false
+		}
+		if at.CompareAndSwap(now, value) {
+			return now, true
 		}
 	}
 }
