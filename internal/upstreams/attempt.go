@@ -16,6 +16,15 @@ type Request struct {
 	Facts  methods.Facts
 	// SkipConsensus takes one node's answer where several would be asked.
 	SkipConsensus bool
+	// Selector chooses nodes by patterns of ids and tags, joined by & and |, with
+	// ! and parentheses; empty chooses all.
+	Selector string
+	// RetryEmpty asks every node when one says null; false takes the first null.
+	// Left out (nil), nodes that are further ahead are asked.
+	RetryEmpty *bool
+	// RetryPending asks every node for the transaction when one has not seen it
+	// in a block; left out, it does not.
+	RetryPending *bool
 }
 
 // Reply is the answer to a request: exactly one of Result and Error is set.
@@ -37,9 +46,12 @@ type Reply struct {
 // Do takes a request through the attempt loop, as its failsafe says. It ends
 // with the first answer that settles the request; else with the best of what
 // the nodes said; else with ErrNoUpstream, an ExhaustedError, an OversizedError, a
-// DisputeError, or the cause of ctx's end.
+// DisputeError, a SelectorError, or the cause of ctx's end.
 func (p *Pool) Do(ctx context.Context, req Request) (Reply, error) {
-	left := p.candidates(req.Facts)
+	left, err := p.choose(req)
+	if err != nil {
+		return Reply{}, err
+	}
 	if len(left) == 0 {
 		return Reply{}, ErrNoUpstream
 	}
@@ -66,7 +78,7 @@ func (p *Pool) Do(ctx context.Context, req Request) (Reply, error) {
 // loop asks one node after the other, round by round.
 func (p *Pool) loop(ctx context.Context, req Request, fs Failsafe, left []*Upstream) (Reply, error) {
 	var best, last verdict
-	attempts, round, isInDoubt := 0, 1, false
+	attempts, round, isInDoubt, mayWait := 0, 1, false, true
 	for len(left) > 0 {
 		var used int
 		last, used = p.next(ctx, req, fs, left)
@@ -89,10 +101,14 @@ func (p *Pool) loop(ctx context.Context, req Request, fs Failsafe, left []*Upstr
 		if !req.Facts.Repeatable() && !last.outcome.isUnseen() {
 			break
 		}
-		left = p.whoMayKnowMore(left[used:], req.Facts, last)
+		left = p.whoMayKnowMore(left[used:], req, last)
+		if len(left) == 0 && mayWait && p.awaitBlock(ctx, req, best) {
+			mayWait = false
+			left, _ = p.choose(req) // the selector was read before
+		}
 		if len(left) == 0 && round < fs.Rounds {
 			round++
-			left = p.nextRound(ctx, req.Facts, best, min(fs.pause(round), time.Until(fs.end)))
+			left = p.nextRound(ctx, req, best, min(fs.pause(round), time.Until(fs.end)))
 		}
 	}
 	if best.outcome == OutcomeOversized {
@@ -108,11 +124,12 @@ func (p *Pool) loop(ctx context.Context, req Request, fs Failsafe, left []*Upstr
 
 // nextRound gives the nodes of another round when all have been asked: none
 // when asking again brings nothing, or there is no time.
-func (p *Pool) nextRound(ctx context.Context, facts methods.Facts, best verdict, after time.Duration) []*Upstream {
-	if best.outcome.worth() > 0 || !facts.Repeatable() || !pause(ctx, after) {
+func (p *Pool) nextRound(ctx context.Context, req Request, best verdict, after time.Duration) []*Upstream {
+	if best.outcome.worth() > 0 || !req.Facts.Repeatable() || !pause(ctx, after) {
 		return nil
 	}
-	return p.candidates(facts)
+	list, _ := p.choose(req) // the selector was read before
+	return list
 }
 
 // next asks the first candidate, and the second as well when the first is slow
@@ -144,12 +161,15 @@ type exchange struct {
 	judge func(u *Upstream, id uint64, reply httpReply) verdict
 	// ids is how many ids the body takes.
 	ids uint64
+	// method and facts of the request; without them for a batch.
+	method string
+	facts  methods.Facts
 }
 
 // single is the exchange of one request.
 func (p *Pool) single(req Request) exchange {
 	return exchange{
-		ids: 1,
+		ids: 1, method: req.Method, facts: req.Facts,
 		encode: func(id uint64) []byte {
 			body := make([]byte, 0, len(req.Params)+len(req.Method)+72)
 			var digits [20]byte
@@ -160,13 +180,16 @@ func (p *Pool) single(req Request) exchange {
 			v := classifyReply(req.Facts, strconv.AppendUint(digits[:0], id, 10), reply)
 			p.cfg.Checks.verify(req, &v)
 			observe(p.tracker, req, u, &v)
+			if v.outcome == OutcomeOK && req.isPending(v.result) {
+				v.outcome = OutcomePending
+			}
 			return v
 		},
 	}
 }
 
-// attempt puts a question to one node and notes what became of it.
-func (p *Pool) attempt(ctx context.Context, u *Upstream, fs Failsafe, ask exchange) verdict {
+// try puts a question to one node once and notes what became of it.
+func (p *Pool) try(ctx context.Context, u *Upstream, fs Failsafe, ask exchange) verdict {
 	id := u.nextID.Add(ask.ids) - ask.ids + 1
 
 	start := time.Now()
@@ -179,9 +202,17 @@ func (p *Pool) attempt(ctx context.Context, u *Upstream, fs Failsafe, ask exchan
 	}
 	v.upstream = u
 	now := time.Now()
-	u.record(now, now.Sub(start), v.outcome)
-	if v.outcome == OutcomeRefused {
+	u.record(now, now.Sub(start), v.outcome, ask.facts.Method)
+	switch v.outcome {
+	case OutcomeRefused:
 		u.loseSight()
+	case OutcomeRateLimited:
+		u.spare(p.now(), retryAfter(reply.retryAfter, now))
+	case OutcomeUnsupported:
+		if ask.facts.Method != nil {
+			u.refused.note(question{method: ask.method, facts: ask.facts, now: p.now()}, v.errorObj)
+		}
+	default:
 	}
 	return v
 }
@@ -191,8 +222,15 @@ func (v verdict) reply() Reply {
 }
 
 // whoMayKnowMore keeps, after "no such thing" or an old answer, only the nodes
-// that are further ahead than the one that gave it.
-func (p *Pool) whoMayKnowMore(left []*Upstream, facts methods.Facts, v verdict) []*Upstream {
+// that are further ahead than the one that gave it, or what the request wants.
+func (p *Pool) whoMayKnowMore(left []*Upstream, req Request, v verdict) []*Upstream {
+	if v.outcome == OutcomeNull && req.RetryEmpty != nil {
+		if *req.RetryEmpty {
+			return left
+		}
+		return nil
+	}
+	facts := req.Facts
 	if v.outcome != OutcomeNull && v.outcome != OutcomeStale {
 		return left
 	}
@@ -219,4 +257,11 @@ func pause(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
+}
+
+// isPending says whether an answer is a transaction without a block that the
+// request wants to see in one.
+func (r Request) isPending(result []byte) bool {
+	return r.RetryPending != nil && *r.RetryPending && r.Facts.Method.Name == "eth_getTransactionByHash" &&
+		string(jsonrpc.Member(result, "blockNumber")) == "null"
 }

@@ -55,6 +55,10 @@ const (
 	OutcomeOversized
 	// OutcomeWrong: an answer that cannot be the answer to this request.
 	OutcomeWrong
+	// OutcomePending: a transaction that this node has not seen in a block.
+	OutcomePending
+	// OutcomeOverBudget: the node's budget is used up; it was not asked.
+	OutcomeOverBudget
 
 	outcomeCount
 )
@@ -64,7 +68,7 @@ func (o Outcome) String() string {
 	names := [outcomeCount]string{
 		"ok", "client_fault", "null", "stale", "missing", "node_error", "unsupported", "rate_limited", "unauthorized",
 		"broken", "timeout", "refused", "lost_race", "canceled", "known_transaction", "nonce_low",
-		"too_large", "oversized", "wrong",
+		"too_large", "oversized", "wrong", "pending", "over_budget",
 	}
 	if o >= outcomeCount {
 		return "unknown"
@@ -78,7 +82,7 @@ func (o Outcome) settles() bool { return o == OutcomeOK || o == OutcomeClientFau
 // blamesNode says whether the outcome counts against the node's health.
 func (o Outcome) blamesNode() bool {
 	switch o {
-	case OutcomeRateLimited, OutcomeUnauthorized, OutcomeBroken, OutcomeTimeout, OutcomeRefused, OutcomeLostRace, OutcomeWrong:
+	case OutcomeUnauthorized, OutcomeBroken, OutcomeTimeout, OutcomeRefused, OutcomeLostRace, OutcomeWrong:
 		return true
 	default:
 		return false
@@ -90,13 +94,14 @@ func (o Outcome) blamesNode() bool {
 func (o Outcome) isInDoubt() bool { return o == OutcomeBroken || o == OutcomeTimeout }
 
 // isUnseen says whether the node certainly has not executed the request.
-func (o Outcome) isUnseen() bool { return o == OutcomeRefused }
+func (o Outcome) isUnseen() bool { return o == OutcomeRefused || o == OutcomeOverBudget }
 
 // passes says whether the node's own words may be shown to the client when no
 // node did better. Words about limits and credentials may name accounts.
 func (o Outcome) passes() bool {
 	switch o {
-	case OutcomeOK, OutcomeClientFault, OutcomeNull, OutcomeStale, OutcomeMissing, OutcomeNodeError, OutcomeUnsupported, OutcomeNonceLow, OutcomeKnown, OutcomeTooLarge:
+	case OutcomeOK, OutcomeClientFault, OutcomeNull, OutcomeStale, OutcomeMissing, OutcomeNodeError, OutcomeUnsupported, OutcomeNonceLow, OutcomeKnown,
+		OutcomeTooLarge, OutcomePending:
 		return true
 	default:
 		return false
@@ -106,6 +111,8 @@ func (o Outcome) passes() bool {
 // worth orders what may be answered when nothing settled the request.
 func (o Outcome) worth() int {
 	switch o {
+	case OutcomePending:
+		return 8
 	case OutcomeStale:
 		return 7
 	case OutcomeNull:

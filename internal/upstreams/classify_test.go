@@ -90,7 +90,7 @@ func TestClassifyReply(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			v := classifyReply(catalogue.Describe(c.method, nil), []byte("7"), httpReply{c.status, []byte(c.body)})
+			v := classifyReply(catalogue.Describe(c.method, nil), []byte("7"), httpReply{status: c.status, body: []byte(c.body)})
 			require.Equal(t, c.want.String(), v.outcome.String())
 		})
 	}
@@ -126,5 +126,5 @@ func TestOutcome_OnlyTheNodesFaultCountsAgainstIt(t *testing.T) {
 			require.False(t, o.passes(), "%s: its words are not for clients", o)
 		}
 	}
-	require.Equal(t, []string{"rate_limited", "unauthorized", "broken", "timeout", "refused", "lost_race", "wrong"}, blamed)
+	require.Equal(t, []string{"unauthorized", "broken", "timeout", "refused", "lost_race", "wrong"}, blamed)
 }

@@ -10,14 +10,6 @@ import (
 	"github.com/slipwayhq/slipway/internal/secret"
 )
 
-// Endpoint is one node.
-type Endpoint struct {
-	// ID names the node in logs, metrics and health answers. Default: host and port of the URL.
-	ID string
-	// URL of the node's JSON-RPC endpoint. It may carry a password or a key and is never printed.
-	URL secret.String
-}
-
 // Config is the configuration of one network's pool.
 type Config struct {
 	// Network is the network's name in metrics, such as "evm:31337".
@@ -47,6 +39,10 @@ type Config struct {
 	Checks Checks
 	// MaxLag is how many blocks a node may be behind before others are preferred.
 	MaxLag uint64
+	// AwaitBlock is for how long a request for one of the next blocks, which no
+	// node has yet, waits for it; 0 does not wait. It waits only when the block is
+	// due within that time, and never longer than two blocks take.
+	AwaitBlock time.Duration
 	// MaxResponseBytes bounds one answer of a node.
 	MaxResponseBytes int64
 	// MaxConnections bounds the connections to one node.
@@ -64,6 +60,7 @@ func Default() Config {
 		Broadcast:    1,
 		// Besu's own readiness probe allows a node to be 2 blocks behind.
 		MaxLag:           2,
+		AwaitBlock:       2 * time.Second,
 		MaxResponseBytes: 128 << 20,
 		// Besu takes 80 connections by default (--rpc-http-max-active-connections).
 		MaxConnections: 64,
@@ -85,6 +82,7 @@ func (c Config) Validate() error {
 			errs = append(errs, fmt.Errorf("upstreams[%d]: the id %q stands twice", i, e.ID))
 		}
 		seen[e.ID] = true
+		errs = append(errs, e.validate(fmt.Sprintf("upstreams[%d]", i)))
 	}
 	for name, d := range map[string]time.Duration{
 		"poll interval": c.PollInterval, "probe timeout": c.ProbeTimeout, "send timeout": c.SendTimeout,

@@ -22,6 +22,7 @@ const (
 // health is what is known of a node's recent behaviour. It is pure: the clock
 // is passed in. The caller serialises its use.
 type health struct {
+	epoch       time.Time // slots are counted from here, on the monotonic clock
 	slots       [windowSlots]healthSlot
 	consecutive int // failures since the last answer
 
@@ -34,11 +35,14 @@ type health struct {
 	taken      int // samples ever taken
 	sinceFresh int
 	p50, p95   time.Duration
+	lastAnswer time.Time
+	shown      steady
 }
 
 type healthSlot struct {
-	number    int64 // time divided by windowSlot
+	number    int64 // time since the epoch divided by windowSlot, from 1
 	good, bad int
+	throttled int // requests the node did not want
 }
 
 func newHealth() *health { return &health{probesNeeded: 1} }
@@ -47,6 +51,7 @@ func newHealth() *health { return &health{probesNeeded: 1} }
 func (h *health) answered(now time.Time, latency time.Duration) {
 	h.slot(now).good++
 	h.consecutive = 0
+	h.lastAnswer = now
 	h.latencies[h.taken%latencySamples] = latency
 	h.taken++
 	h.sinceFresh++
@@ -87,8 +92,19 @@ func (h *health) probed(now time.Time) {
 	h.consecutive = failuresToDrop - 1
 }
 
+// throttled records that the node wants fewer requests. It is no failure.
+func (h *health) throttled(now time.Time) { h.slot(now).throttled++ }
+
+// number counts slots from 1.
+func (h *health) number(now time.Time) int64 {
+	if h.epoch.IsZero() {
+		h.epoch = now
+	}
+	return 1 + int64(max(0, now.Sub(h.epoch))/windowSlot)
+}
+
 func (h *health) slot(now time.Time) *healthSlot {
-	number := now.UnixNano() / int64(windowSlot)
+	number := h.number(now)
 	s := &h.slots[number%windowSlots]
 	if s.number != number {
 		*s = healthSlot{number: number}
@@ -104,30 +120,35 @@ func (h *health) refresh() {
 	h.p50, h.p95 = sorted[n/2], sorted[n*95/100]
 }
 
-// window counts the answers and failures of the last 30 seconds.
-func (h *health) window(now time.Time) (good, bad int) {
-	oldest := now.UnixNano()/int64(windowSlot) - windowSlots
+// counts gives the answers, failures and refusals of the last 30 seconds.
+func (h *health) counts(now time.Time) (good, bad, throttled int) {
+	oldest := h.number(now) - windowSlots
 	for _, s := range h.slots {
 		if s.number > oldest {
-			good, bad = good+s.good, bad+s.bad
+			good, bad, throttled = good+s.good, bad+s.bad, throttled+s.throttled
 		}
 	}
-	return good, bad
+	return good, bad, throttled
 }
 
 // minSample is how many requests say something about a rate of failures.
 const minSample = 10
 
+// fadeEvery: a node that is not asked is judged by a latency half as long after
+// this time, so that it is tried again some day.
+const fadeEvery = time.Minute
+
 // score is a number for ordering, the lower the better. It is coarse on
 // purpose: small differences must not move requests between nodes.
 func (h *health) score(now time.Time) int {
-	good, bad := h.window(now)
+	good, bad, throttled := h.counts(now)
 	var score int
-	if good+bad >= minSample {
-		score = 4 * (10 * bad / (good + bad)) // 4 points a tenth of failures
+	if all := good + bad + throttled; all >= minSample {
+		score = 4*(10*bad/all) + 2*(10*throttled/all) // 4 points a tenth of failures, 2 a tenth of throttling
 	}
-	for latency := h.p50; latency > 16*time.Millisecond; latency /= 4 {
-		score++ // 1 point for each time it is 4 times slower
-	}
-	return score
+	idle := min(max(0, now.Sub(h.lastAnswer)/fadeEvery), 32)
+	return score + latencyScore(h.p50>>idle)
 }
+
+// publicScore is the score that orders nodes.
+func (h *health) publicScore(now time.Time) int { return h.shown.follow(now, h.score(now)) }

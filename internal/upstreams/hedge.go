@@ -9,7 +9,11 @@ import (
 // delay, the second one as well. The first good answer wins and the other
 // attempt is cancelled. It says how many nodes it has asked.
 func (p *Pool) race(ctx context.Context, fs Failsafe, first, second *Upstream, ask exchange) (verdict, int) {
-	v, hedged, lost := hedge(ctx, hedgeDelay(fs, first),
+	delay := hedgeDelay(fs, first)
+	if second.isFallback && !first.isFallback {
+		delay = fs.HedgeMaxDelay // a fallback helps out late rather than often
+	}
+	v, hedged, lost := hedge(ctx, delay,
 		func(ctx context.Context) verdict { return p.attempt(ctx, first, fs, ask) },
 		func(ctx context.Context) verdict { return p.attempt(ctx, second, fs, ask) })
 	switch {

@@ -30,6 +30,8 @@ type transport interface {
 type httpReply struct {
 	status int
 	body   []byte
+	// retryAfter is the header Retry-After as it came.
+	retryAfter string
 }
 
 // httpTransport speaks HTTP/1.1 or, where TLS negotiates it, HTTP/2, with
@@ -51,12 +53,18 @@ const (
 )
 
 // newTransport chooses the engine, by measurement (docs/adr, "The HTTP engines").
-// TLS, and with it HTTP/2, is net/http's.
-func newTransport(u *url.URL, connections int, limit int64) transport {
+// TLS, and with it HTTP/2, is net/http's. Extra is added to every request.
+func newTransport(u *url.URL, connections int, limit int64, extra http.Header) transport {
 	if u.Scheme == "http" {
-		return newHTTP1Transport(u, connections, limit)
+		t := newHTTP1Transport(u, connections, limit)
+		t.add(extra)
+		return t
 	}
-	return newHTTPTransport(u, connections, limit)
+	t := newHTTPTransport(u, connections, limit)
+	for name, values := range extra {
+		t.header[http.CanonicalHeaderKey(name)] = values
+	}
+	return t
 }
 
 func newHTTPTransport(u *url.URL, connections int, limit int64) *httpTransport {
@@ -146,7 +154,7 @@ func (t *httpTransport) exchange(ctx context.Context, body []byte) (httpReply, e
 	if err != nil {
 		return httpReply{}, fmt.Errorf("read the answer: %w", err)
 	}
-	return httpReply{status: response.StatusCode, body: text}, nil
+	return httpReply{status: response.StatusCode, body: text, retryAfter: response.Header.Get("Retry-After")}, nil
 }
 
 // onceKey marks the context of a request that must not be repeated.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"strconv"
 	"time"
@@ -31,6 +32,15 @@ func newHTTP1Transport(u *url.URL, connections int, limit int64) *http1Transport
 		head = append(head, "\r\n"...)
 	}
 	return &http1Transport{head: head, conns: newHTTP1Conns(hostPort(u), connections, idleConnTimeout), limit: limit}
+}
+
+// add adds header fields to every request.
+func (t *http1Transport) add(header http.Header) {
+	for name, values := range header {
+		for _, value := range values {
+			t.head = append(t.head, name+": "+value+"\r\n"...)
+		}
+	}
 }
 
 func (t *http1Transport) roundTrip(ctx context.Context, deadline time.Time, body []byte) (httpReply, error) {

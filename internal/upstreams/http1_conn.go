@@ -71,7 +71,9 @@ func (c *http1Conn) receive(limit int64) (reply httpReply, isReusable bool, err 
 	if err := c.readHead(); err != nil {
 		return reply, false, err
 	}
-	reply.status = c.answer.StatusCode()
+	if reply.status = c.answer.StatusCode(); reply.status == http.StatusTooManyRequests {
+		reply.retryAfter = string(c.answer.Header.Peek("Retry-After"))
+	}
 	if reply.body, err = c.readBody(limit); err != nil {
 		return reply, false, err
 	}

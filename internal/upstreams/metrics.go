@@ -62,12 +62,16 @@ func (m *metrics) of(network string, id ID) *upstreamMetrics {
 }
 
 func (m *upstreamMetrics) attempt(outcome Outcome, latency time.Duration) {
+	m.counter(outcome).Inc()
+	m.latency.Observe(latency.Seconds())
+}
+
+func (m *upstreamMetrics) counter(outcome Outcome) prometheus.Counter {
 	counter := m.outcomes[outcome].Load()
 	if counter == nil {
 		made := m.count(outcome.String())
 		counter = &made
 		m.outcomes[outcome].Store(counter)
 	}
-	(*counter).Inc()
-	m.latency.Observe(latency.Seconds())
+	return *counter
 }

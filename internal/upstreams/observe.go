@@ -21,7 +21,10 @@ func observe(tracker *chain.Tracker, req Request, u *Upstream, v *verdict) {
 		if !ok {
 			return
 		}
-		advance(tracker, u, number)
+		if !advance(tracker, u, number) {
+			v.outcome = OutcomeNodeError
+			return
+		}
 		if latest := tracker.Head().Latest; latest > number {
 			v.result = methods.AppendQuantity(nil, latest)
 		}
@@ -33,16 +36,25 @@ func observe(tracker *chain.Tracker, req Request, u *Upstream, v *verdict) {
 		if !ok {
 			return
 		}
-		advance(tracker, u, number)
+		if !advance(tracker, u, number) {
+			v.outcome = OutcomeNodeError
+			return
+		}
 		if tracker.Head().Latest > number {
 			v.outcome = OutcomeStale
 		}
 	}
 }
 
-func advance(tracker *chain.Tracker, u *Upstream, number uint64) {
+// advance learns a head. It is false for one that is too far away to be
+// believed; the poller has the node show it.
+func advance(tracker *chain.Tracker, u *Upstream, number uint64) bool {
+	if known := tracker.Head(); known.IsKnown && leaps(known, number) {
+		return false
+	}
 	tracker.ObserveLatest(number)
 	if number > u.Head() {
 		u.setHead(number)
 	}
+	return true
 }

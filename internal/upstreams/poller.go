@@ -1,6 +1,7 @@
 package upstreams
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,8 @@ type poller struct {
 	upstream *Upstream
 	// isSure is false until the chain has been checked over the present connection.
 	isSure bool
+	// looks counts the looks since the chain was checked.
+	looks int
 	// said is the last trouble that was logged, so that it is logged once.
 	said string
 }
@@ -34,7 +37,7 @@ func newPoller(p *Pool, u *Upstream) *poller { return &poller{pool: p, upstream:
 func (p *poller) run(ctx context.Context, tried func()) {
 	p.look(ctx)
 	tried()
-	ticker := time.NewTicker(p.pool.cfg.PollInterval)
+	ticker := time.NewTicker(cmp.Or(p.upstream.endpoint.PollInterval, p.pool.cfg.PollInterval))
 	defer ticker.Stop()
 	for {
 		select {
@@ -59,13 +62,30 @@ func (p *poller) look(ctx context.Context) {
 	if err == nil {
 		err = p.follow(ctx)
 	}
+	if err == nil && p.looks == 0 {
+		err = p.askWhetherSyncing(ctx)
+	}
+	p.looks = (p.looks + 1) % recheckLooks
 	p.conclude(ctx, err)
 }
 
-// check compares the node's chain with the pool's, once per connection.
+// recheckLooks: every so many looks the node is asked again for its chain id and
+// whether it is syncing. An address may lead to another node at any time.
+const recheckLooks = 5
+
+// check compares the node's chain with the pool's: in full once per connection,
+// by its id alone now and then.
 func (p *poller) check(ctx context.Context) error {
-	if p.isSure {
+	if p.isSure && p.looks > 0 {
 		return nil
+	}
+	if p.isSure {
+		id, err := quantity(ctx, p.upstream.probes, "eth_chainId")
+		if err != nil {
+			return err
+		}
+		want := p.pool.Identity()
+		return p.pool.admit(Identity{ChainID: id, Genesis: want.Genesis})
 	}
 	found, err := identify(ctx, p.upstream.probes)
 	if err != nil {
@@ -75,12 +95,14 @@ func (p *poller) check(ctx context.Context) error {
 		return err
 	}
 	if p.pool.tracker.Finality().Mode == chain.Auto {
-		finality, err := detectFinality(ctx, p.upstream.probes, p.pool.cfg.Finality.Depth)
+		finality, why, err := detectFinality(ctx, p.upstream.probes, p.pool.cfg.Finality.Depth)
 		if err != nil {
 			return err
 		}
+		why = string(p.upstream.id) + " " + why
+		p.pool.finalityWhy.Store(&why)
 		p.pool.tracker.SetFinality(finality)
-		p.pool.log.InfoContext(ctx, "finality mode found", slog.String("upstream", string(p.upstream.id)), slog.String("mode", finality.Mode.String()))
+		p.pool.log.InfoContext(ctx, "finality mode found", slog.String("upstream", string(p.upstream.id)), slog.String("mode", finality.Mode.String()), slog.String("because", why))
 	}
 	p.isSure = true
 	return nil
@@ -92,6 +114,9 @@ func (p *poller) follow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := p.believe(ctx, head); err != nil {
+		return err
+	}
 	p.upstream.setHead(head)
 	p.pool.tracker.ObserveLatest(head)
 	if p.pool.tracker.Finality().Mode != chain.ByTag {
@@ -101,10 +126,77 @@ func (p *poller) follow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if number, ok := methods.ParseQuantity(jsonrpc.Member(final.Result, "number")); ok {
+	if number, ok := methods.ParseQuantity(jsonrpc.Member(final.Result, "number")); ok && number <= p.pool.tracker.Head().Latest {
 		p.pool.tracker.ObserveFinalized(number)
 	}
 	return nil
+}
+
+// believe judges a head that is out of line. One below the node's own last one
+// may be that of another chain behind the same address. One far above all
+// others must be shown, or claimed by a second node, before it counts: the
+// network's head never goes back, so one lying node could spoil it for good.
+func (p *poller) believe(ctx context.Context, head uint64) error {
+	if head < p.upstream.Head() {
+		p.isSure = false
+		if err := p.check(ctx); err != nil {
+			return err
+		}
+	}
+	p.upstream.claimed.Store(head)
+	if !leaps(p.pool.tracker.Head(), head) || p.pool.isClaimedByAnother(p.upstream, head) {
+		return nil
+	}
+	block, err := call(ctx, p.upstream.probes, "eth_getBlockByNumber", `[`+string(methods.AppendQuantity(nil, head))+`,false]`)
+	if err != nil {
+		return fmt.Errorf("eth_getBlockByNumber of the head: %w", err)
+	}
+	if number, ok := methods.ParseQuantity(jsonrpc.Member(block.Result, "number")); !ok || number != head {
+		return fmt.Errorf("it claims block %d and cannot show it", head)
+	}
+	return nil
+}
+
+// leapBlocks: a head so far above the known one is not taken on one node's word.
+const leapBlocks = 1000
+
+// leaps says whether a head is too far above the known one to be believed.
+func leaps(known chain.Head, head uint64) bool {
+	return !known.IsKnown || head > known.Latest && head-known.Latest > leapBlocks
+}
+
+func (p *Pool) isClaimedByAnother(u *Upstream, head uint64) bool {
+	for _, other := range p.upstreams {
+		claimed := other.claimed.Load()
+		if other != u && other.State() != Quarantined && claimed > 0 && max(claimed, head)-min(claimed, head) <= leapBlocks {
+			return true
+		}
+	}
+	return false
+}
+
+// askWhetherSyncing notes whether the node still catches up with its chain.
+// Nodes that do not know the method count as ready.
+func (p *poller) askWhetherSyncing(ctx context.Context) error {
+	if p.upstream.endpoint.IgnoreSyncing {
+		return nil
+	}
+	response, err := call(ctx, p.upstream.probes, "eth_syncing", `[]`)
+	if err != nil {
+		return fmt.Errorf("eth_syncing: %w", err)
+	}
+	p.upstream.isSyncing.Store(len(response.Result) > 0 && response.Result[0] == '{')
+	return nil
+}
+
+// isThrottling says whether a look failed because the node wants fewer requests.
+func isThrottling(err error) bool {
+	var status *statusError
+	if errors.As(err, &status) {
+		return status.outcome == OutcomeRateLimited
+	}
+	var said *jsonrpc.Error
+	return errors.As(err, &said) && classifyError(methods.Read, said) == OutcomeRateLimited
 }
 
 // conclude sets the node's state after a look.
@@ -128,6 +220,8 @@ func (p *poller) conclude(ctx context.Context, err error) {
 		u.metrics.serving.Set(0)
 		p.isSure = false
 		p.say(ctx, "shows another chain and is not used", wrong)
+	case isThrottling(err):
+		u.spare(p.pool.now(), 0) // busy, not broken
 	case errors.Is(err, errRefused):
 		u.probed(time.Now(), false)
 		u.state.CompareAndSwap(uint32(Serving), uint32(Unverified))

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -26,10 +28,19 @@ type Pool struct {
 	metrics   *metrics
 
 	misconduct *misconduct
+	selectors  selectorCache
+	born       time.Time // origin of the times that are kept as numbers; monotonic
+	isSpread   bool      // some node has a weight
 
-	mu       sync.Mutex // guards identity
+	finalityWhy atomic.Pointer[string]
+
+	mu       sync.Mutex // guards identity and the changing of cordons
 	identity Identity
 }
+
+// now is the time since the pool was made. It is monotonic: clocks that are set
+// do not move it.
+func (p *Pool) now() time.Duration { return time.Since(p.born) }
 
 // Identity is what makes a chain this chain.
 type Identity struct {
@@ -50,6 +61,7 @@ func NewPool(cfg Config, tracker *chain.Tracker, catalogue *methods.Catalogue, f
 		failsafes: newFailsafes(cfg.Failsafe, cfg.Rules, catalogue),
 		broadcast: newBroadcaster(cfg.SendTimeout),
 		identity:  Identity{ChainID: cfg.ChainID, Genesis: cfg.Genesis},
+		born:      time.Now(),
 	}
 	p.metrics, p.misconduct = newMetrics(factory), newMisconduct()
 	taken := map[ID]bool{}
@@ -59,14 +71,8 @@ func NewPool(cfg Config, tracker *chain.Tracker, catalogue *methods.Catalogue, f
 			return nil, err
 		}
 		id := freeID(taken, endpoint.ID, target.Host)
-		p.upstreams = append(p.upstreams, &Upstream{
-			id:        id,
-			transport: newTransport(target, cfg.MaxConnections, cfg.MaxResponseBytes),
-			probes:    newTransport(target, 1, maxProbeBytes),
-			metrics:   p.metrics.of(cfg.Network, id),
-			health:    newHealth(),
-			lost:      make(chan struct{}, 1),
-		})
+		p.upstreams = append(p.upstreams, newUpstream(p, endpoint, target, id, p.metrics.of(cfg.Network, id)))
+		p.isSpread = p.isSpread || endpoint.Weight > 0
 	}
 	return p, nil
 }
@@ -126,6 +132,18 @@ func (p *Pool) Identity() Identity {
 	return p.identity
 }
 
+// FinalitySource says who decided which blocks are final: the configuration, or
+// the node that was asked and what it said. Empty while no node was asked.
+func (p *Pool) FinalitySource() string {
+	if p.cfg.Finality.Mode != chain.Auto {
+		return "configured"
+	}
+	if why := p.finalityWhy.Load(); why != nil {
+		return *why
+	}
+	return ""
+}
+
 // IsReady says whether at least one node can be asked.
 func (p *Pool) IsReady() bool {
 	for _, u := range p.upstreams {
@@ -134,56 +152,4 @@ func (p *Pool) IsReady() bool {
 		}
 	}
 	return false
-}
-
-// candidates lists the nodes that may be asked, the best first.
-func (p *Pool) candidates(facts methods.Facts) []*Upstream {
-	list := make([]*Upstream, 0, len(p.upstreams))
-	latest := p.tracker.Head().Latest
-	var ranks [16]int64 // of list; beyond 16 nodes the order of the configuration is kept
-	for _, u := range p.upstreams {
-		if u.State() != Serving {
-			continue
-		}
-		rank := p.rank(u, facts, latest)
-		at := len(list)
-		list = append(list, u)
-		if at >= len(ranks) {
-			continue
-		}
-		for ; at > 0 && ranks[at-1] > rank; at-- { // insertion keeps ties in order
-			list[at], ranks[at] = list[at-1], ranks[at-1]
-		}
-		list[at], ranks[at] = u, rank
-	}
-	return list
-}
-
-// Steps of a rank: each weighs more than everything after it.
-const (
-	rankDown   = 1 << 40
-	rankBehind = 1 << 32
-)
-
-// rank orders a node for a request, the lower the better.
-func (p *Pool) rank(u *Upstream, facts methods.Facts, latest uint64) int64 {
-	var rank int64
-	if u.isDown.Load() {
-		rank += rankDown
-	}
-	if facts.Method.Kind == methods.Filter {
-		return rank // always the same node while it is healthy
-	}
-	if isBehind(u.Head(), facts, latest, p.cfg.MaxLag) {
-		rank += rankBehind
-	}
-	return rank + u.score.Load()
-}
-
-// isBehind says whether a node may lack the block a request asks for.
-func isBehind(head uint64, facts methods.Facts, latest, maxLag uint64) bool {
-	if facts.Ref == methods.RefNumber {
-		return head < facts.Number
-	}
-	return head+maxLag < latest
 }

@@ -28,7 +28,7 @@ func Probe(ctx context.Context, url secret.String) (ChainInfo, error) {
 	if err != nil {
 		return ChainInfo{}, err
 	}
-	t := newTransport(target, 1, maxProbeBytes)
+	t := newTransport(target, 1, maxProbeBytes, nil)
 	defer t.close()
 	identity, err := identify(ctx, t)
 	if err != nil {
@@ -80,25 +80,26 @@ func quantity(ctx context.Context, t transport, method string) (uint64, error) {
 	return n, nil
 }
 
-// detectFinality finds out which kind of network a node belongs to: one that
-// knows the tag "finalized", one with instant finality (Besu with QBFT or
-// IBFT2, which knows its validators and not the tag), or neither.
-func detectFinality(ctx context.Context, t transport, depth uint64) (chain.Finality, error) {
+// detectFinality finds out which kind of network a node belongs to, and why it
+// is taken to be so: one that knows the tag "finalized", one with instant
+// finality (Besu with QBFT or IBFT2, which knows its validators and not the
+// tag), or neither.
+func detectFinality(ctx context.Context, t transport, depth uint64) (found chain.Finality, why string, err error) {
 	tagged, err := call(ctx, t, "eth_getBlockByNumber", `["finalized",false]`)
 	if err != nil {
-		return chain.Finality{}, fmt.Errorf("ask for the finalized block: %w", err)
+		return chain.Finality{}, "", fmt.Errorf("ask for the finalized block: %w", err)
 	}
 	if jsonrpc.Member(tagged.Result, "number") != nil {
-		return chain.Finality{Mode: chain.ByTag}, nil
+		return chain.Finality{Mode: chain.ByTag}, "knows the tag finalized", nil
 	}
 	for _, method := range []string{"qbft_getValidatorsByBlockNumber", "ibft_getValidatorsByBlockNumber"} {
 		validators, err := call(ctx, t, method, `["latest"]`)
 		if err != nil {
-			return chain.Finality{}, fmt.Errorf("%s: %w", method, err)
+			return chain.Finality{}, "", fmt.Errorf("%s: %w", method, err)
 		}
 		if len(validators.Result) > 0 && validators.Result[0] == '[' {
-			return chain.Finality{Mode: chain.Instant}, nil
+			return chain.Finality{Mode: chain.Instant}, "answers " + method, nil
 		}
 	}
-	return chain.Finality{Mode: chain.ByDepth, Depth: depth}, nil
+	return chain.Finality{Mode: chain.ByDepth, Depth: depth}, "knows neither the tag finalized nor validators of QBFT or IBFT2", nil
 }

@@ -2,12 +2,14 @@ package upstreams
 
 import (
 	"context"
+	"net/url"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/slipwayhq/slipway/internal/jsonrpc"
+	"github.com/slipwayhq/slipway/internal/methods"
 )
 
 // ID names an upstream in logs, metrics and health answers.
@@ -39,22 +41,56 @@ func (s State) String() string {
 
 // Upstream is one node. It is made by NewPool and lives as long as the pool.
 type Upstream struct {
-	id        ID
-	transport transport
-	probes    transport // connections of the poller's own: a full pool must not look like a dead node
-	metrics   *upstreamMetrics
+	id         ID
+	place      int // in the configuration
+	endpoint   Endpoint
+	isFallback bool
+	serves     []bool // by methods.Method.Index
+	guards     []*guard
+	transport  transport
+	probes     transport // connections of the poller's own: a full pool must not look like a dead node
+	metrics    *upstreamMetrics
 
 	state      atomic.Uint32
 	otherChain atomic.Uint64 // chain id shown by a quarantined node
 	head       atomic.Uint64
+	claimed    atomic.Uint64 // the newest block it has spoken of, believed or not
 	isDown     atomic.Bool
 	score      atomic.Int64
 	p95        atomic.Int64 // nanoseconds
-	nextID     atomic.Uint64
-	lost       chan struct{} // capacity 1: wakes the poller
+	isSyncing  atomic.Bool
+	// throttledUntil is a time since the pool was made.
+	throttledUntil atomic.Int64
+	cordons        atomic.Pointer[[]cordonRule]
+	refused        refusals
+	methodScores   []atomic.Int32 // by methods.Method.Index: score + 1, or 0 for that of the node
+	nextID         atomic.Uint64
+	lost           chan struct{} // capacity 1: wakes the poller
 
-	mu     sync.Mutex
-	health *health
+	mu       sync.Mutex
+	health   *health
+	methods  []methodHealth // by methods.Method.Index
+	throttle throttle
+}
+
+func newUpstream(p *Pool, endpoint Endpoint, target *url.URL, id ID, metrics *upstreamMetrics) *Upstream {
+	u := &Upstream{
+		id: id, place: len(p.upstreams), endpoint: endpoint, isFallback: endpoint.isFallback(),
+		serves:       make([]bool, p.catalogue.Len()),
+		guards:       newGuards(endpoint.Rules),
+		transport:    newTransport(target, p.cfg.MaxConnections, p.cfg.MaxResponseBytes, endpoint.header()),
+		probes:       newTransport(target, 1, maxProbeBytes, endpoint.header()),
+		metrics:      metrics,
+		health:       newHealth(),
+		lost:         make(chan struct{}, 1),
+		refused:      refusals{until: make([]atomic.Int64, p.catalogue.Len())},
+		methodScores: make([]atomic.Int32, p.catalogue.Len()),
+		methods:      make([]methodHealth, p.catalogue.Len()),
+	}
+	for _, m := range p.catalogue.All() {
+		u.serves[m.Index] = endpoint.mayServe(m.Name)
+	}
+	return u
 }
 
 // ID returns the upstream's name.
@@ -75,20 +111,35 @@ func (u *Upstream) setHead(number uint64) {
 	u.metrics.head.Set(float64(number))
 }
 
-// record notes what became of an attempt.
-func (u *Upstream) record(now time.Time, latency time.Duration, outcome Outcome) {
+// record notes what became of an attempt. Method is nil for a batch.
+func (u *Upstream) record(now time.Time, latency time.Duration, outcome Outcome, method *methods.Method) {
 	u.metrics.attempt(outcome, latency)
 	if outcome == OutcomeCanceled {
 		return
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if outcome.blamesNode() {
+	switch {
+	case outcome == OutcomeRateLimited:
+		u.health.throttled(now)
+	case outcome.blamesNode():
 		u.health.failed(now)
-	} else {
+	default:
 		u.health.answered(now, latency)
 	}
+	if method != nil && method.Known() && outcome != OutcomeRateLimited {
+		u.methods[method.Index].add(now, latency, outcome.countsAgainstMethod())
+		u.publishMethod(now, method.Index)
+	}
 	u.publish(now)
+}
+
+func (u *Upstream) publishMethod(now time.Time, index int) {
+	var shown int32
+	if score, ok := u.methods[index].score(now); ok {
+		shown = int32(score + 1)
+	}
+	u.methodScores[index].Store(shown)
 }
 
 // probed notes a look of the poller.
@@ -100,13 +151,16 @@ func (u *Upstream) probed(now time.Time, good bool) {
 	} else {
 		u.health.failed(now)
 	}
+	for index := range u.methods {
+		u.publishMethod(now, index) // those that were not asked for a while are forgotten
+	}
 	u.publish(now)
 }
 
 // publish makes the health readable without the lock.
 func (u *Upstream) publish(now time.Time) {
 	u.isDown.Store(u.health.isDown)
-	u.score.Store(int64(u.health.score(now)))
+	u.score.Store(int64(u.health.publicScore(now)))
 	u.p95.Store(int64(u.health.p95))
 }
 
