@@ -56,6 +56,7 @@ func parseGateway(path string, text []byte, getenv func(string) string) (Gateway
 	}
 	c := checker{schema: parseSchema(keyTable), report: r}
 	c.value(root, root.at, kind{base: "Config", block: true}, spot{})
+	inherit(root, c.schema)
 	file := DefaultGatewayFile()
 	binder{r}.bind(root, &file)
 	out := file.gateway(r)
@@ -226,6 +227,7 @@ func (n NetworkFile) network(path string, r *report) gatewayapp.NetworkConfig {
 		pool.Finality.Depth = n.FinalityDepth
 	}
 	checkRules(n.Failsafe, path+".failsafe", r)
+	warnOfNetworkBreakers(rules(n.Failsafe), path+".failsafe", r)
 	pool.Rules = poolRules(rules(n.Failsafe), path+".failsafe", r)
 	n.checkIntegrity(path, r)
 	pool.Checks = n.checks()
@@ -242,7 +244,9 @@ func (u UpstreamFile) endpoint(path string, r *report) upstreams.Endpoint {
 		r.fail(path+".endpoint", "%s", err)
 	}
 	checkRules(u.Failsafe, path+".failsafe", r)
-	return upstreams.Endpoint{ID: u.ID, URL: u.Endpoint}
+	e := upstreams.Endpoint{ID: u.ID, URL: u.Endpoint}
+	u.choose(&e, path, r)
+	return e
 }
 
 // checkURL says what is wrong with a URL. Its errors never show it.

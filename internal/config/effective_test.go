@@ -73,6 +73,9 @@ func withoutSecrets(app gatewayapp.Config) gatewayapp.Config {
 		for _, n := range p.Networks {
 			for i := range n.Pool.Upstreams {
 				n.Pool.Upstreams[i].URL = secret.String{}
+				for name := range n.Pool.Upstreams[i].Header {
+					n.Pool.Upstreams[i].Header[name] = secret.String{}
+				}
 			}
 		}
 	}

@@ -53,7 +53,6 @@ func TestLoadGateway_WarnsOfWhatHasNoEffect(t *testing.T) {
 	const file = "testdata/good/erpc-stack.yaml:"
 	require.Equal(t, []string{
 		file + "34:9: projects[].networks[].failsafe[].hedge.quantile: read, but not applied yet, the 95th percentile is taken (2 times)",
-		file + "95:5: projects[].upstreams[].failsafe: read, but not applied yet, no circuit breaker is applied",
 		file + "110:5: database.evmJsonRpcCache.compression: not supported yet, answers are kept as they are",
 		file + "115:5: database.evmJsonRpcCache.policies: not supported yet, answers that can no longer change are kept, others are not",
 		file + "138:5: database.sharedState.lockTtl: not supported yet, no locks are taken",

@@ -112,6 +112,10 @@ type ProjectFile struct {
 	RateLimitBudget string `yaml:"rateLimitBudget,omitempty"`
 	// Which directives (X-ERPC-... header fields, query parameters) clients may set: a pattern of their names, such as retry-*.
 	AllowClientDirectives string `yaml:"allowClientDirectives,omitempty"`
+	// What holds for each network that does not say it itself, with the keys of networks[]: key by key in sections, lists as a whole.
+	NetworkDefaults Inherited `yaml:"networkDefaults,omitempty"`
+	// What holds for each node that does not say it itself, with the keys of upstreams[]: key by key in sections, lists as a whole.
+	UpstreamDefaults Inherited `yaml:"upstreamDefaults,omitempty"`
 	// Networks, each reached by its chain id or its alias.
 	Networks []NetworkFile `yaml:"networks"`
 	// Nodes of all networks, for each network the preferred one first.
@@ -198,28 +202,6 @@ type EVMNetworkFile struct {
 	BroadcastTransactions *int `yaml:"broadcastTransactions,omitempty"`
 	// What is checked of heads and ranges.
 	Integrity EVMIntegrityFile `yaml:"integrity,omitempty"`
-}
-
-// UpstreamFile is one node.
-type UpstreamFile struct {
-	// Name in logs, metrics and health answers; empty takes host and port.
-	ID string `yaml:"id"`
-	// URL of the node's JSON-RPC endpoint; never printed.
-	Endpoint secret.String `yaml:"endpoint"`
-	// What is known of the node's chain.
-	EVM EVMUpstreamFile `yaml:"evm,omitempty"`
-	// Rules for the node; a list or one alone. Checked, without effect yet.
-	Failsafe []FailsafeFile `yaml:"failsafe,omitempty"`
-}
-
-// EVMUpstreamFile is an upstream's section evm.
-type EVMUpstreamFile struct {
-	// Chain id of the node, which says to which network it belongs; it may be left out when there is only one.
-	ChainID uint64 `yaml:"chainId,omitempty"`
-	// Blocks above which an eth_getLogs is asked for in pieces, of so many each; the least of all nodes holds, 0 or less is none. Left out: 5000.
-	GetLogsAutoSplittingRangeThreshold *int `yaml:"getLogsAutoSplittingRangeThreshold,omitempty"`
-	// The same for trace_filter. Left out: 1000.
-	TraceFilterAutoSplittingRangeThreshold *int `yaml:"traceFilterAutoSplittingRangeThreshold,omitempty"`
 }
 
 // DatabaseFile is the section database.

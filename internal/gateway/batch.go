@@ -66,7 +66,7 @@ func (h *Gateway) forwardMisses(ctx context.Context, n *Network, misses []*eleme
 	defer cancel()
 	var reads, alone []*element
 	for _, e := range misses {
-		if e.call.Facts.Method.Kind == methods.Read && !n.pipeline.goesAlone(&e.call) {
+		if e.call.Facts.Method.Kind == methods.Read && e.call.Directives.UseUpstream == "" && !n.pipeline.goesAlone(&e.call) {
 			reads = append(reads, e)
 		} else {
 			alone = append(alone, e)

@@ -68,6 +68,7 @@ func toWire(err error) (*jsonrpc.Error, int, Outcome) {
 	var dispute *upstreams.DisputeError
 	var oversized *upstreams.OversizedError
 	var exhausted *upstreams.ExhaustedError
+	var selector *upstreams.SelectorError
 	switch {
 	case errors.As(err, &own):
 		return own, http.StatusBadRequest, OutcomeInvalid
@@ -84,6 +85,8 @@ func toWire(err error) (*jsonrpc.Error, int, Outcome) {
 		return jsonrpc.NewError(jsonrpc.CodeTooLarge, oversized.Error()), http.StatusOK, OutcomeInvalid
 	case errors.As(err, &dispute):
 		return jsonrpc.NewError(jsonrpc.CodeInternal, dispute.Error()), http.StatusServiceUnavailable, OutcomeUnavailable
+	case errors.As(err, &selector):
+		return jsonrpc.NewError(jsonrpc.CodeInvalidRequest, selector.Error()), http.StatusBadRequest, OutcomeInvalid
 	case errors.Is(err, upstreams.ErrNoUpstream):
 		return jsonrpc.NewError(jsonrpc.CodeUnavailable, "no upstream can serve this request now"), http.StatusServiceUnavailable, OutcomeUnavailable
 	case errors.As(err, &exhausted):

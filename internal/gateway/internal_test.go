@@ -29,6 +29,7 @@ func TestToWire(t *testing.T) {
 		"own":                {jsonrpc.NewError(jsonrpc.CodeParse, "x"), -32700, 400, OutcomeInvalid},
 		"denied":             {&DeniedError{Reason: "x"}, -32601, 200, OutcomeDenied},
 		"no upstream":        {fmt.Errorf("x: %w", upstreams.ErrNoUpstream), -32002, 503, OutcomeUnavailable},
+		"a wrong selector":   {&upstreams.SelectorError{Reason: "x"}, -32600, 400, OutcomeInvalid},
 		"exhausted":          {&upstreams.ExhaustedError{Last: upstreams.OutcomeBroken}, -32002, 503, OutcomeUnavailable},
 		"exhausted by time":  {&upstreams.ExhaustedError{Last: upstreams.OutcomeTimeout}, -32015, 504, OutcomeTimeout},
 		"exhausted by limit": {&upstreams.ExhaustedError{Last: upstreams.OutcomeRateLimited}, -32005, 429, OutcomeRateLimited},

@@ -38,7 +38,7 @@ func newCoalesceStage(timeout time.Duration, m *metrics) *coalesceStage {
 
 func (s *coalesceStage) Wrap(next Handler) Handler {
 	return func(ctx context.Context, call *Call) (*Result, error) {
-		if call.Key == "" {
+		if call.Key == "" || call.Directives.UseUpstream != "" { // an answer of other nodes is not what was asked for
 			bounded, cancel := context.WithTimeoutCause(ctx, s.timeout, errRequestTimeout)
 			defer cancel()
 			return next(bounded, call)

@@ -22,7 +22,10 @@ func (s *forwardStage) Wrap(Handler) Handler {
 }
 
 func (c *Call) request() upstreams.Request {
-	return upstreams.Request{Method: c.Method, Params: c.Params, Facts: c.Facts, SkipConsensus: c.Directives.SkipConsensus}
+	return upstreams.Request{
+		Method: c.Method, Params: c.Params, Facts: c.Facts, Selector: c.Directives.UseUpstream,
+		RetryEmpty: c.Directives.RetryEmpty, RetryPending: c.Directives.RetryPending, SkipConsensus: c.Directives.SkipConsensus,
+	}
 }
 
 func resultOf(reply upstreams.Reply) *Result {

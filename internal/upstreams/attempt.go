@@ -19,12 +19,11 @@ type Request struct {
 	// Selector chooses nodes by patterns of ids and tags, joined by & and |, with
 	// ! and parentheses; empty chooses all.
 	Selector string
-	// RetryEmpty asks every node when one says null; false takes the first null.
-	// Left out (nil), nodes that are further ahead are asked.
-	RetryEmpty *bool
-	// RetryPending asks every node for the transaction when one has not seen it
-	// in a block; left out, it does not.
-	RetryPending *bool
+	// RetryEmpty asks every node when one says null; otherwise only those that are
+	// further ahead are asked.
+	RetryEmpty bool
+	// RetryPending asks every node for a transaction when one has not seen it in a block.
+	RetryPending bool
 }
 
 // Reply is the answer to a request: exactly one of Result and Error is set.
@@ -224,11 +223,8 @@ func (v verdict) reply() Reply {
 // whoMayKnowMore keeps, after "no such thing" or an old answer, only the nodes
 // that are further ahead than the one that gave it, or what the request wants.
 func (p *Pool) whoMayKnowMore(left []*Upstream, req Request, v verdict) []*Upstream {
-	if v.outcome == OutcomeNull && req.RetryEmpty != nil {
-		if *req.RetryEmpty {
-			return left
-		}
-		return nil
+	if v.outcome == OutcomeNull && req.RetryEmpty {
+		return left
 	}
 	facts := req.Facts
 	if v.outcome != OutcomeNull && v.outcome != OutcomeStale {
@@ -262,6 +258,6 @@ func pause(ctx context.Context, d time.Duration) bool {
 // isPending says whether an answer is a transaction without a block that the
 // request wants to see in one.
 func (r Request) isPending(result []byte) bool {
-	return r.RetryPending != nil && *r.RetryPending && r.Facts.Method.Name == "eth_getTransactionByHash" &&
+	return r.RetryPending && r.Facts.Method.Name == "eth_getTransactionByHash" &&
 		string(jsonrpc.Member(result, "blockNumber")) == "null"
 }

@@ -16,8 +16,7 @@ const awaitBlocks = 3
 // the others have it. It is true when the block has come.
 func (p *Pool) awaitBlock(ctx context.Context, req Request, best verdict) bool {
 	isAbsent := best.outcome == OutcomeNull || best.outcome == OutcomeMissing
-	wantsNull := req.RetryEmpty != nil && !*req.RetryEmpty
-	if !isAbsent || wantsNull || req.Facts.Ref != methods.RefNumber || req.Facts.Method.Kind != methods.Read {
+	if !isAbsent || req.Facts.Ref != methods.RefNumber || req.Facts.Method.Kind != methods.Read {
 		return false
 	}
 	head := p.tracker.Head()

@@ -128,6 +128,14 @@ func TestHealth_ANodeThatIsNotAskedIsTriedAgain(t *testing.T) {
 	require.Equal(t, 0, h.score(start.Add(10*time.Minute)))
 }
 
+func TestHealth_OneSlowAnswerSaysNothing(t *testing.T) {
+	t.Parallel()
+
+	h := newHealth()
+	h.answered(start, time.Second)
+	require.Equal(t, 0, h.score(start))
+}
+
 func TestHealth_ThrottlingCountsAgainstTheScoreOnly(t *testing.T) {
 	t.Parallel()
 

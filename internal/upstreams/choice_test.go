@@ -382,25 +382,23 @@ func TestChoice_RulesOfANode(t *testing.T) {
 func TestChoice_EmptyAnswers(t *testing.T) {
 	t.Parallel()
 
-	yes, no := true, false
 	nodes, cfg := named(t, 2)
 	nodes[0].Answer("eth_getTransactionByHash", upstreamtest.Result("null"))
 	nodes[1].Answer("eth_getTransactionByHash", upstreamtest.Result(`{"blockNumber":"0x1"}`))
 	f := newFixture(t, cfg)
-	ask := func(empty, pending *bool) string {
+	ask := func(empty, pending bool) string {
 		request := f.request("eth_getTransactionByHash", `["`+hash+`"]`)
 		request.RetryEmpty, request.RetryPending = empty, pending
 		reply, err := f.Do(t.Context(), request)
 		require.NoError(t, err)
 		return string(reply.Result)
 	}
-	require.Equal(t, "null", ask(nil, nil), "the other one is not further ahead")
-	require.Equal(t, "null", ask(&no, nil))
-	require.JSONEq(t, `{"blockNumber":"0x1"}`, ask(&yes, nil))
+	require.Equal(t, "null", ask(false, false), "the other one is not further ahead")
+	require.JSONEq(t, `{"blockNumber":"0x1"}`, ask(true, false))
 
 	nodes[0].Answer("eth_getTransactionByHash", upstreamtest.Result(`{"blockNumber":null}`))
-	require.JSONEq(t, `{"blockNumber":null}`, ask(nil, nil))
-	require.JSONEq(t, `{"blockNumber":"0x1"}`, ask(nil, &yes))
+	require.JSONEq(t, `{"blockNumber":null}`, ask(false, false))
+	require.JSONEq(t, `{"blockNumber":"0x1"}`, ask(false, true))
 	nodes[1].Answer("eth_getTransactionByHash", upstreamtest.Result("null"))
-	require.JSONEq(t, `{"blockNumber":null}`, ask(nil, &yes), "better than nothing")
+	require.JSONEq(t, `{"blockNumber":null}`, ask(false, true), "better than nothing")
 }

@@ -131,7 +131,7 @@ func (h *health) counts(now time.Time) (good, bad, throttled int) {
 	return good, bad, throttled
 }
 
-// minSample is how many requests say something about a rate of failures.
+// minSample is how many requests say something about rates and latencies.
 const minSample = 10
 
 // fadeEvery: a node that is not asked is judged by a latency half as long after
@@ -145,6 +145,9 @@ func (h *health) score(now time.Time) int {
 	var score int
 	if all := good + bad + throttled; all >= minSample {
 		score = 4*(10*bad/all) + 2*(10*throttled/all) // 4 points a tenth of failures, 2 a tenth of throttling
+	}
+	if h.taken < minSample {
+		return score // the first answers wait for connections
 	}
 	idle := min(max(0, now.Sub(h.lastAnswer)/fadeEvery), 32)
 	return score + latencyScore(h.p50>>idle)

@@ -132,12 +132,12 @@ func (p *poller) follow(ctx context.Context) error {
 	return nil
 }
 
-// believe judges a head that is out of line. One below the node's own last one
-// may be that of another chain behind the same address. One far above all
-// others must be shown, or claimed by a second node, before it counts: the
+// believe judges a head that is out of line. One that did not follow upon the
+// node's own last one may be that of another chain behind the same address. One
+// far above all others must be shown, or claimed by a second node, before it counts: the
 // network's head never goes back, so one lying node could spoil it for good.
 func (p *poller) believe(ctx context.Context, head uint64) error {
-	if head < p.upstream.Head() {
+	if last := p.upstream.Head(); last > 0 && (head < last || head > last+strideBlocks) {
 		p.isSure = false
 		if err := p.check(ctx); err != nil {
 			return err
@@ -156,6 +156,10 @@ func (p *poller) believe(ctx context.Context, head uint64) error {
 	}
 	return nil
 }
+
+// strideBlocks: a node whose head moves so far between two looks is asked again
+// for its chain.
+const strideBlocks = 16
 
 // leapBlocks: a head so far above the known one is not taken on one node's word.
 const leapBlocks = 1000
