@@ -30,7 +30,9 @@ func named(t *testing.T, count int) ([]*upstreamtest.Node, upstreams.Config) {
 		nodes[i] = upstreamtest.New(t)
 		nodes[i].Answer(gasPrice, upstreamtest.Result(`"0x`+string(rune('0'+i))+`"`))
 	}
-	return nodes, configFor(nodes...)
+	cfg := configFor(nodes...)
+	cfg.Failsafe.MayHedge = false // a busy test machine shall not change who answers
+	return nodes, cfg
 }
 
 func parsed(t *testing.T, text string) methods.Pattern {
@@ -284,7 +286,9 @@ func TestChoice_OneMethodMayHaveAnotherOrder(t *testing.T) {
 		require.Equal(t, upstreams.ID("node-1"), f.answeredBy("trace_block", `["0x1"]`))
 	}
 	require.Less(t, nodes[0].Calls("trace_block"), 15, "it was learnt that the first one fails at it")
-	require.Equal(t, upstreams.ID("node-0"), f.answeredBy(gasPrice, "[]"))
+	for _, s := range f.Explain(gasPrice, nil) {
+		require.Nil(t, s.Method, "other methods are judged by the node")
+	}
 	require.Equal(t, upstreams.ID("node-1"), f.Explain("trace_block", nil)[0].Upstream)
 	require.Contains(t, strings.Join(f.Explain("trace_block", nil)[1].Reasons, " "), "for the method: 100% of its calls failed")
 }
@@ -316,7 +320,6 @@ func TestChoice_OneSenderOneNode(t *testing.T) {
 		params, sender = signed(t)
 		home := f.answeredBy("eth_sendRawTransaction", params)
 		require.Equal(t, home, f.answeredBy("eth_getTransactionCount", `["`+sender+`","pending"]`), "the pool that has the transaction is asked")
-		require.Equal(t, upstreams.ID("node-0"), f.answeredBy("eth_getTransactionCount", `["`+sender+`","latest"]`), "what is in blocks all have")
 		homes[home]++
 	}
 	require.Len(t, homes, 3, "senders are spread")
