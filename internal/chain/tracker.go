@@ -11,19 +11,26 @@ import (
 // What it says never goes back: a lagging node must not make clients see an
 // older chain than they have seen. Its methods may be called from anywhere.
 type Tracker struct {
-	mode   atomic.Uint32
-	depth  atomic.Uint64
-	latest atomic.Uint64 // number + 1, so that zero is "not known"
-	tagged atomic.Uint64
+	mode      atomic.Uint32
+	depth     atomic.Uint64
+	latest    atomic.Uint64 // number + 1, so that zero is "not known"
+	tagged    atomic.Uint64
+	born      time.Time    // origin of confirmed; monotonic, so that a clock that jumps does no harm
+	confirmed atomic.Int64 // nanoseconds: when latest was the newest block, as far as a node knew
+	history   history
 
 	mu    sync.Mutex
 	pace  pace
 	moved chan struct{} // closed when the head moves; nil while nobody waits
 }
 
+// never is how long ago the newest block was confirmed before any was.
+const never = 100 * 365 * 24 * time.Hour
+
 // NewTracker makes a tracker that knows nothing yet.
 func NewTracker(f Finality) *Tracker {
-	t := &Tracker{}
+	t := &Tracker{born: time.Now()}
+	t.confirmed.Store(-int64(never))
 	t.SetFinality(f)
 	return t
 }
@@ -39,8 +46,23 @@ func (t *Tracker) Finality() Finality {
 	return Finality{Mode: Mode(t.mode.Load()), Depth: t.depth.Load()}
 }
 
-// ObserveLatest reports a block that exists.
+// ObserveLatest reports the block that a node calls its newest.
 func (t *Tracker) ObserveLatest(number uint64) {
+	t.observe(number)
+	if number+1 >= t.latest.Load() { // a node that is behind confirms nothing
+		t.Confirm(time.Now())
+	}
+}
+
+// ObserveExisting reports a block that exists, such as that of a receipt.
+// Whether it is the newest is not known.
+func (t *Tracker) ObserveExisting(number uint64) {
+	if number+1 > t.latest.Load() {
+		t.observe(number)
+	}
+}
+
+func (t *Tracker) observe(number uint64) {
 	before, isNewer := raise(&t.latest, number+1)
 	if !isNewer {
 		return
@@ -52,6 +74,24 @@ func (t *Tracker) ObserveLatest(number uint64) {
 		close(t.moved)
 		t.moved = nil
 	}
+}
+
+// Confirm says that the node who would be asked for the newest block was asked
+// at this time, and knows of none newer than the tracker.
+func (t *Tracker) Confirm(at time.Time) {
+	value := int64(at.Sub(t.born))
+	for {
+		now := t.confirmed.Load()
+		if value <= now || t.confirmed.CompareAndSwap(now, value) {
+			return
+		}
+	}
+}
+
+// IsFresh says whether the newest known block was that of a node less than
+// maxAge ago.
+func (t *Tracker) IsFresh(now time.Time, maxAge time.Duration) bool {
+	return int64(now.Sub(t.born))-t.confirmed.Load() < int64(maxAge)
 }
 
 // Pace says how quickly the network makes blocks.

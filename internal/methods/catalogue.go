@@ -31,6 +31,7 @@ const (
 	CacheByBlock              // the block in the request decides
 	CacheByContent            // the block number inside the answer decides
 	CacheLogs                 // the range of the filter decides, or the block hash
+	CacheNow                  // what the node sees now: it holds until the next block at most
 )
 
 // none stands where a method has no such parameter.
@@ -43,6 +44,12 @@ type Method struct {
 	Cache CacheClass
 	// Block is the position of the block parameter, -1 when there is none.
 	Block int8
+	// PinsLatest says that "latest" means the same as the number of the newest
+	// block: the answer is the chain's, and no node adds anything of its own.
+	PinsLatest bool
+	// DefaultsLatest says that nodes take a block parameter that was left out for
+	// "latest". Most methods need it, and their callers shall be told so.
+	DefaultsLatest bool
 	// NullOK says that null is an answer ("no such thing"), not a failure.
 	NullOK bool
 	// Hint tells the callers of a refused method what to do.
@@ -124,10 +131,14 @@ const (
 // of the execution API specification and of Besu's own namespaces.
 func table() []Method {
 	read := func(name string, block int8, cache CacheClass) Method {
-		return Method{Name: name, Kind: Read, Block: block, Cache: cache}
+		return Method{Name: name, Kind: Read, Block: block, Cache: cache, PinsLatest: cache == CacheByBlock || cache == CacheLogs}
 	}
 	find := func(name string, block int8, cache CacheClass) Method { // a read that may find nothing
-		return Method{Name: name, Kind: Read, Block: block, Cache: cache, NullOK: true}
+		return Method{Name: name, Kind: Read, Block: block, Cache: cache, PinsLatest: cache == CacheByBlock, NullOK: true}
+	}
+	orLatest := func(m Method) Method { // the block may be left out
+		m.DefaultsLatest = true
+		return m
 	}
 	other := func(name string, kind Kind, hint string) Method {
 		return Method{Name: name, Kind: kind, Block: none, Hint: hint}
@@ -146,7 +157,7 @@ func table() []Method {
 		read("eth_getStorageValues", 1, CacheByBlock),
 		read("eth_getTransactionCount", 1, CacheByBlock),
 		read("eth_getProof", 2, CacheByBlock),
-		read("eth_call", 1, CacheByBlock),
+		orLatest(read("eth_call", 1, CacheByBlock)),
 		read("eth_estimateGas", 1, CacheNever), // the estimate is the node's own, not the chain's
 		read("eth_createAccessList", 1, CacheNever),
 		read("eth_simulateV1", 1, CacheNever),
@@ -174,30 +185,30 @@ func table() []Method {
 		find("eth_getTransactionBySenderAndNonce", none, CacheNever),
 
 		// logs
-		read("eth_getLogs", 0, CacheLogs),
+		orLatest(read("eth_getLogs", 0, CacheLogs)),
 
 		// what the node sees now
-		read("eth_blockNumber", none, CacheNever),
-		read("eth_gasPrice", none, CacheNever),
-		read("eth_maxPriorityFeePerGas", none, CacheNever),
-		read("eth_blobBaseFee", none, CacheNever),
-		read("eth_syncing", none, CacheNever),
-		read("eth_config", none, CacheNever),
-		read("eth_protocolVersion", none, CacheNever),
-		find("eth_coinbase", none, CacheNever),
-		find("eth_hashrate", none, CacheNever),
-		find("eth_mining", none, CacheNever),
-		read("net_listening", none, CacheNever),
-		read("net_peerCount", none, CacheNever),
-		read("net_enode", none, CacheNever),
-		read("net_services", none, CacheNever),
+		read("eth_blockNumber", none, CacheNow),
+		read("eth_gasPrice", none, CacheNow),
+		read("eth_maxPriorityFeePerGas", none, CacheNow),
+		read("eth_blobBaseFee", none, CacheNow),
+		read("eth_syncing", none, CacheNow),
+		read("eth_config", none, CacheNow),
+		read("eth_protocolVersion", none, CacheNow),
+		find("eth_coinbase", none, CacheNow),
+		find("eth_hashrate", none, CacheNow),
+		find("eth_mining", none, CacheNow),
+		read("net_listening", none, CacheNow),
+		read("net_peerCount", none, CacheNow),
+		read("net_enode", none, CacheNow),
+		read("net_services", none, CacheNow),
 		read("web3_sha3", none, CacheNever),
-		read("rpc_modules", none, CacheNever),
-		read("txpool_status", none, CacheNever),
-		read("txpool_contentFrom", none, CacheNever),
-		read("txpool_besuStatistics", none, CacheNever),
-		read("txpool_besuTransactions", none, CacheNever),
-		read("txpool_besuPendingTransactions", none, CacheNever),
+		read("rpc_modules", none, CacheNow),
+		read("txpool_status", none, CacheNow),
+		read("txpool_contentFrom", none, CacheNow),
+		read("txpool_besuStatistics", none, CacheNow),
+		read("txpool_besuTransactions", none, CacheNow),
+		read("txpool_besuPendingTransactions", none, CacheNow),
 
 		// traces
 		find("trace_block", 0, CacheByBlock),

@@ -32,6 +32,75 @@ func (f Facts) ReplaceTags(params []byte, number uint64) []byte {
 	return params
 }
 
+// IsAtLatest says whether a request asks for the newest block in a way that
+// PinLatest can write as its number.
+func (f Facts) IsAtLatest() bool {
+	return f.Method.PinsLatest && (f.Ref == RefTag && f.Tag == Latest || f.Ref == RefDefault && f.Method.DefaultsLatest)
+}
+
+// PinLatest writes the number of the newest block in place of "latest", and
+// where a block that was left out means it. It is false, with the parameters as
+// they are, where the request cannot be written so: other tags stand beside it,
+// or a range of logs begins behind that block.
+func (f Facts) PinLatest(params []byte, number uint64) ([]byte, bool) {
+	if !f.IsAtLatest() {
+		return params, false
+	}
+	if f.Method.Cache == CacheLogs {
+		return pinRange(params, number)
+	}
+	element := jsonrpc.Element(params, int(f.Method.Block))
+	if element == nil {
+		return appendParam(params, int(f.Method.Block), number)
+	}
+	if element[0] == '{' { // EIP-1898
+		element = jsonrpc.Member(element, "blockNumber")
+	}
+	return splice(params, element, number), true
+}
+
+// appendParam adds a parameter at a position, behind those that stand there.
+func appendParam(params []byte, position int, number uint64) ([]byte, bool) {
+	if position == 0 || jsonrpc.Element(params, position-1) == nil {
+		return params, false
+	}
+	end := bytes.LastIndexByte(params, ']')
+	out := append(make([]byte, 0, len(params)+24), params[:end]...)
+	out = append(out, ',')
+	out = AppendQuantity(out, number)
+	return append(out, ']'), true
+}
+
+// pinRange writes the newest block's number into a filter of logs.
+func pinRange(params []byte, number uint64) ([]byte, bool) {
+	for _, name := range []string{"fromBlock", "toBlock"} {
+		filter := jsonrpc.Element(params, 0)
+		member := jsonrpc.Member(filter, name)
+		kind, tag, n := parseBlock(member)
+		switch {
+		case kind == RefDefault && member == nil:
+			params = addMember(params, filter, name, number)
+		case kind == RefDefault, kind == RefTag && tag == Latest:
+			params = splice(params, member, number)
+		case kind != RefNumber, n > number:
+			return params, false
+		}
+	}
+	return params, true
+}
+
+// addMember puts a member first into an object, which is a slice of params.
+func addMember(params, object []byte, name string, number uint64) []byte {
+	at := cap(params) - cap(object) + 1
+	out := append(make([]byte, 0, len(params)+len(name)+32), params[:at]...)
+	out = append(append(append(out, '"'), name...), '"', ':')
+	out = AppendQuantity(out, number)
+	if rest := bytes.TrimLeft(params[at:], " \t\r\n"); rest[0] != '}' {
+		out = append(out, ',')
+	}
+	return append(out, params[at:]...)
+}
+
 // splice replaces part, which is a slice of text, with a quoted quantity.
 func splice(text, part []byte, number uint64) []byte {
 	at := cap(text) - cap(part) // both end where the underlying array ends
