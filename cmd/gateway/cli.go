@@ -157,10 +157,10 @@ func (s *settings) override(cfg *gatewayapp.Config, logging *telemetry.LogConfig
 		cfg.AdminListen = s.AdminListen
 	}
 	if redis := getenv("SLIPWAY_REDIS_URL"); redis != "" {
-		cfg.Cache.RedisURL = secret.New(redis)
+		cfg.Cache.Redis.Conn.URL = secret.New(redis)
 	}
 	if s.Redis != "" {
-		cfg.Cache.RedisURL = secret.New(s.Redis)
+		cfg.Cache.Redis.Conn.URL = secret.New(s.Redis)
 	}
 	if s.LogFormat != "" {
 		logging.Format = s.LogFormat

@@ -17,7 +17,7 @@ import (
 const goodFile = `
 projects:
 - id: main
-  rateLimitBudget: frontend
+  userAgentMode: raw
   networks: [{architecture: evm, evm: {chainId: 31337}}]
   upstreams: [{endpoint: "http://user:hidden@node:8545"}]
 `
@@ -37,7 +37,7 @@ func TestRun_CheckConfig_GoodFile(t *testing.T) {
 	code := run(t.Context(), []string{"check-config", path}, noEnv, &stdout, &stderr)
 
 	require.Zero(t, code)
-	require.Equal(t, "warning: "+path+":4:3: projects[].rateLimitBudget: not supported yet, no limit is applied\nOK\n", stdout.String())
+	require.Equal(t, "warning: "+path+":4:3: projects[].userAgentMode: not supported yet, user agents are not counted\nOK\n", stdout.String())
 	require.Empty(t, stderr.String())
 }
 
@@ -117,5 +117,5 @@ func TestRun_ServeLogsEachWarningOnce(t *testing.T) {
 			warnings = append(warnings, entry.Warning)
 		}
 	}
-	require.Equal(t, []string{path + ":4:3: projects[].rateLimitBudget: not supported yet, no limit is applied"}, warnings)
+	require.Equal(t, []string{path + ":4:3: projects[].userAgentMode: not supported yet, user agents are not counted"}, warnings)
 }

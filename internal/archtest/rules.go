@@ -107,7 +107,7 @@ func cages() []cage {
 		{"go.opentelemetry.io/", "telemetry gateway api", false},
 		{"github.com/golang-jwt", "auth", true},
 		{"github.com/valyala/fasthttp", "http1_conn.go", false},
-		{"github.com/klauspost/compress", "body_coding.go answer_coding.go", true},
+		{"github.com/klauspost/compress", "body_coding.go answer_coding.go entry_coding.go", true},
 		{"github.com/goccy/go-yaml", "config", true},
 		{"gopkg.in/yaml", "config", true},
 		{"sigs.k8s.io/yaml", "deploy/...", true},

@@ -4,13 +4,31 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"strconv"
+	"strings"
 )
 
 // Key names one answer for ever: the chain, its genesis block, the method and
 // the canonical parameters. The genesis hash keeps the answers of a chain apart
 // from those of another one with the same chain id, which a development chain
-// becomes with each restart.
+// becomes with each restart. A project with a cache of its own stands in front.
 type Key string
+
+// ownProject is how the key of an entry begins that belongs to one project.
+const ownProject = "project:"
+
+// project is the project that a key belongs to, empty for none, and the rest.
+func (k Key) project() (project, rest string) {
+	rest, ok := strings.CutPrefix(string(k), ownProject)
+	if !ok {
+		return "", string(k)
+	}
+	project, rest, _ = strings.Cut(rest, ":")
+	return project, rest
+}
+
+// KeySpace is where the keys of a project with a cache of its own live. The
+// empty one is shared.
+func KeySpace(project string) string { return ownProject + project + ":" }
 
 // maxPlainParams is how long parameters may be to stand in the key as they
 // are. Longer ones, such as the data of a call, stand there as SHA-256.
@@ -18,10 +36,10 @@ const maxPlainParams = 256
 
 // NewKey makes the key of a request. Requests with the same meaning as far as
 // JSON can tell, that is up to white space and the case of hex digits, have the
-// same key. The parameters must be well-formed JSON.
-func NewKey(chainID uint64, genesis, method string, params []byte) Key {
-	var space [512]byte
-	b := append(space[:0], "evm:"...)
+// same key. The parameters must be well-formed JSON. Space is empty, or a KeySpace.
+func NewKey(space string, chainID uint64, genesis, method string, params []byte) Key {
+	var room [512]byte
+	b := append(append(room[:0], space...), "evm:"...)
 	b = strconv.AppendUint(b, chainID, 10)
 	b = append(b, ':')
 	b = append(b, genesis[:min(len(genesis), len("0x")+16)]...)

@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/maypok86/otter/v2"
 )
@@ -16,7 +17,10 @@ type Memory struct {
 
 // entryOverhead is what an entry costs besides its bytes: table, policy
 // queues, string and slice headers. Measured with 1 KiB values.
-const entryOverhead = 160
+const entryOverhead = 240
+
+// forever is as long as an entry is kept that has no expiry.
+const forever = 100 * 365 * 24 * time.Hour
 
 // NewMemory makes a store of at most maxBytes.
 func NewMemory(maxBytes int64, m *Metrics) (*Memory, error) {
@@ -28,15 +32,24 @@ func NewMemory(maxBytes int64, m *Metrics) (*Memory, error) {
 		Weigher: func(key Key, entry Entry) uint32 {
 			return uint32(min(len(key)+len(entry.Value)+entryOverhead, 1<<31))
 		},
+		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[Key, Entry]) time.Duration {
+			if e.Value.Until == 0 {
+				return forever
+			}
+			return time.Until(time.UnixMilli(e.Value.Until))
+		}),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make the memory cache: %w", err)
 	}
-	return &Memory{entries: entries, metrics: m.of("memory")}, nil
+	return &Memory{entries: entries, metrics: m.of(InMemory)}, nil
 }
 
 // Get implements Store.
-func (m *Memory) Get(_ context.Context, key Key) (Entry, bool) {
+func (m *Memory) Get(_ context.Context, key Key, plan Plan) (Entry, bool) {
+	if !plan.uses[InMemory] {
+		return Entry{}, false
+	}
 	entry, ok := m.entries.GetIfPresent(key)
 	if ok {
 		m.metrics.hits.Inc()
@@ -47,7 +60,28 @@ func (m *Memory) Get(_ context.Context, key Key) (Entry, bool) {
 }
 
 // Set implements Store.
-func (m *Memory) Set(_ context.Context, key Key, entry Entry) {
+func (m *Memory) Set(_ context.Context, key Key, entry Entry, plan Plan) {
+	if plan.uses[InMemory] {
+		m.put(key, entry.expiring(time.Now(), plan.ttl[InMemory]))
+	}
+}
+
+func (m *Memory) put(key Key, entry Entry) {
 	m.entries.Set(key, entry)
 	m.metrics.sets.Inc()
+}
+
+// Delete implements Store.
+func (m *Memory) Delete(_ context.Context, key Key) { m.entries.Invalidate(key) }
+
+// Purge implements Store.
+func (m *Memory) Purge(_ context.Context, s Selector) (n int, err error) {
+	for key := range m.entries.Keys() {
+		if s.matches(key) {
+			if _, was := m.entries.Invalidate(key); was {
+				n++
+			}
+		}
+	}
+	return n, nil
 }

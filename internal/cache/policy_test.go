@@ -14,7 +14,7 @@ import (
 
 const hash = `"0x00000000000000000000000000000000000000000000000000000000000000ab"`
 
-func TestPolicy(t *testing.T) {
+func TestPolicies_ByDefaultOnlyWhatCannotChange(t *testing.T) {
 	t.Parallel()
 
 	head := chain.Head{Latest: 120, Finalized: 100, IsKnown: true, HasFinalized: true}
@@ -54,15 +54,27 @@ func TestPolicy(t *testing.T) {
 		"transaction by block and index": {"eth_getTransactionByBlockHashAndIndex", `[` + hash + `,"0x0"]`, `{"blockNumber":"0x64"}`, 120, true, true},
 	}
 	catalogue := methods.New()
+	policies := NewPolicies(DefaultPolicies(), "main", "evm:1", catalogue)
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
 			facts := catalogue.Describe(c.method, []byte(c.params))
 
-			require.Equal(t, c.lookedUp, MayHold(facts, head))
-			require.Equal(t, c.kept, IsKept(facts, head, c.nodeHead, []byte(c.value)))
-			require.False(t, IsKept(facts, chain.Head{}, c.nodeHead, []byte(c.value)), "nothing is kept before a head is known")
+			ask := Ask{Facts: facts, Params: []byte(c.params), Head: head, Newest: head.Latest}
+			answer := Answer{Value: []byte(c.value), NodeHead: c.nodeHead}
+			plan, lookedUp := policies.LookUp(ask)
+			require.Equal(t, c.lookedUp, lookedUp)
+			require.Equal(t, c.lookedUp, plan.Uses(InMemory) && plan.Uses(InRedis))
+			plan, entry, kept := policies.Keep(ask, answer)
+			require.Equal(t, c.kept, kept)
+			if kept {
+				require.Equal(t, Entry{Value: []byte(c.value), Number: entry.Number}, entry)
+				require.Equal(t, NewPlan(0), plan, "for ever, everywhere")
+			}
+			ask.Head = chain.Head{}
+			_, _, kept = policies.Keep(ask, answer)
+			require.False(t, kept, "nothing is kept before a head is known")
 		})
 	}
 }
@@ -71,7 +83,7 @@ func TestNewKey(t *testing.T) {
 	t.Parallel()
 
 	const genesis = "0xaabbccddeeff00112233445566778899"
-	key := func(params string) Key { return NewKey(1, genesis, "eth_call", []byte(params)) }
+	key := func(params string) Key { return NewKey("", 1, genesis, "eth_call", []byte(params)) }
 
 	require.Equal(t, Key(`evm:1:0xaabbccddeeff0011:eth_call:["0xab",{"to":"0xcd"}]`), key(" [ \"0xAB\",\n{\"to\" : \"0xCD\"} ]"))
 	require.Equal(t, key(`["0xab"]`), key(`["0xAb"]`))
@@ -86,20 +98,8 @@ func TestNewKey(t *testing.T) {
 	require.Equal(t, key(long), key(" "+strings.Replace(long, "abab", "ABab", 1)))
 	require.NotEqual(t, key(long), key(strings.Replace(long, "ab", "ac", 1)))
 
-	require.NotEqual(t, NewKey(1, genesis, "m", nil), NewKey(2, genesis, "m", nil))
-	require.NotEqual(t, NewKey(1, genesis, "m", nil), NewKey(1, "0x11", "m", nil), "the same chain id on another genesis is another chain")
-}
-
-func TestEntry_Codec(t *testing.T) {
-	t.Parallel()
-
-	got, err := decodeEntry(Entry{Value: []byte(`"0x1"`)}.encode())
-	require.NoError(t, err)
-	require.Equal(t, `"0x1"`, string(got.Value))
-	for _, text := range []string{"", "\x01", "\x02x", `"0x1"`} {
-		_, err := decodeEntry([]byte(text))
-		require.ErrorIs(t, err, errForeignEntry)
-	}
+	require.NotEqual(t, NewKey("", 1, genesis, "m", nil), NewKey("", 2, genesis, "m", nil))
+	require.NotEqual(t, NewKey("", 1, genesis, "m", nil), NewKey("", 1, "0x11", "m", nil), "the same chain id on another genesis is another chain")
 }
 
 // FuzzKey: texts that differ in white space have the same key, and the
@@ -116,7 +116,7 @@ func FuzzKey(f *testing.F) {
 		if err := json.Indent(&indented, []byte(text), "  ", "\t"); err != nil {
 			t.Fatal(err)
 		}
-		if NewKey(1, "", "m", []byte(text)) != NewKey(1, "", "m", indented.Bytes()) {
+		if NewKey("", 1, "", "m", []byte(text)) != NewKey("", 1, "", "m", indented.Bytes()) {
 			t.Fatalf("white space changes the key of %q", text)
 		}
 		var compact bytes.Buffer

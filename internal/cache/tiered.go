@@ -2,23 +2,26 @@ package cache
 
 import (
 	"context"
+	"errors"
 
 	"golang.org/x/sync/errgroup"
 )
 
-// Tiered is a fast store in front of a slow one. What the slow one has moves
-// to the fast one when it is asked for. Writing to the slow one happens behind
-// the caller's back, in Run: the answer to a client never waits for it. When
-// the writers do not keep up, entries are dropped and counted.
+// Tiered is the store in memory in front of the one in Redis. What Redis has
+// moves to memory when it is asked for. Writing to Redis happens behind the
+// caller's back, in Run: the answer to a client never waits for it. When the
+// writers do not keep up, entries are dropped and counted.
 type Tiered struct {
-	fast, slow Store
-	queue      chan write
-	dropped    func()
+	memory  *Memory
+	redis   *Redis
+	queue   chan write
+	dropped func()
 }
 
 type write struct {
 	key   Key
 	entry Entry
+	plan  Plan
 }
 
 const (
@@ -27,35 +30,52 @@ const (
 	writers    = 4
 )
 
-// NewTiered puts fast in front of slow.
-func NewTiered(fast, slow Store, m *Metrics) *Tiered {
-	return &Tiered{fast: fast, slow: slow, queue: make(chan write, writeQueue), dropped: m.of("redis").dropped.Inc}
+// NewTiered puts memory in front of Redis.
+func NewTiered(memory *Memory, redis *Redis, m *Metrics) *Tiered {
+	return &Tiered{memory: memory, redis: redis, queue: make(chan write, writeQueue), dropped: m.of(InRedis).dropped.Inc}
 }
 
 // Get implements Store.
-func (t *Tiered) Get(ctx context.Context, key Key) (Entry, bool) {
-	if entry, ok := t.fast.Get(ctx, key); ok {
+func (t *Tiered) Get(ctx context.Context, key Key, plan Plan) (Entry, bool) {
+	if entry, ok := t.memory.Get(ctx, key, plan); ok {
 		return entry, true
 	}
-	entry, ok := t.slow.Get(ctx, key)
-	if ok {
-		t.fast.Set(ctx, key, entry)
+	entry, ok := t.redis.Get(ctx, key, plan)
+	if ok && plan.uses[InMemory] {
+		t.memory.put(key, entry)
 	}
 	return entry, ok
 }
 
 // Set implements Store.
-func (t *Tiered) Set(ctx context.Context, key Key, entry Entry) {
-	t.fast.Set(ctx, key, entry)
+func (t *Tiered) Set(ctx context.Context, key Key, entry Entry, plan Plan) {
+	t.memory.Set(ctx, key, entry, plan)
+	if !plan.uses[InRedis] {
+		return
+	}
 	select {
-	case t.queue <- write{key, entry}:
+	case t.queue <- write{key, entry, plan}:
 	default:
 		t.dropped()
 	}
 }
 
-// Run writes to the slow store until ctx ends. What waits then is dropped: it
-// is a cache.
+// Delete implements Store.
+func (t *Tiered) Delete(ctx context.Context, key Key) {
+	t.memory.Delete(ctx, key)
+	t.redis.Delete(ctx, key)
+}
+
+// Purge implements Store. It empties the memory of this process only; other
+// gateways with the same Redis have memories of their own.
+func (t *Tiered) Purge(ctx context.Context, s Selector) (int, error) {
+	// Redis first: what is in memory after that does not come from there.
+	inRedis, redisErr := t.redis.Purge(ctx, s)
+	inMemory, memoryErr := t.memory.Purge(ctx, s)
+	return inRedis + inMemory, errors.Join(redisErr, memoryErr)
+}
+
+// Run writes to Redis until ctx ends. What waits then is dropped: it is a cache.
 func (t *Tiered) Run(ctx context.Context, ready func()) error {
 	ready()
 	var group errgroup.Group
@@ -66,7 +86,7 @@ func (t *Tiered) Run(ctx context.Context, ready func()) error {
 				case <-ctx.Done():
 					return nil
 				case w := <-t.queue:
-					t.slow.Set(ctx, w.key, w.entry)
+					t.redis.Set(ctx, w.key, w.entry, w.plan)
 				}
 			}
 		})

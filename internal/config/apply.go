@@ -233,7 +233,11 @@ func (n NetworkFile) network(path string, r *report) gatewayapp.NetworkConfig {
 	pool.Checks = n.checks()
 	take(&pool.Broadcast, n.EVM.BroadcastTransactions)
 	d := n.DirectiveDefaults
-	return gatewayapp.NetworkConfig{Alias: n.Alias, RateLimitBudget: n.RateLimitBudget, Pool: pool, Search: n.search(), Static: n.static(path, r), Directives: gateway.Directives{
+	latestMaxAge := gatewayapp.DefaultNetwork().LatestMaxAge
+	if n.EVM.LatestMaxAge != nil {
+		latestMaxAge = *n.EVM.LatestMaxAge
+	}
+	return gatewayapp.NetworkConfig{Alias: n.Alias, RateLimitBudget: n.RateLimitBudget, Pool: pool, LatestMaxAge: latestMaxAge, Search: n.search(), Static: n.static(path, r), Directives: gateway.Directives{
 		RetryEmpty: d.RetryEmpty, RetryPending: d.RetryPending, UseUpstream: d.UseUpstream,
 		SkipInterpolation: d.SkipInterpolation, SkipConsensus: d.SkipConsensus,
 	}}
@@ -265,50 +269,4 @@ func checkURL(s secret.String, schemes ...string) error {
 		}
 	}
 	return errors.New("must be a URL that begins with " + begin)
-}
-
-func (c CacheFile) apply(cfg *gatewayapp.CacheConfig, r *report) {
-	seen := map[string]bool{}
-	for i, connector := range c.Connectors {
-		path := "database.evmJsonRpcCache.connectors[" + strconv.Itoa(i) + "]"
-		if seen[connector.Driver] {
-			r.fail(path+".driver", "a second %s store", connector.Driver)
-		}
-		seen[connector.Driver] = true
-		switch connector.Driver {
-		case "memory": // it stands in front of Redis in any case
-			if connector.Memory.MaxTotalSize > 0 {
-				cfg.MemoryBytes = int64(connector.Memory.MaxTotalSize)
-			}
-		case "redis":
-			connector.Redis.apply(path+".redis", cfg, r)
-		default:
-			r.fail(path+".driver", "must be memory or redis, is %q", connector.Driver)
-		}
-	}
-}
-
-func (f RedisFile) apply(path string, cfg *gatewayapp.CacheConfig, r *report) {
-	cfg.RedisURL = f.url()
-	if err := checkURL(cfg.RedisURL, "redis", "rediss"); err != nil {
-		r.fail(path+".uri", "%s", err)
-	}
-	if f.GetTimeout > 0 {
-		cfg.RedisTimeout = f.GetTimeout
-	}
-	if f.Timeout > 0 {
-		cfg.RedisTimeout = f.Timeout
-	}
-}
-
-// url is the uri, or what the single keys make of it.
-func (f RedisFile) url() secret.String {
-	if !f.URI.IsEmpty() || f.Addr == "" {
-		return f.URI
-	}
-	u := url.URL{Scheme: "redis", Host: f.Addr, Path: "/" + strconv.Itoa(f.DB)}
-	if f.Username != "" || !f.Password.IsEmpty() {
-		u.User = url.UserPassword(f.Username, f.Password.Reveal())
-	}
-	return secret.New(u.String())
 }

@@ -45,7 +45,7 @@ func TestLoadGateway(t *testing.T) {
 	require.Equal(t, "besu-0", app.Pool().Upstreams[0].ID)
 	require.Equal(t, "http://user:hidden@besu-1:8545", app.Pool().Upstreams[1].URL.Reveal())
 	require.Equal(t, int64(64<<20), app.Cache.MemoryBytes)
-	require.Equal(t, "redis://default:atk@redis:6379/0", app.Cache.RedisURL.Reveal())
+	require.Equal(t, "redis://default:atk@redis:6379/0", app.Cache.Redis.Conn.URL.Reveal())
 	require.Equal(t, 150*time.Second, app.Front.RequestTimeout, "what the file leaves out keeps its default")
 }
 

@@ -44,7 +44,7 @@ func (g Gateway) effective() GatewayFile {
 		HealthCheck: HealthCheckFile{Mode: string(app.Front.Health)},
 		Metrics:     MetricsFile{Enabled: true, HostV4: adminHost, Port: portOf(app.AdminListen)},
 		Projects:    g.projects(),
-		Database:    DatabaseFile{Cache: CacheFile{Connectors: g.connectors(app.Cache)}, SharedState: g.sharedState()},
+		Database:    DatabaseFile{Cache: g.file.Database.Cache.effective(app.Cache), SharedState: g.sharedState()},
 	}
 }
 
@@ -72,7 +72,7 @@ func (g Gateway) projects() []ProjectFile {
 // set takes over what the program holds of a network.
 func (n *NetworkFile) set(cfg gatewayapp.NetworkConfig) {
 	n.Architecture, n.Alias = "evm", cfg.Alias
-	n.EVM.ChainID, n.EVM.Genesis = cfg.Pool.ChainID, cfg.Pool.Genesis
+	n.EVM.ChainID, n.EVM.Genesis, n.EVM.LatestMaxAge = cfg.Pool.ChainID, cfg.Pool.Genesis, &cfg.LatestMaxAge
 	n.Finality, n.FinalityDepth = cfg.Pool.Finality.Mode, cfg.Pool.Finality.Depth
 }
 
@@ -86,20 +86,6 @@ func (g Gateway) upstream(project int, u upstreams.Endpoint, chainID uint64) Ups
 		}
 	}
 	return UpstreamFile{ID: u.ID, Endpoint: u.URL, EVM: EVMUpstreamFile{ChainID: chainID}}
-}
-
-func (g Gateway) connectors(cache gatewayapp.CacheConfig) []ConnectorFile {
-	ids := map[string]string{"memory": "memory", "redis": "redis"}
-	for _, c := range g.file.Database.Cache.Connectors {
-		if c.ID != "" {
-			ids[c.Driver] = c.ID
-		}
-	}
-	out := []ConnectorFile{{ID: ids["memory"], Driver: "memory", Memory: MemoryFile{MaxTotalSize: ByteSize(cache.MemoryBytes)}}}
-	if !cache.RedisURL.IsEmpty() {
-		out = append(out, ConnectorFile{ID: ids["redis"], Driver: "redis", Redis: RedisFile{URI: cache.RedisURL, Timeout: cache.RedisTimeout}})
-	}
-	return out
 }
 
 // MarshalYAML writes a size with its unit.

@@ -42,7 +42,7 @@ func TestGateway_YAML_SaysTheSame(t *testing.T) {
 func withSecrets(text []byte) []byte {
 	text = regexp.MustCompile(`endpoint: .*`).ReplaceAll(text, []byte("endpoint: http://node"))
 	text = regexp.MustCompile(`verificationJwksUrl: .*`).ReplaceAll(text, []byte("verificationJwksUrl: https://idp"))
-	return regexp.MustCompile(`uri: .*`).ReplaceAll(text, []byte("uri: redis://host:1/0"))
+	return regexp.MustCompile(`uri: \S*redacted\S*`).ReplaceAll(text, []byte("uri: redis://host:1/0"))
 }
 
 func TestGateway_YAML_ShowsDefaults(t *testing.T) {
@@ -60,7 +60,8 @@ func TestGateway_YAML_ShowsDefaults(t *testing.T) {
 }
 
 func withoutSecrets(app gatewayapp.Config) gatewayapp.Config {
-	app.Cache.RedisURL, app.RateLimits.Redis.URL, app.SharedState.Redis.URL = secret.String{}, secret.String{}, secret.String{}
+	app.Cache.Redis.Conn.URL, app.Cache.Redis.Conn.Password = secret.String{}, secret.String{}
+	app.RateLimits.Redis.URL, app.SharedState.Redis.URL = secret.String{}, secret.String{}
 	for _, p := range app.Projects {
 		for _, s := range p.Auth.Strategies {
 			if s.Secret != nil {

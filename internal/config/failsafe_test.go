@@ -53,8 +53,6 @@ func TestLoadGateway_WarnsOfWhatHasNoEffect(t *testing.T) {
 	const file = "testdata/good/erpc-stack.yaml:"
 	require.Equal(t, []string{
 		file + "34:9: projects[].networks[].failsafe[].hedge.quantile: read, but not applied yet, the 95th percentile is taken (2 times)",
-		file + "110:5: database.evmJsonRpcCache.compression: not supported yet, answers are kept as they are",
-		file + "115:5: database.evmJsonRpcCache.policies: not supported yet, answers that can no longer change are kept, others are not",
 		file + "138:5: database.sharedState.lockTtl: not supported yet, no locks are taken",
 	}, got.Warnings)
 }
@@ -80,8 +78,11 @@ func TestLoadGateway_ReadsOlderAndNewerForms(t *testing.T) {
 	got, err = LoadGateway("testdata/good/older-names.yaml", environment())
 	require.NoError(t, err)
 	require.Equal(t, "0.0.0.0:4100", got.App.Listen)
-	require.Equal(t, "redis://default:atk@redis:6379/2", got.App.Cache.RedisURL.Reveal())
-	require.Equal(t, 50*time.Millisecond, got.App.Cache.RedisTimeout)
+	redis := got.App.Cache.Redis.Conn
+	require.Equal(t, "redis://redis:6379/2", redis.URL.Reveal())
+	require.Equal(t, "default", redis.Username)
+	require.Equal(t, "atk", redis.Password.Reveal())
+	require.Equal(t, 50*time.Millisecond, redis.Timeout)
 
 	got, err = LoadGateway("testdata/good/anchors.yaml", environment())
 	require.NoError(t, err)

@@ -9,7 +9,6 @@ import (
 
 	"github.com/slipwayhq/slipway/internal/chain"
 	"github.com/slipwayhq/slipway/internal/gatewayapp"
-	"github.com/slipwayhq/slipway/internal/secret"
 )
 
 // GatewayFile is the gateway's configuration file. Its shape is that of eRPC.
@@ -202,6 +201,8 @@ type EVMNetworkFile struct {
 	BroadcastTransactions *int `yaml:"broadcastTransactions,omitempty"`
 	// What is checked of heads and ranges.
 	Integrity EVMIntegrityFile `yaml:"integrity,omitempty"`
+	// How old the known newest block may be that is written in place of latest where every block is final at once, so that all who ask before the next block share an answer; 0s leaves latest as it is. Not in eRPC.
+	LatestMaxAge *time.Duration `yaml:"latestMaxAge,omitempty"`
 }
 
 // DatabaseFile is the section database.
@@ -210,48 +211,6 @@ type DatabaseFile struct {
 	Cache CacheFile `yaml:"evmJsonRpcCache"`
 	// What gateways tell each other.
 	SharedState *SharedStateFile `yaml:"sharedState,omitempty"`
-}
-
-// CacheFile is the section database.evmJsonRpcCache.
-type CacheFile struct {
-	// Stores, at most one of each driver. Without any, the default memory store is used.
-	Connectors []ConnectorFile `yaml:"connectors"`
-}
-
-// ConnectorFile is one store.
-type ConnectorFile struct {
-	// Name of the store in this file.
-	ID string `yaml:"id"`
-	// Kind of the store: memory or redis.
-	Driver string `yaml:"driver"`
-	// Settings of a memory store.
-	Memory MemoryFile `yaml:"memory,omitempty"`
-	// Settings of a redis store.
-	Redis RedisFile `yaml:"redis,omitempty"`
-}
-
-// MemoryFile is a memory store.
-type MemoryFile struct {
-	// Size of the store, in bytes or with a unit (KB, MB).
-	MaxTotalSize ByteSize `yaml:"maxTotalSize"`
-}
-
-// RedisFile is a Redis store.
-type RedisFile struct {
-	// URL: redis://user:password@host:port/db; never printed.
-	URI secret.String `yaml:"uri"`
-	// Time for one use of Redis; a slower answer is a miss.
-	Timeout time.Duration `yaml:"timeout"`
-	// Another name of timeout, which wins.
-	GetTimeout time.Duration `yaml:"getTimeout,omitempty"`
-	// Instead of uri: host:port.
-	Addr string `yaml:"addr,omitempty"`
-	// Instead of uri: the user.
-	Username string `yaml:"username,omitempty"`
-	// Instead of uri: the password; never printed.
-	Password secret.String `yaml:"password,omitempty"`
-	// Instead of uri: the number of the database.
-	DB int `yaml:"db,omitempty"`
 }
 
 // DefaultGatewayFile is the file that says what the defaults are.
@@ -267,6 +226,7 @@ func DefaultGatewayFile() GatewayFile {
 		},
 		HealthCheck: HealthCheckFile{Mode: string(d.Front.Health)},
 		Metrics:     MetricsFile{Enabled: true, HostV4: host, Port: portOf(d.AdminListen)},
+		Database:    DatabaseFile{Cache: defaultCacheFile()},
 	}
 }
 

@@ -160,18 +160,8 @@ func (f SharedStateFile) config(clusterKey string, r *report) sharedstate.Config
 
 // conn says where Redis is. The timeout holds if the file has none.
 func (f RedisFile) conn(path string, timeout time.Duration, r *report) redisconn.Config {
-	out := redisconn.Config{URL: f.url(), Timeout: timeout}
-	if err := checkURL(out.URL, "redis", "rediss"); err != nil {
-		r.fail(path+".uri", "%s", err)
-		return out
-	}
-	if f.Timeout > 0 {
-		out.Timeout = f.Timeout
-	}
-	if f.GetTimeout > 0 {
-		out.Timeout = f.GetTimeout
-	}
-	failAll(path, out.Validate(), r)
+	out := redisconn.Config{Timeout: timeout}
+	f.connect(path, &out, r)
 	return out
 }
 

@@ -143,7 +143,7 @@ func (s *Stack) gatewayConfig() gatewayapp.Config {
 	cfg := gatewayapp.Default()
 	cfg.Listen, cfg.AdminListen = loopback(s.cfg.Ports.Gateway), loopback(s.cfg.Ports.GatewayAdmin)
 	cfg.DrainTimeout = drainTimeout
-	cfg.Cache.RedisURL = s.cfg.Redis
+	cfg.Cache.Redis.Conn.URL = s.cfg.Redis
 	cfg.Pool().ChainID = s.chainID
 	for _, url := range s.nodes() {
 		cfg.Pool().Upstreams = append(cfg.Pool().Upstreams, upstreams.Endpoint{URL: secret.New(url)})

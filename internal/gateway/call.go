@@ -24,6 +24,13 @@ type Call struct {
 	Client *client
 	// Trace is that of the HTTP request, shared by all calls of a batch; nil has none.
 	Trace *telemetry.Trace
+	// unpinned is the request as it came, where it asked for the newest block and
+	// that block's number has been written into it since.
+	unpinned *upstreams.Request
+	// asked and newest are when the cache did not know the answer, in Unix
+	// milliseconds, and the newest block at that time.
+	asked  int64
+	newest uint64
 	// Took is how long the call took, known when it was recorded.
 	Took time.Duration
 }

@@ -37,15 +37,22 @@ type worldConfig struct {
 	gateway.Config
 	project gateway.ProjectConfig
 	network gateway.NetworkConfig
+	pool    upstreams.Config
 }
 
 func newWorld(tb testing.TB, nodeCount int, change func(*worldConfig)) *world {
 	tb.Helper()
 	w := &world{factory: telemetry.NewFactory()}
-	pool := upstreams.Default()
-	pool.ChainID = upstreamtest.ChainID
-	pool.Finality = chain.Finality{Mode: chain.Instant}
-	pool.PollInterval = 20 * time.Millisecond
+	cfg := worldConfig{Config: gateway.Default(), project: gateway.DefaultProject(), network: gateway.NetworkConfig{Search: gateway.DefaultSearch()}, pool: upstreams.Default()}
+	cfg.Version = "test"
+	cfg.RequestTimeout = time.Second
+	cfg.pool.ChainID = upstreamtest.ChainID
+	cfg.pool.Finality = chain.Finality{Mode: chain.Instant}
+	cfg.pool.PollInterval = 20 * time.Millisecond
+	if change != nil {
+		change(&cfg)
+	}
+	pool := cfg.pool
 	for range nodeCount {
 		n := upstreamtest.New(tb)
 		w.nodes = append(w.nodes, n)
@@ -57,12 +64,6 @@ func newWorld(tb testing.TB, nodeCount int, change func(*worldConfig)) *world {
 	memory, err := cache.NewMemory(1<<20, cache.NewMetrics(w.factory))
 	require.NoError(tb, err)
 
-	cfg := worldConfig{gateway.Default(), gateway.DefaultProject(), gateway.NetworkConfig{Search: gateway.DefaultSearch()}}
-	cfg.Version = "test"
-	cfg.RequestTimeout = time.Second
-	if change != nil {
-		change(&cfg)
-	}
 	parts := gateway.NetworkParts{NetworkConfig: cfg.network, NetworkDeps: gateway.NetworkDeps{
 		Pool: network, Tracker: tracker, Catalogue: catalogue, Store: memory, Factory: w.factory, Log: log, Name: "evm:31337",
 		Health: func() gateway.NetworkHealth {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"time"
 
 	"github.com/slipwayhq/slipway/internal/auth"
 	"github.com/slipwayhq/slipway/internal/cache"
@@ -26,6 +27,13 @@ type NetworkConfig struct {
 	Alias string
 	// Directives hold for every call that does not say otherwise.
 	Directives Directives
+	// LatestMaxAge is how old the known newest block may be that is written in
+	// place of "latest" where blocks are final at once; 0 leaves "latest" as it is.
+	LatestMaxAge time.Duration
+	// OwnCache keeps the answers apart from those of other projects.
+	OwnCache bool
+	// Policies say what is kept; none keeps what cannot change.
+	Policies []cache.Policy
 	// ChainID is the configured chain id; 0 takes that of the first node reached.
 	ChainID uint64
 	// Search bounds searches over many blocks and says how they are split; the
@@ -73,7 +81,7 @@ func newNetwork(cfg Config, project ProjectConfig, net NetworkConfig, deps Netwo
 		admit:    admit,
 		static:   newStaticStage(net.Static),
 		own:      newOwnStage(deps.Pool, cfg.Version),
-		describe: &describeStage{catalogue: deps.Catalogue, tracker: deps.Tracker, pool: deps.Pool},
+		describe: newDescribeStage(project, net, deps),
 		split:    newSplitStage(net.Search, deps.Tracker, m),
 		coalesce: newCoalesceStage(cfg.RequestTimeout, m),
 		forward:  &forwardStage{pool: deps.Pool},
@@ -83,7 +91,7 @@ func newNetwork(cfg Config, project ProjectConfig, net NetworkConfig, deps Netwo
 		keep: func(context.Context, *Call, *Result) {},
 	}
 	if deps.Store != nil {
-		stage := &cacheStage{store: deps.Store, tracker: deps.Tracker}
+		stage := newCacheStage(project, net, deps)
 		all.cache, n.keep = stage, stage.keep
 	}
 	n.pipeline = newPipeline(all)
@@ -140,11 +148,18 @@ func (c NetworkConfig) Validate() error {
 	if c.Alias != "" && !isPathSegment(c.Alias) {
 		errs = append(errs, errors.New("alias: must be made of letters, digits, '-', '_' and '.'"))
 	}
+	if c.LatestMaxAge < 0 {
+		errs = append(errs, errors.New("latest max age: must not be negative"))
+	}
 	for _, r := range c.Static {
 		errs = append(errs, r.validate())
 	}
 	return errors.Join(append(errs, c.Search.Validate())...)
 }
+
+// DefaultLatestMaxAge is shorter than any block time in use, and long enough
+// that a busy gateway asks for the newest block a few times a second at most.
+const DefaultLatestMaxAge = 200 * time.Millisecond
 
 // project is a ProjectConfig made ready.
 type project struct {

@@ -9,22 +9,39 @@ import (
 )
 
 // describeStage completes the call: the facts, the block number in place of
-// safe and finalized where the nodes do not know these tags, and the key.
+// safe and finalized where the nodes do not know these tags, that of the newest
+// block in place of latest where it can be, and the key.
 type describeStage struct {
 	catalogue *methods.Catalogue
 	tracker   *chain.Tracker
 	pool      Pool
+	newest    *newest
+	keySpace  string // before every key: that of a project with a cache of its own
+}
+
+func newDescribeStage(project ProjectConfig, net NetworkConfig, deps NetworkDeps) *describeStage {
+	s := &describeStage{
+		catalogue: deps.Catalogue, tracker: deps.Tracker, pool: deps.Pool,
+		newest: newNewest(net.LatestMaxAge, deps.Tracker, deps.Pool, deps.Catalogue),
+	}
+	if net.OwnCache {
+		s.keySpace = cache.KeySpace(project.ID)
+	}
+	return s
 }
 
 func (s *describeStage) Wrap(next Handler) Handler {
 	return func(ctx context.Context, call *Call) (*Result, error) {
 		call.Facts = s.catalogue.Describe(call.Method, call.Params)
-		if call.Facts.HasTag {
+		if call.Facts.HasTag && !call.Directives.SkipInterpolation {
 			s.replaceTags(call)
+		}
+		if call.Facts.IsAtLatest() && !call.Directives.SkipInterpolation {
+			s.pinLatest(ctx, call)
 		}
 		if call.Facts.Joinable() {
 			identity := s.pool.Identity()
-			call.Key = cache.NewKey(identity.ChainID, identity.Genesis, call.Method, call.Params)
+			call.Key = cache.NewKey(s.keySpace, identity.ChainID, identity.Genesis, call.Method, call.Params)
 		}
 		return next(ctx, call)
 	}
@@ -38,3 +55,24 @@ func (s *describeStage) replaceTags(call *Call) {
 	call.Params = call.Facts.ReplaceTags(call.Params, number)
 	call.Facts = s.catalogue.Describe(call.Method, call.Params)
 }
+
+// pinLatest makes a request for the newest block one for a block by its number,
+// so that all who ask before the next block share one answer.
+func (s *describeStage) pinLatest(ctx context.Context, call *Call) {
+	number, ok := s.newest.number(ctx)
+	if !ok {
+		return
+	}
+	params, ok := call.Facts.PinLatest(call.Params, number)
+	if !ok {
+		return
+	}
+	unpinned := call.request()
+	call.unpinned = &unpinned
+	call.Params = params
+	call.Facts = s.catalogue.Describe(call.Method, call.Params)
+}
+
+// isPinned says whether the client asked for the newest block and another
+// stands in the parameters now.
+func (c *Call) isPinned() bool { return c.unpinned != nil }

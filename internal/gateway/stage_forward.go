@@ -13,7 +13,14 @@ type forwardStage struct {
 
 func (s *forwardStage) Wrap(Handler) Handler {
 	return func(ctx context.Context, call *Call) (*Result, error) {
-		reply, err := s.pool.Do(call.traced(ctx), call.request())
+		ctx = call.traced(ctx)
+		reply, err := s.pool.Do(ctx, call.request())
+		if err == nil && call.isPinned() && reply.LacksBlock(call.Facts) {
+			// No node has the newest block yet, or any more. Each has a newest
+			// block of its own, which is what the client asked for.
+			reply, err = s.pool.Do(ctx, *call.unpinned)
+			reply.Head = 0 // of another block than the key says: not to be kept
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -231,6 +231,7 @@ func (g *gathering) askOne(ctx context.Context, p *piece) error {
 	}
 	call := *g.call
 	call.Params = params
+	call.unpinned = nil // that is the whole search
 	result, err := g.ask(ctx, &call)
 	if err != nil {
 		return err

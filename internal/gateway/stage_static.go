@@ -63,7 +63,7 @@ func staticKey(method string, params []byte) cache.Key {
 	if params == nil {
 		params = []byte("[]")
 	}
-	return cache.NewKey(0, "", method, params)
+	return cache.NewKey("", 0, "", method, params)
 }
 
 func (s *staticStage) Wrap(next Handler) Handler {

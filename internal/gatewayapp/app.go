@@ -182,25 +182,26 @@ type stores struct {
 
 func newStores(cfg CacheConfig, m *cache.Metrics) (*stores, error) {
 	s := &stores{}
+	var memory *cache.Memory
+	var err error
 	if cfg.MemoryBytes > 0 {
-		memory, err := cache.NewMemory(cfg.MemoryBytes, m)
-		if err != nil {
+		if memory, err = cache.NewMemory(cfg.MemoryBytes, m); err != nil {
 			return nil, fmt.Errorf("cache: %w", err)
 		}
 		s.store = memory
 	}
-	if cfg.RedisURL.IsEmpty() {
+	if !cfg.Redis.Conn.IsSet() {
 		return s, nil
 	}
-	redis, err := cache.NewRedis(cfg.RedisURL, cfg.RedisTimeout, m)
+	redis, err := cache.NewRedis(cfg.Redis, m)
 	if err != nil {
 		return nil, fmt.Errorf("cache: %w", err)
 	}
 	work := lifecycle.Idle
-	if s.store == nil {
+	if memory == nil {
 		s.store = redis
 	} else {
-		tiered := cache.NewTiered(s.store, redis, m)
+		tiered := cache.NewTiered(memory, redis, m)
 		s.store, work = tiered, tiered.Run
 	}
 	s.run = func(ctx context.Context, ready func()) error {

@@ -28,6 +28,7 @@ func config(nodes ...*upstreamtest.Node) gatewayapp.Config {
 	cfg.Pool().ChainID = upstreamtest.ChainID
 	cfg.Pool().Finality = chain.Finality{Mode: chain.Instant}
 	cfg.Pool().PollInterval = 50 * time.Millisecond
+	cfg.Projects[0].Networks[0].LatestMaxAge = 0 // what asks for latest reaches the node
 	for _, n := range nodes {
 		cfg.Pool().Upstreams = append(cfg.Pool().Upstreams, upstreams.Endpoint{URL: secret.New(n.URL())})
 	}
@@ -288,8 +289,8 @@ func TestApp_RedisOutlivesTheGateway(t *testing.T) {
 	node.Answer("eth_getBalance", upstreamtest.Result(`"0x1"`))
 	final := strings.Replace(balance, "latest", "0x1", 1)
 	cfg := config(node)
-	cfg.Cache.RedisURL = secret.New(redis)
-	cfg.Cache.RedisTimeout = 5 * time.Second // a busy test machine
+	cfg.Cache.Redis.Conn.URL = secret.New(redis)
+	cfg.Cache.Redis.Conn.Timeout = 5 * time.Second // a busy test machine
 	first, second := start(t, cfg), start(t, cfg)
 
 	_, text := post(t, first, "/", final)
@@ -314,12 +315,12 @@ func TestConfig_ValidateReportsEverything(t *testing.T) {
 
 	cfg := gatewayapp.Default()
 	cfg.Listen = "nowhere"
-	cfg.Cache.RedisURL = secret.New("http://user:hidden@host")
+	cfg.Cache.Redis.Conn.URL = secret.New("http://user:hidden@host")
 	cfg.Pool().Upstreams = []upstreams.Endpoint{{URL: secret.New("ftp://user:hidden@host")}}
 
 	err := cfg.Validate()
 
-	for _, part := range []string{`listen: "nowhere"`, "must begin with redis://", "upstreams[0]: the URL must begin with http://"} {
+	for _, part := range []string{`listen: "nowhere"`, "it must be redis://", "upstreams[0]: the URL must begin with http://"} {
 		require.ErrorContains(t, err, part)
 	}
 	require.NotContains(t, err.Error(), "hidden")

@@ -4,15 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/url"
 	"strconv"
 	"time"
 
 	"github.com/slipwayhq/slipway/internal/auth"
 	"github.com/slipwayhq/slipway/internal/buildinfo"
+	"github.com/slipwayhq/slipway/internal/cache"
 	"github.com/slipwayhq/slipway/internal/gateway"
 	"github.com/slipwayhq/slipway/internal/ratelimit"
-	"github.com/slipwayhq/slipway/internal/secret"
 	"github.com/slipwayhq/slipway/internal/sharedstate"
 	"github.com/slipwayhq/slipway/internal/upstreams"
 )
@@ -80,19 +79,41 @@ type NetworkConfig struct {
 	Search gateway.Search
 	// Static are answers that are fixed.
 	Static []gateway.StaticResponse
+	// LatestMaxAge is as in gateway.NetworkConfig.
+	LatestMaxAge time.Duration
 	// Pool configures the nodes and how they are asked.
 	Pool upstreams.Config
 }
 
-// CacheConfig configures the stores.
+// CacheConfig configures the stores, and what is kept in them.
 type CacheConfig struct {
 	// MemoryBytes is the size of the store in memory; 0 keeps nothing there.
 	MemoryBytes int64
-	// RedisURL is redis://user:password@host:port/db; empty uses no Redis.
-	// Entries have no expiry: set maxmemory and an eviction policy in Redis.
-	RedisURL secret.String
-	// RedisTimeout bounds each use of Redis; a slower answer is a miss.
-	RedisTimeout time.Duration
+	// Redis configures the store in Redis; without an address none is used.
+	Redis cache.RedisConfig
+	// Policies say what is kept; none keeps what cannot change.
+	Policies []cache.Policy
+	// OwnPerProject keeps the answers of the projects apart.
+	OwnPerProject bool
+}
+
+// validate reports everything that is wrong.
+func (c CacheConfig) validate() error {
+	var errs []error
+	if c.MemoryBytes < 0 {
+		errs = append(errs, errors.New("cache memory: must not be negative"))
+	}
+	if c.Redis.Conn.IsSet() {
+		if err := c.Redis.Validate(); err != nil {
+			errs = append(errs, fmt.Errorf("cache: %w", err))
+		}
+	}
+	for i, p := range c.Policies {
+		if err := p.Validate(); err != nil {
+			errs = append(errs, fmt.Errorf("cache policy %d: %w", i+1, err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Default is the configuration without its upstreams.
@@ -103,11 +124,16 @@ func Default() Config {
 		Listen:      ":4000",
 		AdminListen: ":4001",
 		Front:       front,
-		Projects:    []ProjectConfig{{ProjectConfig: gateway.DefaultProject(), Networks: []NetworkConfig{{Pool: upstreams.Default()}}}},
-		Cache:       CacheConfig{MemoryBytes: 128 << 20, RedisTimeout: 100 * time.Millisecond},
+		Projects:    []ProjectConfig{{ProjectConfig: gateway.DefaultProject(), Networks: []NetworkConfig{DefaultNetwork()}}},
+		Cache:       CacheConfig{MemoryBytes: 128 << 20, Redis: cache.DefaultRedis()},
 		// A pod has 30 seconds by default from the signal to the kill.
 		DrainTimeout: 20 * time.Second,
 	}
+}
+
+// DefaultNetwork is the configuration of a network without its nodes.
+func DefaultNetwork() NetworkConfig {
+	return NetworkConfig{LatestMaxAge: gateway.DefaultLatestMaxAge, Pool: upstreams.Default()}
 }
 
 // Pool is the configuration of the nodes of a gateway with one network: that of
@@ -131,15 +157,7 @@ func (c Config) Validate() error {
 			errs = append(errs, fmt.Errorf("project %q: %w", p.ID, err))
 		}
 	}
-	if c.Cache.MemoryBytes < 0 {
-		errs = append(errs, errors.New("cache memory: must not be negative"))
-	}
-	if u, err := url.Parse(c.Cache.RedisURL.Reveal()); !c.Cache.RedisURL.IsEmpty() && (err != nil || u.Scheme != "redis" && u.Scheme != "rediss") {
-		errs = append(errs, errors.New("cache redis: the URL must begin with redis:// or rediss://"))
-	}
-	if !c.Cache.RedisURL.IsEmpty() && c.Cache.RedisTimeout <= 0 {
-		errs = append(errs, errors.New("cache redis timeout: must be more than zero"))
-	}
+	errs = append(errs, c.Cache.validate())
 	if c.WaitBeforeShutdown < 0 || c.DrainTimeout < 0 {
 		errs = append(errs, errors.New("times of the shutdown: must not be negative"))
 	}
@@ -171,5 +189,5 @@ func (c NetworkConfig) name() string {
 
 // front is what the HTTP front must know of the network.
 func (c NetworkConfig) front() gateway.NetworkConfig {
-	return gateway.NetworkConfig{Alias: c.Alias, ChainID: c.Pool.ChainID, Directives: c.Directives, Search: c.Search, Static: c.Static}
+	return gateway.NetworkConfig{Alias: c.Alias, ChainID: c.Pool.ChainID, Directives: c.Directives, LatestMaxAge: c.LatestMaxAge, Search: c.Search, Static: c.Static}
 }

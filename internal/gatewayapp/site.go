@@ -63,7 +63,7 @@ func (a *App) newSite(cfg Config, old *site) (*site, error) {
 				return nil, err
 			}
 			s.networks = append(s.networks, n)
-			projects[i].Networks = append(projects[i].Networks, a.frontParts(n, s.stores.store))
+			projects[i].Networks = append(projects[i].Networks, a.frontParts(n, cfg.Cache, s.stores.store))
 		}
 	}
 	admin, err := a.takeAdmin(cfg.Admin, s, old)
@@ -74,9 +74,11 @@ func (a *App) newSite(cfg Config, old *site) (*site, error) {
 	return s, err
 }
 
-func (a *App) frontParts(n *network, store cache.Store) gateway.NetworkParts {
+func (a *App) frontParts(n *network, kept CacheConfig, store cache.Store) gateway.NetworkParts {
+	front := n.cfg.front()
+	front.Policies, front.OwnCache = kept.Policies, kept.OwnPerProject
 	return gateway.NetworkParts{
-		NetworkConfig: n.cfg.front(),
+		NetworkConfig: front,
 		NetworkDeps: gateway.NetworkDeps{
 			Pool: n.pool, Tracker: n.tracker, Catalogue: a.catalogue, Store: store, Health: n.health,
 			Factory: a.factory, Log: a.log, Name: n.cfg.name(),
@@ -147,7 +149,7 @@ func (a *App) takeAdmin(cfg AdminConfig, s, old *site) (*gateway.Admin, error) {
 }
 
 func (a *App) takeStores(cfg CacheConfig, old *site) (*stores, error) {
-	if old != nil && reflect.DeepEqual(old.cfg.Cache, cfg) {
+	if old != nil && old.cfg.Cache.MemoryBytes == cfg.MemoryBytes && reflect.DeepEqual(old.cfg.Cache.Redis, cfg.Redis) {
 		return old.stores, nil
 	}
 	s, err := newStores(cfg, cache.NewMetrics(a.factory))

@@ -110,7 +110,7 @@ func (p *poller) check(ctx context.Context) error {
 
 // follow reads the node's head.
 func (p *poller) follow(ctx context.Context) error {
-	head, err := quantity(ctx, p.upstream.probes, "eth_blockNumber")
+	head, err := p.head(ctx)
 	if err != nil {
 		return err
 	}
@@ -201,6 +201,25 @@ func isThrottling(err error) bool {
 	}
 	var said *jsonrpc.Error
 	return errors.As(err, &said) && classifyError(methods.Read, said) == OutcomeRateLimited
+}
+
+// head asks for the number of the node's newest block; where blocks may be taken
+// back, for the block itself, whose hashes tell whether that has happened.
+func (p *poller) head(ctx context.Context) (uint64, error) {
+	tracker := p.pool.tracker
+	if tracker.Finality().Mode == chain.Instant {
+		return quantity(ctx, p.upstream.probes, "eth_blockNumber")
+	}
+	block, err := call(ctx, p.upstream.probes, "eth_getBlockByNumber", `["latest",false]`)
+	if err != nil {
+		return 0, err
+	}
+	number, ok := methods.ParseQuantity(jsonrpc.Member(block.Result, "number"))
+	if !ok {
+		return quantity(ctx, p.upstream.probes, "eth_blockNumber")
+	}
+	tracker.ObserveBlock(number, text(block.Result, "hash"), text(block.Result, "parentHash"))
+	return number, nil
 }
 
 // conclude sets the node's state after a look.
