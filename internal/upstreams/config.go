@@ -78,6 +78,9 @@ func (c Config) Validate() error {
 		if _, err := parseURL(e.URL); err != nil {
 			errs = append(errs, fmt.Errorf("upstreams[%d]: %w", i, err))
 		}
+		if _, err := parseWebSocketURL(e.WebSocketURL); err != nil {
+			errs = append(errs, fmt.Errorf("upstreams[%d]: WebSocket: %w", i, err))
+		}
 		if e.ID != "" && seen[e.ID] {
 			errs = append(errs, fmt.Errorf("upstreams[%d]: the id %q stands twice", i, e.ID))
 		}
@@ -108,13 +111,23 @@ func (c Config) Validate() error {
 }
 
 // parseURL reads a node's URL. Its errors never show the URL.
-func parseURL(s secret.String) (*url.URL, error) {
+func parseURL(s secret.String) (*url.URL, error) { return parseURLOf(s, "http", "https") }
+
+// parseWebSocketURL reads the URL of a node's WebSocket; nil when there is none.
+func parseWebSocketURL(s secret.String) (*url.URL, error) {
+	if s.IsEmpty() {
+		return nil, nil //nolint:nilnil // no URL is a valid choice
+	}
+	return parseURLOf(s, "ws", "wss")
+}
+
+func parseURLOf(s secret.String, plain, secured string) (*url.URL, error) {
 	u, err := url.Parse(s.Reveal())
 	if err != nil {
 		return nil, errors.New("the URL cannot be read")
 	}
-	if u.Scheme != "http" && u.Scheme != "https" {
-		return nil, errors.New("the URL must begin with http:// or https://")
+	if u.Scheme != plain && u.Scheme != secured {
+		return nil, fmt.Errorf("the URL must begin with %s:// or %s://", plain, secured)
 	}
 	if u.Host == "" {
 		return nil, errors.New("the URL has no host")

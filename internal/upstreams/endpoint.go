@@ -21,6 +21,9 @@ type Endpoint struct {
 	ID string
 	// URL of the node's JSON-RPC endpoint. It may carry a password or a key and is never printed.
 	URL secret.String
+	// WebSocketURL is where the node takes subscriptions, such as ws://host:8546
+	// (Besu's --rpc-ws-port); empty when it shall not be followed. Never printed.
+	WebSocketURL secret.String
 	// Header is added to every request, by name. Its values may be secret and are never printed.
 	Header map[string]secret.String
 	// Tags are labels such as "region:eu", which selectors name. TagFallback has a meaning of its own.

@@ -70,8 +70,14 @@ func NewPool(cfg Config, tracker *chain.Tracker, catalogue *methods.Catalogue, f
 		if err != nil {
 			return nil, err
 		}
+		push, err := newPushing(endpoint.WebSocketURL)
+		if err != nil {
+			return nil, err
+		}
 		id := freeID(taken, endpoint.ID, target.Host)
-		p.upstreams = append(p.upstreams, newUpstream(p, endpoint, target, id, p.metrics.of(cfg.Network, id)))
+		u := newUpstream(p, endpoint, target, id, p.metrics.of(cfg.Network, id))
+		u.pushing = push
+		p.upstreams = append(p.upstreams, u)
 		p.isSpread = p.isSpread || endpoint.Weight > 0
 	}
 	return p, nil
@@ -143,6 +149,12 @@ func (p *Pool) FinalitySource() string {
 	}
 	return ""
 }
+
+// Head says where the network stands.
+func (p *Pool) Head() chain.Head { return p.tracker.Head() }
+
+// Finality is the network's rule of finality.
+func (p *Pool) Finality() chain.Finality { return p.tracker.Finality() }
 
 // IsReady says whether at least one node can be asked.
 func (p *Pool) IsReady() bool {

@@ -49,6 +49,7 @@ type Upstream struct {
 	guards     []*guard
 	transport  transport
 	probes     transport // connections of the poller's own: a full pool must not look like a dead node
+	pushing    *pushing  // nil when the node has no WebSocket URL
 	metrics    *upstreamMetrics
 
 	state      atomic.Uint32
