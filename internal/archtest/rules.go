@@ -29,11 +29,12 @@ func arrows() map[string][]string {
 		"cache/cachetest":        "cache chain methods redisconn/redistest",
 		"upstreams":              "chain methods",
 		"upstreams/upstreamtest": "upstreams chain methods",
+		"subscriptions":          "upstreams chain methods",
 		"consensus":              "upstreams chain methods",
 		"ratelimit":              "methods redisconn",
 		"sharedstate":            "redisconn",
 		"auth":                   "methods",
-		"gateway":                "auth cache chain consensus methods ratelimit sharedstate upstreams",
+		"gateway":                "auth cache chain consensus methods ratelimit sharedstate subscriptions upstreams",
 
 		// the signer, from the bottom
 		"schema":              "",
@@ -65,8 +66,8 @@ func arrows() map[string][]string {
 		// wiring: the only rooms that may know a whole program; config fills the
 		// programs' configurations from files
 		"docgen":     "config gatewayapp signerapp telemetry",
-		"config":     "auth cache chain consensus gateway gatewayapp methods ratelimit redisconn sharedstate upstreams api queue signerapp signing/... wallets webhooks",
-		"gatewayapp": "auth cache/... chain consensus gateway methods ratelimit redisconn sharedstate upstreams",
+		"config":     "auth cache chain consensus gateway gatewayapp methods ratelimit redisconn sharedstate subscriptions upstreams api queue signerapp signing/... wallets webhooks",
+		"gatewayapp": "auth cache/... chain consensus gateway methods ratelimit redisconn sharedstate subscriptions upstreams",
 		"signerapp":  "api nodeclient queue schema signing/... wallets webhooks",
 
 		"cli":         "",

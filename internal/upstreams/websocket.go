@@ -71,7 +71,7 @@ func dialError(response *http.Response, err error) error {
 
 // roundTrip implements transport. It is for the time before the subscription:
 // the next message is taken for the answer.
-func (s *socket) roundTrip(ctx context.Context, body []byte) (httpReply, error) {
+func (s *socket) roundTrip(ctx context.Context, _ time.Time, body []byte) (httpReply, error) {
 	if err := s.conn.Write(ctx, websocket.MessageText, body); err != nil {
 		return httpReply{}, err
 	}
