@@ -29,7 +29,13 @@ func (h *Gateway) serveBatch(ctx context.Context, x *exchange, body []byte) {
 		h.writeError(x, http.StatusBadRequest, nil, problem)
 		return
 	}
-	n := x.network
+	elements, took := h.answerBatch(ctx, x.network, texts, &x.caller)
+	h.origin.batch(x, elements, took)
+	h.writeBatch(x, elements)
+}
+
+// answerBatch answers the elements of a batch, and says how long that took.
+func (h *Gateway) answerBatch(ctx context.Context, n *Network, texts [][]byte, from *caller) ([]element, time.Duration) {
 	n.metrics.batches.Inc()
 	start := time.Now()
 	elements := make([]element, len(texts))
@@ -39,7 +45,7 @@ func (h *Gateway) serveBatch(ctx context.Context, x *exchange, body []byte) {
 		if e.request, e.invalid = jsonrpc.ScanRequest(text); e.invalid != nil {
 			continue
 		}
-		e.call = x.newCall(e.request)
+		e.call = from.newCall(e.request)
 		e.result, e.err = n.pipeline.front(ctx, &e.call)
 		if e.err == errMiss { //nolint:errorlint // never wrapped, and compared once an element
 			misses = append(misses, e)
@@ -55,8 +61,7 @@ func (h *Gateway) serveBatch(ctx context.Context, x *exchange, body []byte) {
 			n.record.note(ctx, &e.call, e.result, e.err)
 		}
 	}
-	h.origin.batch(x, elements, took)
-	h.writeBatch(x, elements)
+	return elements, took
 }
 
 // forwardMisses sends reads as one batch and everything else, as well as what
@@ -116,29 +121,37 @@ func (n *Network) settle(ctx context.Context, e *element, result *Result, err er
 	}
 }
 
-// writeBatch writes the answers in the order of the requests. Notifications
-// have none; a batch of nothing else is answered with an empty body.
+// writeBatch writes the answers. A batch of nothing but notifications is
+// answered with an empty body.
 func (h *Gateway) writeBatch(x *exchange, elements []element) {
 	buffer := h.take()
 	defer h.give(buffer)
-	out := append((*buffer)[:0], '[')
+	*buffer = appendBatch((*buffer)[:0], elements)
+	if len(*buffer) == 0 {
+		x.w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	h.send(x, http.StatusOK, *buffer)
+}
+
+// appendBatch appends the answers in the order of the requests. Notifications
+// have none; for nothing else, nothing is appended.
+func appendBatch(dst []byte, elements []element) []byte {
+	out := append(dst, '[')
 	for i := range elements {
 		e := &elements[i]
 		if e.invalid == nil && e.request.IsNotification() {
 			continue
 		}
-		if len(out) > 1 {
+		if len(out) > len(dst)+1 {
 			out = append(out, ',')
 		}
 		out = appendElement(out, e)
 	}
-	*buffer = out
-	if len(out) == 1 {
-		x.w.WriteHeader(http.StatusNoContent)
-		return
+	if len(out) == len(dst)+1 {
+		return dst
 	}
-	*buffer = append(out, ']')
-	h.send(x, http.StatusOK, *buffer)
+	return append(out, ']')
 }
 
 func appendElement(out []byte, e *element) []byte {

@@ -31,6 +31,8 @@ type Call struct {
 	// milliseconds, and the newest block at that time.
 	asked  int64
 	newest uint64
+	// Subscriber is the connection's, nil where there can be no subscriptions.
+	Subscriber *subscriber
 	// Took is how long the call took, known when it was recorded.
 	Took time.Duration
 }
@@ -69,6 +71,14 @@ type Result struct {
 	Head uint64
 }
 
-func (x *exchange) newCall(r jsonrpc.Request) Call {
-	return Call{Method: r.Method, Params: r.Params, Directives: x.directives, Client: &x.client, Trace: &x.trace}
+// caller is what the calls of one request body have in common.
+type caller struct {
+	client     client
+	directives Directives
+	trace      telemetry.Trace
+	subscriber *subscriber
+}
+
+func (c *caller) newCall(r jsonrpc.Request) Call {
+	return Call{Method: r.Method, Params: r.Params, Directives: c.directives, Client: &c.client, Trace: &c.trace, Subscriber: c.subscriber}
 }

@@ -3,6 +3,7 @@
 //	record     one place counts and logs
 //	admit      refused methods and operator namespaces end here
 //	static     what the operator has fixed
+//	subscribe  subscriptions, where the connection is a WebSocket
 //	own        what the gateway knows itself: chain id, its version
 //	describe   the facts of the request; safe and finalized become numbers
 //	cache      answers that can no longer change
@@ -15,4 +16,7 @@
 // another request. The pieces of a search go from describe on like calls of their
 // own. A batch takes its elements through the same stages up to
 // the cache, and forwards the reads among the misses as one batch.
+//
+// A WebSocket is served on the same paths. Its messages take the same way; what
+// its client has subscribed to comes from the network's hub.
 package gateway

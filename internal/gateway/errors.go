@@ -7,6 +7,7 @@ import (
 
 	"github.com/slipwayhq/slipway/internal/auth"
 	"github.com/slipwayhq/slipway/internal/jsonrpc"
+	"github.com/slipwayhq/slipway/internal/subscriptions"
 	"github.com/slipwayhq/slipway/internal/upstreams"
 )
 
@@ -18,6 +19,11 @@ var (
 // isEnd says whether an error only tells that somebody's time was up.
 func isEnd(err error) bool {
 	return errors.Is(err, errRequestTimeout) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// isEnded says whether an error is the end of a client's subscriptions.
+func isEnded(err error) bool {
+	return errors.Is(err, subscriptions.ErrSlow) || errors.Is(err, subscriptions.ErrLostTrack) || errors.Is(err, subscriptions.ErrStopped)
 }
 
 // Outcome says how a call ended. Its text is a metric label.
@@ -87,7 +93,7 @@ func toWire(err error) (*jsonrpc.Error, int, Outcome) {
 		return jsonrpc.NewError(jsonrpc.CodeInternal, dispute.Error()), http.StatusServiceUnavailable, OutcomeUnavailable
 	case errors.As(err, &selector):
 		return jsonrpc.NewError(jsonrpc.CodeInvalidRequest, selector.Error()), http.StatusBadRequest, OutcomeInvalid
-	case errors.Is(err, upstreams.ErrNoUpstream):
+	case errors.Is(err, upstreams.ErrNoUpstream), errors.Is(err, subscriptions.ErrUnavailable), isEnded(err):
 		return jsonrpc.NewError(jsonrpc.CodeUnavailable, "no upstream can serve this request now"), http.StatusServiceUnavailable, OutcomeUnavailable
 	case errors.As(err, &exhausted):
 		return exhaustedWire(exhausted)

@@ -3,8 +3,6 @@ package gateway
 import (
 	"net/http"
 	"strconv"
-
-	"github.com/slipwayhq/slipway/internal/telemetry"
 )
 
 // exchange is one HTTP request and its answer. All that lives as long as they
@@ -13,12 +11,10 @@ type exchange struct {
 	w http.ResponseWriter
 	r *http.Request
 	// network is the one asked, once it is known.
-	network    *Network
-	directives Directives
-	client     client
+	network *Network
+	caller
 
-	trace telemetry.Trace
-	call  Call // of a request that is no batch
+	call Call // of a request that is no batch
 	// lines are the values of this answer's own header fields. net/http reads
 	// them after the handler has returned.
 	lines [4]string

@@ -17,6 +17,8 @@ type Deps struct {
 	Ready http.Handler
 	// Admin is the endpoint of operators; nil has none.
 	Admin *Admin
+	// Sockets keeps WebSocket connections; nil takes none.
+	Sockets *Sockets
 }
 
 // Project is one of the projects that a Gateway serves.
@@ -41,6 +43,7 @@ type Gateway struct {
 	ready   http.Handler
 	proxies proxies
 	admin   *adminPage
+	sockets *Sockets
 
 	buffers   sync.Pool // of *[]byte
 	inflaters inflaters
@@ -53,7 +56,7 @@ type Gateway struct {
 // New checks the configuration and makes the gateway.
 func New(cfg Config, projects []Project, deps Deps) (*Gateway, error) {
 	h := &Gateway{
-		cfg: cfg, ready: deps.Ready, routes: routes{aliases: cfg.Aliases}, proxies: newProxies(cfg.Trusted), admin: newAdminPage(deps.Admin),
+		cfg: cfg, ready: deps.Ready, sockets: deps.Sockets, routes: routes{aliases: cfg.Aliases}, proxies: newProxies(cfg.Trusted), admin: newAdminPage(deps.Admin),
 		buffers:  sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b }},
 		jsonType: []string{"application/json"}, origin: newOriginTeller(cfg.ExecutionHeaders, cfg.Version),
 		varyOnCoding: []string{"Accept-Encoding"}, varyOnBoth: []string{"Origin, Accept-Encoding"},
@@ -111,6 +114,10 @@ func (h *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		h.serveRPC(r.Context(), x, p)
 	case http.MethodGet, http.MethodHead:
+		if h.sockets != nil && isUpgrade(r) {
+			h.serveSocket(r.Context(), x, p, problem)
+			return
+		}
 		h.serveHealth(x, p, problem)
 	case http.MethodOptions:
 		h.corsOf(p).serveOptions(w, isPageAllowed)

@@ -70,3 +70,25 @@ func (m *metrics) count(method *methods.Method, outcome Outcome, source Source, 
 	}
 	(*observer).Observe(seconds)
 }
+
+// socketMetrics are those of all WebSocket connections.
+type socketMetrics struct {
+	connections    *prometheus.GaugeVec
+	ends, refusals *prometheus.CounterVec
+}
+
+func newSocketMetrics(f telemetry.Factory) *socketMetrics {
+	return &socketMetrics{
+		connections: f.GaugeVec("gateway_websocket_connections", "Open WebSocket connections of clients.", "project", "network"),
+		ends:        f.CounterVec("gateway_websocket_closed_total", "Ended WebSocket connections, by reason.", "reason"),
+		refusals:    f.CounterVec("gateway_websocket_refused_total", "WebSocket connections that were not taken, by reason (origin, unauthorized, full, handshake).", "reason"),
+	}
+}
+
+func (m *socketMetrics) open(project, network string) prometheus.Gauge {
+	return m.connections.WithLabelValues(project, network)
+}
+
+func (m *socketMetrics) closed(reason string) { m.ends.WithLabelValues(reason).Inc() }
+
+func (m *socketMetrics) refused(reason string) { m.refusals.WithLabelValues(reason).Inc() }

@@ -10,6 +10,7 @@ import (
 	"github.com/slipwayhq/slipway/internal/cache"
 	"github.com/slipwayhq/slipway/internal/chain"
 	"github.com/slipwayhq/slipway/internal/methods"
+	"github.com/slipwayhq/slipway/internal/subscriptions"
 	"github.com/slipwayhq/slipway/internal/telemetry"
 	"github.com/slipwayhq/slipway/internal/upstreams"
 )
@@ -50,6 +51,8 @@ type NetworkDeps struct {
 	Catalogue *methods.Catalogue
 	// Store keeps answers; nil keeps none.
 	Store cache.Store
+	// Hub serves subscriptions; nil serves none.
+	Hub *subscriptions.Hub
 	// Health tells the state of the network and its nodes.
 	Health  func() NetworkHealth
 	Factory telemetry.Factory
@@ -62,7 +65,10 @@ type NetworkDeps struct {
 // goroutines of its own.
 type Network struct {
 	cfg      NetworkConfig
+	project  string
+	name     string
 	pool     Pool
+	hub      *subscriptions.Hub
 	pipeline pipeline
 	keep     func(context.Context, *Call, *Result)
 	record   *recordStage
@@ -87,7 +93,7 @@ func newNetwork(cfg Config, project ProjectConfig, net NetworkConfig, deps Netwo
 		forward:  &forwardStage{pool: deps.Pool},
 	}
 	n := &Network{
-		cfg: net, pool: deps.Pool, record: all.record, metrics: m, health: deps.Health,
+		cfg: net, project: project.ID, name: deps.Name, pool: deps.Pool, hub: deps.Hub, record: all.record, metrics: m, health: deps.Health,
 		keep: func(context.Context, *Call, *Result) {},
 	}
 	if deps.Store != nil {

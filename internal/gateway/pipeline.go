@@ -40,7 +40,7 @@ type pipeline struct {
 }
 
 func newPipeline(s stages) pipeline {
-	front := []Stage{s.admit, s.static, s.own, s.describe}
+	front := []Stage{s.admit, s.subscribe, s.static, s.own, s.describe}
 	back := []Stage{s.split, s.coalesce, s.forward}
 	s.split.pieces = []Stage{s.describe}
 	if s.cache != nil {
@@ -59,13 +59,14 @@ func newPipeline(s stages) pipeline {
 
 // stages are all stages; cache is nil when nothing shall be kept.
 type stages struct {
-	record   *recordStage
-	admit    *admitStage
-	static   *staticStage
-	own      *ownStage
-	describe *describeStage
-	cache    Stage
-	split    *splitStage
-	coalesce *coalesceStage
-	forward  *forwardStage
+	record    *recordStage
+	admit     *admitStage
+	subscribe subscribeStage
+	static    *staticStage
+	own       *ownStage
+	describe  *describeStage
+	cache     Stage
+	split     *splitStage
+	coalesce  *coalesceStage
+	forward   *forwardStage
 }

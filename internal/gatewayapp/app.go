@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/slipwayhq/slipway/internal/cache"
+	"github.com/slipwayhq/slipway/internal/gateway"
 	"github.com/slipwayhq/slipway/internal/lifecycle"
 	"github.com/slipwayhq/slipway/internal/methods"
 	"github.com/slipwayhq/slipway/internal/telemetry"
@@ -29,6 +30,7 @@ type App struct {
 	catalogue *methods.Catalogue
 	site      atomic.Pointer[site]
 	changes   chan change
+	sockets   *gateway.Sockets
 
 	isStopping atomic.Bool
 	addr       atomic.Pointer[string]
@@ -39,11 +41,19 @@ type App struct {
 // and talks to nobody.
 func New(cfg Config, deps Deps) (*App, error) {
 	a := &App{start: cfg, log: deps.Log, factory: telemetry.NewFactory(), catalogue: methods.New(), changes: make(chan change)}
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	var err error
+	if a.sockets, err = gateway.NewSockets(cfg.Sockets, a.factory, a.log); err != nil {
+		return nil, err
+	}
 	first, err := a.newSite(cfg, nil)
 	if err != nil {
 		return nil, err
 	}
 	a.site.Store(first)
+	first.takeOver(a.sockets)
 	return a, nil
 }
 
@@ -60,6 +70,9 @@ func (a *App) Run(ctx context.Context, ready func()) error {
 	// An answer may take as long as a call, and then has to be written.
 	front.WriteTimeout = a.start.Front.RequestTimeout + time.Minute
 	group.Add("gateway", front.Run)
+	// The last to start is the first to stop: clients on WebSockets are told at
+	// once to go elsewhere.
+	group.Add("WebSockets", a.sockets.Run)
 
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -109,6 +122,7 @@ func (a *App) NeedsRestart(cfg Config) []string {
 		{"listen address", cfg.Listen == a.start.Listen},
 		{"admin listen address", cfg.AdminListen == a.start.AdminListen},
 		{"times of the shutdown", cfg.WaitBeforeShutdown == a.start.WaitBeforeShutdown && cfg.DrainTimeout == a.start.DrainTimeout},
+		{"limits of WebSockets and subscriptions", cfg.Sockets == a.start.Sockets && cfg.Subscriptions == a.start.Subscriptions},
 		{"a longer request timeout", cfg.Front.RequestTimeout <= a.start.Front.RequestTimeout},
 	} {
 		if !setting.same {

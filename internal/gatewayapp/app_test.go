@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -38,15 +39,24 @@ func config(nodes ...*upstreamtest.Node) gatewayapp.Config {
 // start runs a gateway until the test ends.
 func start(t *testing.T, cfg gatewayapp.Config) *gatewayapp.App {
 	t.Helper()
-	app, err := gatewayapp.New(cfg, gatewayapp.Deps{Log: slog.New(slog.DiscardHandler)})
+	app, _ := startStoppable(t, cfg)
+	return app
+}
+
+// startStoppable runs a gateway until stop or the end of the test.
+func startStoppable(t *testing.T, cfg gatewayapp.Config) (app *gatewayapp.App, stop func()) {
+	t.Helper()
+	var err error
+	app, err = gatewayapp.New(cfg, gatewayapp.Deps{Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	ready, done := make(chan struct{}), make(chan error, 1)
 	go func() { done <- app.Run(ctx, func() { close(ready) }) }()
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		cancel()
 		require.NoError(t, <-done)
 	})
+	t.Cleanup(stop)
 	select {
 	case <-ready:
 	case err := <-done:
@@ -55,7 +65,7 @@ func start(t *testing.T, cfg gatewayapp.Config) *gatewayapp.App {
 	case <-time.After(10 * time.Second):
 		t.Fatal("the gateway does not become ready")
 	}
-	return app
+	return app, stop
 }
 
 // post sends a body and returns status and answer.

@@ -13,6 +13,7 @@ import (
 	"github.com/slipwayhq/slipway/internal/gateway"
 	"github.com/slipwayhq/slipway/internal/ratelimit"
 	"github.com/slipwayhq/slipway/internal/sharedstate"
+	"github.com/slipwayhq/slipway/internal/subscriptions"
 	"github.com/slipwayhq/slipway/internal/upstreams"
 )
 
@@ -30,6 +31,10 @@ type Config struct {
 	Admin AdminConfig
 	// Document is the configuration as operators are shown it, without secrets.
 	Document string
+	// Sockets bounds the WebSocket connections of clients.
+	Sockets gateway.SocketConfig
+	// Subscriptions configures what each network's subscribers share.
+	Subscriptions subscriptions.Config
 	// Cache configures what keeps answers that can no longer change.
 	Cache CacheConfig
 	// RateLimits are the budgets of requests, and where they are counted.
@@ -121,11 +126,13 @@ func Default() Config {
 	front := gateway.Default()
 	front.Version = buildinfo.Version()
 	return Config{
-		Listen:      ":4000",
-		AdminListen: ":4001",
-		Front:       front,
-		Projects:    []ProjectConfig{{ProjectConfig: gateway.DefaultProject(), Networks: []NetworkConfig{DefaultNetwork()}}},
-		Cache:       CacheConfig{MemoryBytes: 128 << 20, Redis: cache.DefaultRedis()},
+		Listen:        ":4000",
+		AdminListen:   ":4001",
+		Front:         front,
+		Projects:      []ProjectConfig{{ProjectConfig: gateway.DefaultProject(), Networks: []NetworkConfig{DefaultNetwork()}}},
+		Sockets:       gateway.DefaultSockets(),
+		Subscriptions: subscriptions.Default(),
+		Cache:         CacheConfig{MemoryBytes: 128 << 20, Redis: cache.DefaultRedis()},
 		// A pod has 30 seconds by default from the signal to the kill.
 		DrainTimeout: 20 * time.Second,
 	}
@@ -151,6 +158,8 @@ func (c Config) Validate() error {
 		c.Front.Validate(),
 		c.RateLimits.Validate(),
 		c.SharedState.Validate(),
+		c.Sockets.Validate(),
+		c.Subscriptions.Validate(),
 	}
 	for _, p := range c.Projects {
 		if err := p.validate(); err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/slipwayhq/slipway/internal/cache"
 	"github.com/slipwayhq/slipway/internal/chain"
 	"github.com/slipwayhq/slipway/internal/gateway"
+	"github.com/slipwayhq/slipway/internal/subscriptions"
 	"github.com/slipwayhq/slipway/internal/telemetry"
 	"github.com/slipwayhq/slipway/internal/upstreams"
 )
@@ -33,6 +34,9 @@ type network struct {
 	tracker *chain.Tracker
 	pool    *upstreams.Pool
 	part    *part
+	// hub outlives the pool: who has subscribed does not notice a new configuration.
+	hub     *subscriptions.Hub
+	hubPart *part
 }
 
 // newSite checks a configuration and puts a site together. It opens nothing and
@@ -70,7 +74,7 @@ func (a *App) newSite(cfg Config, old *site) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.front, err = gateway.New(cfg.Front, projects, gateway.Deps{Ready: telemetry.ReadyHandler(a.readiness()...), Admin: admin})
+	s.front, err = gateway.New(cfg.Front, projects, gateway.Deps{Ready: telemetry.ReadyHandler(a.readiness()...), Admin: admin, Sockets: a.sockets})
 	return s, err
 }
 
@@ -80,7 +84,7 @@ func (a *App) frontParts(n *network, kept CacheConfig, store cache.Store) gatewa
 	return gateway.NetworkParts{
 		NetworkConfig: front,
 		NetworkDeps: gateway.NetworkDeps{
-			Pool: n.pool, Tracker: n.tracker, Catalogue: a.catalogue, Store: store, Health: n.health,
+			Pool: n.pool, Tracker: n.tracker, Catalogue: a.catalogue, Store: store, Hub: n.hub, Health: n.health,
 			Factory: a.factory, Log: a.log, Name: n.cfg.name(),
 		},
 	}
@@ -90,21 +94,30 @@ func (a *App) frontParts(n *network, kept CacheConfig, store cache.Store) gatewa
 // are the same, so that what was learnt of the nodes is not lost.
 func (a *App) takeNetwork(project string, cfg NetworkConfig, old *site) (*network, error) {
 	cfg.Pool.Network = cfg.name()
-	if old != nil {
-		for _, n := range old.networks {
-			if n.project == project && reflect.DeepEqual(n.cfg.Pool, cfg.Pool) {
-				same := *n
-				same.cfg = cfg
-				return &same, nil
-			}
-		}
-	}
 	n := &network{project: project, cfg: cfg, tracker: chain.NewTracker(cfg.Pool.Finality)}
+	if before := old.network(project, cfg.name()); before != nil {
+		if reflect.DeepEqual(before.cfg.Pool, cfg.Pool) {
+			same := *before
+			same.cfg = cfg
+			return &same, nil
+		}
+		n.hub, n.hubPart = before.hub, before.hubPart
+	}
 	var err error
 	if n.pool, err = upstreams.NewPool(cfg.Pool, n.tracker, a.catalogue, a.factory, a.log); err != nil {
 		return nil, fmt.Errorf("project %q: %w", project, err)
 	}
 	n.part = &part{name: project + "/" + cfg.name(), run: n.pool.Run}
+	if n.hub != nil {
+		return n, nil // it is told of the new pool when that is in force
+	}
+	n.hub, err = subscriptions.New(a.start.Subscriptions, subscriptions.Deps{
+		Network: n.pool, Catalogue: a.catalogue, Metrics: subscriptions.NewMetrics(a.factory), Log: a.log, Project: project, NetworkName: cfg.name(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("project %q: subscriptions: %w", project, err)
+	}
+	n.hubPart = &part{name: n.part.name + " subscriptions", run: n.hub.Run}
 	return n, nil
 }
 
@@ -148,6 +161,28 @@ func (a *App) takeAdmin(cfg AdminConfig, s, old *site) (*gateway.Admin, error) {
 	return &gateway.Admin{Auth: g.authenticator, CORS: cfg.CORS, Permits: filter.Permits, Methods: a.adminMethods()}, err //nolint:wrapcheck // names the setting
 }
 
+// network finds a network by its project and name; nil when there is none, as
+// in no site.
+func (s *site) network(project, name string) *network {
+	if s == nil {
+		return nil
+	}
+	for _, n := range s.networks {
+		if n.project == project && n.cfg.name() == name {
+			return n
+		}
+	}
+	return nil
+}
+
+// takeOver makes what outlives a site work with this one.
+func (s *site) takeOver(sockets *gateway.Sockets) {
+	sockets.Use(s.front)
+	for _, n := range s.networks {
+		n.hub.Use(n.pool)
+	}
+}
+
 func (a *App) takeStores(cfg CacheConfig, old *site) (*stores, error) {
 	if old != nil && old.cfg.Cache.MemoryBytes == cfg.MemoryBytes && reflect.DeepEqual(old.cfg.Cache.Redis, cfg.Redis) {
 		return old.stores, nil
@@ -172,7 +207,7 @@ func (s *site) parts() []*part {
 		out = append(out, g.part)
 	}
 	for _, n := range s.networks {
-		out = append(out, n.part)
+		out = append(out, n.part, n.hubPart)
 	}
 	return out
 }
@@ -261,5 +296,6 @@ func (a *App) replace(ctx context.Context, crew *crew, cfg Config) error {
 		return err
 	}
 	a.site.Store(next)
+	next.takeOver(a.sockets)
 	return crew.stop(old.without(next)...)
 }

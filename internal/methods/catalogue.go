@@ -18,6 +18,9 @@ const (
 	Filter
 	// Local methods are answered by the gateway itself.
 	Local
+	// Subscription methods need a connection on which the gateway can speak first;
+	// elsewhere they are refused.
+	Subscription
 	// Refused methods are answered with an error that says what to do instead.
 	Refused
 )
@@ -52,7 +55,8 @@ type Method struct {
 	DefaultsLatest bool
 	// NullOK says that null is an answer ("no such thing"), not a failure.
 	NullOK bool
-	// Hint tells the callers of a refused method what to do.
+	// Hint tells the callers of a refused method, or of a subscription where there
+	// can be none, what to do.
 	Hint string
 	// Index numbers the rows from 0, for tables beside the catalogue.
 	Index int
@@ -243,8 +247,8 @@ func table() []Method {
 		other("eth_signTypedData", Refused, hintSigner),
 		other("eth_signTypedData_v3", Refused, hintSigner),
 		other("eth_signTypedData_v4", Refused, hintSigner),
-		other("eth_subscribe", Refused, hintHTTPSub),
-		other("eth_unsubscribe", Refused, hintHTTPSub),
+		other("eth_subscribe", Subscription, hintHTTPSub),
+		other("eth_unsubscribe", Subscription, hintHTTPSub),
 
 		// state kept inside one node
 		{Name: "eth_newFilter", Kind: Filter, Block: none},
