@@ -93,6 +93,7 @@ func (f GatewayFile) gateway(r *report) Gateway {
 	if !f.Metrics.Enabled {
 		r.fail("metrics.enabled", "the metrics and health endpoints cannot be switched off; bind them to a private address with metrics.hostV4")
 	}
+	f.Server.WebSocket.apply(&out.App, r)
 	f.Server.check(r)
 	checkPort("metrics.port", f.Metrics.Port, r)
 	out.App.Projects = nil
@@ -249,6 +250,8 @@ func (u UpstreamFile) endpoint(path string, r *report) upstreams.Endpoint {
 	}
 	checkRules(u.Failsafe, path+".failsafe", r)
 	e := upstreams.Endpoint{ID: u.ID, URL: u.Endpoint}
+	checkWebSocket(path, u.Websocket, r)
+	e.WebSocketURL = u.Websocket
 	u.choose(&e, path, r)
 	return e
 }

@@ -38,6 +38,7 @@ func (g Gateway) effective() GatewayFile {
 			MaxBodySize: ByteSize(app.Front.MaxBodyBytes), MaxBatchSize: app.Front.MaxBatch, MaxTimeout: app.Front.RequestTimeout,
 			EnableGzip: app.Front.Compression, ExecutionHeaders: string(app.Front.ExecutionHeaders),
 			TrustedIPForwarders: app.Front.Trusted.Networks, TrustedIPHeaders: app.Front.Trusted.Headers,
+			WebSocket:          webSocketFile(app),
 			Aliasing:           g.file.Server.Aliasing,
 			WaitBeforeShutdown: app.WaitBeforeShutdown, WaitAfterShutdown: app.DrainTimeout,
 		},
@@ -85,7 +86,7 @@ func (g Gateway) upstream(project int, u upstreams.Endpoint, chainID uint64) Ups
 			}
 		}
 	}
-	return UpstreamFile{ID: u.ID, Endpoint: u.URL, EVM: EVMUpstreamFile{ChainID: chainID}}
+	return UpstreamFile{ID: u.ID, Endpoint: u.URL, Websocket: u.WebSocketURL, EVM: EVMUpstreamFile{ChainID: chainID}}
 }
 
 // MarshalYAML writes a size with its unit.

@@ -42,6 +42,7 @@ func TestGateway_YAML_SaysTheSame(t *testing.T) {
 func withSecrets(text []byte) []byte {
 	text = regexp.MustCompile(`endpoint: .*`).ReplaceAll(text, []byte("endpoint: http://node"))
 	text = regexp.MustCompile(`verificationJwksUrl: .*`).ReplaceAll(text, []byte("verificationJwksUrl: https://idp"))
+	text = regexp.MustCompile(`websocket: .*`).ReplaceAll(text, []byte("websocket: ws://node"))
 	return regexp.MustCompile(`uri: \S*redacted\S*`).ReplaceAll(text, []byte("uri: redis://host:1/0"))
 }
 
@@ -73,7 +74,7 @@ func withoutSecrets(app gatewayapp.Config) gatewayapp.Config {
 		}
 		for _, n := range p.Networks {
 			for i := range n.Pool.Upstreams {
-				n.Pool.Upstreams[i].URL = secret.String{}
+				n.Pool.Upstreams[i].URL, n.Pool.Upstreams[i].WebSocketURL = secret.String{}, secret.String{}
 				for name := range n.Pool.Upstreams[i].Header {
 					n.Pool.Upstreams[i].Header[name] = secret.String{}
 				}

@@ -53,6 +53,8 @@ type ServerFile struct {
 	TrustedIPForwarders []string `yaml:"trustedIPForwarders,omitempty"` //nolint:tagliatelle // as eRPC spells it
 	// Header fields in which they tell it, the first one present holds; without any, X-Forwarded-For.
 	TrustedIPHeaders []string `yaml:"trustedIPHeaders,omitempty"` //nolint:tagliatelle // as eRPC spells it
+	// WebSocket connections of clients.
+	WebSocket WebSocketFile `yaml:"webSocket"`
 	// Hosts that stand for a project or a network.
 	Aliasing AliasingFile `yaml:"aliasing,omitempty"`
 	// How long requests are still taken after the signal to stop, while /readyz fails already.
@@ -221,7 +223,7 @@ func DefaultGatewayFile() GatewayFile {
 		LogLevel: "info",
 		Server: ServerFile{
 			HTTPHostV4: host, HTTPPort: portOf(d.Listen), MaxBodySize: ByteSize(d.Front.MaxBodyBytes), MaxBatchSize: d.Front.MaxBatch,
-			EnableGzip: d.Front.Compression, ExecutionHeaders: string(d.Front.ExecutionHeaders),
+			WebSocket: webSocketFile(d), EnableGzip: d.Front.Compression, ExecutionHeaders: string(d.Front.ExecutionHeaders),
 			MaxTimeout: d.Front.RequestTimeout, WaitBeforeShutdown: d.WaitBeforeShutdown, WaitAfterShutdown: d.DrainTimeout,
 		},
 		HealthCheck: HealthCheckFile{Mode: string(d.Front.Health)},

@@ -16,6 +16,8 @@ type UpstreamFile struct {
 	ID string `yaml:"id"`
 	// URL of the node's JSON-RPC endpoint; never printed.
 	Endpoint secret.String `yaml:"endpoint"`
+	// URL of the node's WebSocket, such as ws://besu-0:8546, to be followed for subscriptions; without one the node is polled. eRPC has no such key. Never printed.
+	Websocket secret.String `yaml:"websocket,omitempty"`
 	// What is known of the node's chain.
 	EVM EVMUpstreamFile `yaml:"evm,omitempty"`
 	// Rules for the tries at the node: timeout, retry at the same node, and circuitBreaker; a list or one alone.

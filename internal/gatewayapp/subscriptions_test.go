@@ -166,20 +166,20 @@ func TestSubscriptions_ABreakingNodeIsInvisible(t *testing.T) {
 				mined += n
 			}
 
-			mine(10)
+			mine(7)
 			fault.breakIt(first)
 			mine(1)
-			mine(10)
+			mine(7)
 			require.Eventually(t, func() bool { return second.connections() > 0 }, 10*time.Second, 10*time.Millisecond, "the other node is followed")
 			fault.repair(first)
 			fault.breakIt(second)
 			mine(1)
-			mine(10)
+			mine(7)
 			fault.breakIt(first) // now both: the nodes are polled
-			mine(10)
+			mine(7)
 			fault.repair(first)
 			fault.repair(second)
-			mine(10)
+			mine(7)
 		})
 	}
 }
