@@ -18,8 +18,10 @@ import (
 	"github.com/slipwayhq/slipway/internal/cache"
 	"github.com/slipwayhq/slipway/internal/chain"
 	"github.com/slipwayhq/slipway/internal/gateway"
+	"github.com/slipwayhq/slipway/internal/lifecycle/lifecycletest"
 	"github.com/slipwayhq/slipway/internal/methods"
 	"github.com/slipwayhq/slipway/internal/secret"
+	"github.com/slipwayhq/slipway/internal/subscriptions"
 	"github.com/slipwayhq/slipway/internal/telemetry"
 	"github.com/slipwayhq/slipway/internal/upstreams"
 	"github.com/slipwayhq/slipway/internal/upstreams/upstreamtest"
@@ -28,6 +30,7 @@ import (
 // world is a gateway with a real pool in front of scripted nodes.
 type world struct {
 	gateway http.Handler
+	sockets *gateway.Sockets
 	nodes   []*upstreamtest.Node
 	factory telemetry.Factory
 }
@@ -38,12 +41,14 @@ type worldConfig struct {
 	project gateway.ProjectConfig
 	network gateway.NetworkConfig
 	pool    upstreams.Config
+	sockets gateway.SocketConfig
+	hub     subscriptions.Config
 }
 
 func newWorld(tb testing.TB, nodeCount int, change func(*worldConfig)) *world {
 	tb.Helper()
 	w := &world{factory: telemetry.NewFactory()}
-	cfg := worldConfig{Config: gateway.Default(), project: gateway.DefaultProject(), network: gateway.NetworkConfig{Search: gateway.DefaultSearch()}, pool: upstreams.Default()}
+	cfg := worldConfig{Config: gateway.Default(), project: gateway.DefaultProject(), network: gateway.NetworkConfig{Search: gateway.DefaultSearch()}, pool: upstreams.Default(), sockets: gateway.DefaultSockets(), hub: subscriptions.Default()}
 	cfg.Version = "test"
 	cfg.RequestTimeout = time.Second
 	cfg.pool.ChainID = upstreamtest.ChainID
@@ -64,16 +69,25 @@ func newWorld(tb testing.TB, nodeCount int, change func(*worldConfig)) *world {
 	memory, err := cache.NewMemory(1<<20, cache.NewMetrics(w.factory))
 	require.NoError(tb, err)
 
+	hub, err := subscriptions.New(cfg.hub, subscriptions.Deps{
+		Network: network, Catalogue: catalogue, Metrics: subscriptions.NewMetrics(w.factory), Log: log, Project: "main", NetworkName: "evm:31337",
+	})
+	require.NoError(tb, err)
+	w.sockets, err = gateway.NewSockets(cfg.sockets, w.factory, log)
+	require.NoError(tb, err)
 	parts := gateway.NetworkParts{NetworkConfig: cfg.network, NetworkDeps: gateway.NetworkDeps{
-		Pool: network, Tracker: tracker, Catalogue: catalogue, Store: memory, Factory: w.factory, Log: log, Name: "evm:31337",
+		Pool: network, Tracker: tracker, Catalogue: catalogue, Store: memory, Factory: w.factory, Log: log, Name: "evm:31337", Hub: hub,
 		Health: func() gateway.NetworkHealth {
 			return gateway.NetworkHealth{Status: "ok", ChainID: upstreamtest.ChainID, Latest: tracker.Head().Latest, Finality: "instant"}
 		},
 	}}
-	w.gateway, err = gateway.New(cfg.Config, []gateway.Project{{ProjectConfig: cfg.project, Networks: []gateway.NetworkParts{parts}}}, gateway.Deps{
-		Ready: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"status":"ready"}`)) }),
+	front, err := gateway.New(cfg.Config, []gateway.Project{{ProjectConfig: cfg.project, Networks: []gateway.NetworkParts{parts}}}, gateway.Deps{
+		Ready:   http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"status":"ready"}`)) }),
+		Sockets: w.sockets,
 	})
 	require.NoError(tb, err)
+	w.sockets.Use(front)
+	w.gateway = front
 
 	ctx, cancel := context.WithCancel(context.Background()) // ends after the last request, not before
 	ready, done := make(chan struct{}), make(chan error, 1)
@@ -83,6 +97,7 @@ func newWorld(tb testing.TB, nodeCount int, change func(*worldConfig)) *world {
 		require.NoError(tb, <-done)
 	})
 	<-ready
+	lifecycletest.Start(tb, hub.Run)
 	return w
 }
 

@@ -226,8 +226,8 @@ func (n *fakeNetwork) breakStream() {
 	}
 }
 
-func newTestHub(t *testing.T, n Network, change func(*Config)) *Hub {
-	t.Helper()
+func newTestHub(tb testing.TB, n Network, change func(*Config)) *Hub {
+	tb.Helper()
 	cfg := Default()
 	if change != nil {
 		change(&cfg)
@@ -235,7 +235,7 @@ func newTestHub(t *testing.T, n Network, change func(*Config)) *Hub {
 	h, err := New(cfg, Deps{
 		Network: n, Catalogue: methods.New(), Metrics: NewMetrics(telemetry.NewFactory()), Log: slog.New(slog.DiscardHandler), NetworkName: "evm:1",
 	})
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return h
 }
 

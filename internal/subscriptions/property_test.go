@@ -56,7 +56,7 @@ type model struct {
 
 func newModel(t *testing.T, seed uint64, isFinal bool) *model {
 	t.Helper()
-	m := &model{t: t, random: rand.New(rand.NewPCG(seed, 0)), isFinal: isFinal} //nolint:gosec // a model
+	m := &model{t: t, random: rand.New(rand.NewPCG(seed, 0)), isFinal: isFinal}
 	m.base = newFakeBlock(newFakeBlock(nil, 0), 1)
 	m.best = m.base
 	m.net = m.network()
@@ -88,7 +88,7 @@ func (m *model) network() *fakeNetwork {
 // someNode picks none (of three choices only), the first or the second. It has a
 // source of chance of its own, because the hub's questions come when they come.
 func (m *model) someNode(choices int) func() int {
-	random := rand.New(rand.NewPCG(m.random.Uint64(), 0)) //nolint:gosec // a model
+	random := rand.New(rand.NewPCG(m.random.Uint64(), 0))
 	return func() int { return random.IntN(choices) - choices + 2 }
 }
 

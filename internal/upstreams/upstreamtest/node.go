@@ -96,6 +96,13 @@ func (n *Node) Stop() {
 // SetHead moves the node's newest block.
 func (n *Node) SetHead(number uint64) { n.set(func() { n.head = number }) }
 
+// Head is the node's newest block.
+func (n *Node) Head() uint64 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.head
+}
+
 // SetChain makes the node show another chain.
 func (n *Node) SetChain(id uint64, genesis string) {
 	n.set(func() { n.chainID, n.genesis = id, genesis })
