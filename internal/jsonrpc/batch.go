@@ -1,11 +1,17 @@
 package jsonrpc
 
-import "errors"
+import (
+	"errors"
+	"unicode/utf8"
+)
 
 // ScanBatch splits a batch into its elements, each one JSON value that is yet
 // to be scanned with ScanRequest or ScanResponse. At most limit elements are
 // allowed; an empty batch is an invalid request (JSON-RPC 2.0, section 6).
 func ScanBatch(body []byte, limit int) ([][]byte, *Error) {
+	if !utf8.Valid(body) { // of one element, too, it makes the whole text no JSON
+		return nil, parseError(errNotUTF8)
+	}
 	s := scanner{b: body}
 	s.skipSpace()
 	if s.i >= len(s.b) || s.b[s.i] != '[' {
@@ -41,8 +47,8 @@ func ScanBatch(body []byte, limit int) ([][]byte, *Error) {
 }
 
 func parseError(err error) *Error {
-	if errors.Is(err, errTooDeep) {
-		return NewError(CodeParse, "parse error: JSON nested too deeply")
+	if errors.Is(err, errTooDeep) || errors.Is(err, errNotUTF8) {
+		return NewError(CodeParse, "parse error: "+err.Error())
 	}
 	return NewError(CodeParse, "parse error: invalid JSON")
 }

@@ -6,7 +6,8 @@
 // id, params or result therefore passes byte for byte: a 20-digit id keeps its
 // digits, a result keeps its key order and its white space.
 //
-// Rejected here: text that is not JSON, values nested deeper than [MaxDepth],
+// Rejected here: text that is not JSON, requests that are not UTF-8 (an id would
+// come back in an answer that is none either), values nested deeper than [MaxDepth],
 // envelopes with a member twice (two readers of one message must not see two
 // methods), ids that are not a string, a number or null, params that are
 // neither an array nor an object, and a "jsonrpc" member other than "2.0".

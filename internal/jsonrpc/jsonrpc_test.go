@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -45,6 +46,7 @@ func TestScanRequest(t *testing.T) {
 		"trailing text":     {text: `{"id":1,"method":"m"}x`, code: CodeParse},
 		"single quotes":     {text: `{'id':1}`, code: CodeParse},
 		"control character": {text: "{\"id\":1,\"method\":\"a\nb\"}", code: CodeParse},
+		"broken UTF-8":      {text: "{\"id\":\"\xff\",\"method\":\"m\"}", code: CodeParse},
 		"too deep":          {text: `{"id":1,"method":"m","params":` + strings.Repeat("[", MaxDepth+1) + strings.Repeat("]", MaxDepth+1) + `}`, code: CodeParse},
 	}
 	for name, c := range cases {
@@ -63,6 +65,31 @@ func TestScanRequest(t *testing.T) {
 			require.Equal(t, c.id, string(got.ID))
 			require.Equal(t, c.id == "", got.IsNotification())
 			require.Equal(t, c.method, got.Method)
+		})
+	}
+}
+
+// A few megabytes that are made to be slow take as long as any other text.
+func TestScanRequest_TakesLinearTime(t *testing.T) {
+	t.Parallel()
+
+	const count = 500_000
+	for name, text := range map[string]string{
+		"escapes":        `{"id":1,"method":"m","params":["` + strings.Repeat(`\u0000`, count) + `"]}`,
+		"escaped quotes": `{"id":1,"method":"m","params":["` + strings.Repeat(`\"`, count) + `"]}`,
+		"members":        `{"id":1,"method":"m"` + strings.Repeat(`,"a":1`, count) + `}`,
+		"elements":       `{"id":1,"method":"m","params":[` + strings.Repeat(`1,`, count) + `1]}`,
+		"strings":        `{"id":1,"method":"m","params":[` + strings.Repeat(`"",`, count) + `1]}`,
+		"objects":        `{"id":1,"method":"m","params":[` + strings.Repeat(`{},`, count) + `1]}`,
+		"depth":          `{"id":1,"method":"m","params":[` + strings.Repeat(strings.Repeat("[", 1000)+strings.Repeat("]", 1000)+",", count/1000) + `1]}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			began := time.Now()
+			_, err := ScanRequest([]byte(text))
+			require.Nil(t, err)
+			require.Less(t, time.Since(began), 10*time.Second)
 		})
 	}
 }

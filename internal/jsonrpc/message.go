@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"unicode/utf8"
 )
 
 // ID is a request id as the client wrote it: the JSON text of a string, a
@@ -41,6 +42,9 @@ func IsBatch(body []byte) bool {
 // the id, where it could be read, so that the answer can carry it.
 func ScanRequest(text []byte) (Request, *Error) {
 	var r Request
+	if !utf8.Valid(text) {
+		return r, parseError(errNotUTF8)
+	}
 	members, err := scanEnvelope(text)
 	switch {
 	case errors.Is(err, errNotObject):

@@ -13,6 +13,7 @@ const MaxDepth = 4096
 var (
 	errSyntax   = errors.New("invalid JSON")
 	errTooDeep  = errors.New("JSON nested too deeply")
+	errNotUTF8  = errors.New("invalid UTF-8")
 	errTrailing = errors.New("invalid JSON: data after the top-level value")
 )
 
@@ -159,17 +160,22 @@ func (s *scanner) comma(closing byte) (bool, error) {
 
 func (s *scanner) skipString() error {
 	s.i++ // the opening quote
+	// Long hex strings are the bulk of every answer: find the end first, then
+	// look only for what may not stand inside. The end is looked for again only
+	// behind an escaped quote; a string full of escapes would else take time
+	// that grows with the square of its length.
+	quote := -1
 	for s.i < len(s.b) {
-		// Long hex strings are the bulk of every answer: find the end first,
-		// then look only for what may not stand inside.
-		end := bytes.IndexByte(s.b[s.i:], '"')
-		if end < 0 {
-			return errSyntax
+		if quote < s.i {
+			distance := bytes.IndexByte(s.b[s.i:], '"')
+			if distance < 0 {
+				return errSyntax
+			}
+			quote = s.i + distance
 		}
-		run := s.b[s.i : s.i+end]
-		special := indexSpecial(run)
+		special := indexSpecial(s.b[s.i:quote])
 		if special < 0 {
-			s.i += end + 1
+			s.i = quote + 1
 			return nil
 		}
 		s.i += special
