@@ -88,6 +88,7 @@ func (f GatewayFile) gateway(r *report) Gateway {
 	out.App.Front.Trusted = gateway.TrustedProxies{Networks: f.Server.TrustedIPForwarders, Headers: f.Server.TrustedIPHeaders}
 	out.App.Front.Health = gateway.HealthMode(f.HealthCheck.Mode)
 	out.App.Front.RequestTimeout = f.Server.MaxTimeout
+	out.App.ReadTimeout, out.App.Front.AnswerTimeout = f.Server.ReadTimeout, f.Server.WriteTimeout
 	out.App.WaitBeforeShutdown = f.Server.WaitBeforeShutdown
 	out.App.DrainTimeout = f.Server.WaitAfterShutdown
 	if !f.Metrics.Enabled {
@@ -124,7 +125,7 @@ func (s ServerFile) port(r *report) int {
 func (s ServerFile) check(r *report) {
 	checkPort("server.httpPort", s.HTTPPort, r)
 	checkPort("server.httpPortV4", s.HTTPPortV4, r)
-	for key, value := range map[string]int64{"maxBodySize": int64(s.MaxBodySize), "maxBatchSize": int64(s.MaxBatchSize), "maxTimeout": int64(s.MaxTimeout)} {
+	for key, value := range map[string]int64{"maxBodySize": int64(s.MaxBodySize), "maxBatchSize": int64(s.MaxBatchSize), "maxTimeout": int64(s.MaxTimeout), "readTimeout": int64(s.ReadTimeout), "writeTimeout": int64(s.WriteTimeout)} {
 		if value <= 0 {
 			r.fail("server."+key, "must be more than zero")
 		}

@@ -38,6 +38,8 @@ func TestLoadGateway(t *testing.T) {
 	require.Equal(t, "127.0.0.1:4101", app.AdminListen)
 	require.Equal(t, int64(2<<20), app.Front.MaxBodyBytes)
 	require.Equal(t, 3*time.Second, app.WaitBeforeShutdown)
+	require.Equal(t, 7*time.Second, app.ReadTimeout)
+	require.Equal(t, 8*time.Second, app.Front.AnswerTimeout)
 	require.Equal(t, "settlemint", app.Projects[0].ID)
 	require.Equal(t, uint64(53771311147), app.Pool().ChainID)
 	require.Equal(t, chain.Finality{Mode: chain.Instant, Depth: chain.DefaultDepth}, app.Pool().Finality)

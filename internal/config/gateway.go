@@ -49,6 +49,10 @@ type ServerFile struct {
 	ExecutionHeaders string `yaml:"executionHeaders"`
 	// Time for one HTTP request, a batch as a whole.
 	MaxTimeout time.Duration `yaml:"maxTimeout"`
+	// Time in which a client sends a request, header and body.
+	ReadTimeout time.Duration `yaml:"readTimeout"`
+	// Time in which a client takes an answer that is ready.
+	WriteTimeout time.Duration `yaml:"writeTimeout"`
 	// Proxies, as addresses or CIDRs, whose word about the address of a client is taken.
 	TrustedIPForwarders []string `yaml:"trustedIPForwarders,omitempty"` //nolint:tagliatelle // as eRPC spells it
 	// Header fields in which they tell it, the first one present holds; without any, X-Forwarded-For.
@@ -223,8 +227,10 @@ func DefaultGatewayFile() GatewayFile {
 		LogLevel: "info",
 		Server: ServerFile{
 			HTTPHostV4: host, HTTPPort: portOf(d.Listen), MaxBodySize: ByteSize(d.Front.MaxBodyBytes), MaxBatchSize: d.Front.MaxBatch,
-			WebSocket: webSocketFile(d), EnableGzip: d.Front.Compression, ExecutionHeaders: string(d.Front.ExecutionHeaders),
-			MaxTimeout: d.Front.RequestTimeout, WaitBeforeShutdown: d.WaitBeforeShutdown, WaitAfterShutdown: d.DrainTimeout,
+			WebSocket:  webSocketFile(d),
+			EnableGzip: d.Front.Compression, ExecutionHeaders: string(d.Front.ExecutionHeaders),
+			MaxTimeout: d.Front.RequestTimeout, ReadTimeout: d.ReadTimeout, WriteTimeout: d.Front.AnswerTimeout,
+			WaitBeforeShutdown: d.WaitBeforeShutdown, WaitAfterShutdown: d.DrainTimeout,
 		},
 		HealthCheck: HealthCheckFile{Mode: string(d.Front.Health)},
 		Metrics:     MetricsFile{Enabled: true, HostV4: host, Port: portOf(d.AdminListen)},

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/slipwayhq/slipway/internal/jsonrpc"
 )
@@ -9,6 +10,10 @@ import (
 // largeValue is from which size on a value is written from where it is,
 // instead of being copied behind its envelope. net/http's own buffer is 4 KiB.
 const largeValue = 16 << 10
+
+// patientLength is up to which size an answer always fits into what the kernel
+// buffers, so that no client can hold it up.
+const patientLength = 64 << 10
 
 // writeAnswer writes the answer to a single request.
 func (h *Gateway) writeAnswer(x *exchange, id jsonrpc.ID, result *Result, err error) {
@@ -64,6 +69,10 @@ func (h *Gateway) send(x *exchange, status int, parts ...[]byte) {
 	length := 0
 	for _, part := range parts {
 		length += len(part)
+	}
+	if length > patientLength {
+		// The server's own limit still has the whole time of the request in it.
+		_ = http.NewResponseController(x.w).SetWriteDeadline(time.Now().Add(h.cfg.AnswerTimeout)) // a writer without deadlines has the server's
 	}
 	header := x.w.Header()
 	header["Content-Type"] = h.jsonType

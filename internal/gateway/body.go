@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
+	"slices"
 
 	"github.com/slipwayhq/slipway/internal/jsonrpc"
 )
@@ -42,6 +44,8 @@ func toBodyProblem(err error) *bodyProblem {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return &bodyProblem{http.StatusRequestTimeout, jsonrpc.NewError(jsonrpc.CodeParse, "parse error: the body did not come in time")}
 	case errors.Is(err, errBodyTooLarge):
 		return &bodyProblem{http.StatusRequestEntityTooLarge, jsonrpc.NewError(jsonrpc.CodeInvalidRequest, "invalid request: the body is larger than the limit")}
 	default:
@@ -50,11 +54,12 @@ func toBodyProblem(err error) *bodyProblem {
 }
 
 // readAll reads up to limit bytes into buffer, and never asks the reader for
-// more than one byte beyond. It returns the buffer, which may have grown.
+// more than one byte beyond. It returns the buffer, which may have grown: by
+// what has come, whatever was announced.
 func readAll(from io.Reader, buffer []byte, limit int64) ([]byte, error) {
 	for {
 		if len(buffer) == cap(buffer) {
-			buffer = append(buffer, 0)[:len(buffer)]
+			buffer = grow(buffer, limit)
 		}
 		end := min(int64(cap(buffer)), limit+1)
 		n, err := from.Read(buffer[len(buffer):end])
@@ -69,4 +74,12 @@ func readAll(from io.Reader, buffer []byte, limit int64) ([]byte, error) {
 			return buffer, err
 		}
 	}
+}
+
+// grow doubles a full buffer, as far as limit lets it become full. The built-in
+// append grows large slices by a quarter and would leave behind five times what
+// a body takes.
+func grow(buffer []byte, limit int64) []byte {
+	const least = 512
+	return slices.Grow(buffer, int(min(max(int64(len(buffer)), least), limit+1-int64(len(buffer)))))
 }

@@ -18,6 +18,8 @@ type Config struct {
 	BatchConcurrency int
 	// RequestTimeout bounds one HTTP request, a batch as a whole.
 	RequestTimeout time.Duration
+	// AnswerTimeout bounds the time in which a client takes an answer that is ready.
+	AnswerTimeout time.Duration
 	// Compression reads request bodies coded with gzip or zstd, and codes answers
 	// above 1 KiB for clients that accept it.
 	Compression bool
@@ -39,6 +41,7 @@ func Default() Config {
 		MaxBatch:         1000, // Besu's own limit is 1024
 		BatchConcurrency: 16,
 		RequestTimeout:   150 * time.Second,
+		AnswerTimeout:    time.Minute,
 		Compression:      true,
 		ExecutionHeaders: ExecutionAll,
 		Health:           HealthNetworks,
@@ -59,6 +62,9 @@ func (c Config) Validate() error {
 	}
 	if c.RequestTimeout <= 0 {
 		errs = append(errs, errors.New("request timeout: must be more than zero"))
+	}
+	if c.AnswerTimeout <= 0 {
+		errs = append(errs, errors.New("answer timeout: must be more than zero"))
 	}
 	if !c.ExecutionHeaders.isKnown() {
 		errs = append(errs, errors.New("execution headers: must be all, summary or off"))

@@ -67,8 +67,10 @@ func (a *App) Run(ctx context.Context, ready func()) error {
 	group.Add("admin", admin.Run)
 	front := a.server(a.start.Listen, http.HandlerFunc(a.serve), &a.addr)
 	front.UnencryptedHTTP2 = true // behind a load balancer, one connection carries many clients
-	// An answer may take as long as a call, and then has to be written.
-	front.WriteTimeout = a.start.Front.RequestTimeout + time.Minute
+	front.ReadTimeout = a.start.ReadTimeout
+	// An answer may take as long as a call, and then has to be written. One that is
+	// ready has AnswerTimeout for that, whenever it was (see gateway.Config).
+	front.WriteTimeout = a.start.ReadTimeout + a.start.Front.RequestTimeout + a.start.Front.AnswerTimeout
 	group.Add("gateway", front.Run)
 	// The last to start is the first to stop: clients on WebSockets are told at
 	// once to go elsewhere.
@@ -123,7 +125,8 @@ func (a *App) NeedsRestart(cfg Config) []string {
 		{"admin listen address", cfg.AdminListen == a.start.AdminListen},
 		{"times of the shutdown", cfg.WaitBeforeShutdown == a.start.WaitBeforeShutdown && cfg.DrainTimeout == a.start.DrainTimeout},
 		{"limits of WebSockets and subscriptions", cfg.Sockets == a.start.Sockets && cfg.Subscriptions == a.start.Subscriptions},
-		{"a longer request timeout", cfg.Front.RequestTimeout <= a.start.Front.RequestTimeout},
+		{"the time to read requests", cfg.ReadTimeout == a.start.ReadTimeout},
+		{"a longer request timeout", cfg.Front.RequestTimeout+cfg.Front.AnswerTimeout <= a.start.Front.RequestTimeout+a.start.Front.AnswerTimeout},
 	} {
 		if !setting.same {
 			out = append(out, setting.name)

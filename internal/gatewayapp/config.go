@@ -41,6 +41,8 @@ type Config struct {
 	RateLimits ratelimit.Config
 	// SharedState says what this gateway tells others, and where.
 	SharedState sharedstate.Config
+	// ReadTimeout bounds the time in which a client sends a request, header and body.
+	ReadTimeout time.Duration
 	// WaitBeforeShutdown is how long the gateway still takes requests after it
 	// was told to stop, so that load balancers see /readyz fail first.
 	WaitBeforeShutdown time.Duration
@@ -130,6 +132,7 @@ func Default() Config {
 		AdminListen:   ":4001",
 		Front:         front,
 		Projects:      []ProjectConfig{{ProjectConfig: gateway.DefaultProject(), Networks: []NetworkConfig{DefaultNetwork()}}},
+		ReadTimeout:   30 * time.Second,
 		Sockets:       gateway.DefaultSockets(),
 		Subscriptions: subscriptions.Default(),
 		Cache:         CacheConfig{MemoryBytes: 128 << 20, Redis: cache.DefaultRedis()},
@@ -167,6 +170,9 @@ func (c Config) Validate() error {
 		}
 	}
 	errs = append(errs, c.Cache.validate())
+	if c.ReadTimeout <= 0 {
+		errs = append(errs, errors.New("read timeout: must be more than zero"))
+	}
 	if c.WaitBeforeShutdown < 0 || c.DrainTimeout < 0 {
 		errs = append(errs, errors.New("times of the shutdown: must not be negative"))
 	}

@@ -52,10 +52,11 @@ func (s *HTTPServer) Run(ctx context.Context, ready func()) error {
 	if s.OnListen != nil {
 		s.OnListen(listener.Addr())
 	}
+	readTimeout := orDefault(s.ReadTimeout, 30*time.Second)
 	server := &http.Server{
 		Handler:           s.Handler,
-		ReadHeaderTimeout: readHeaderTimeout,
-		ReadTimeout:       orDefault(s.ReadTimeout, 30*time.Second),
+		ReadHeaderTimeout: min(readHeaderTimeout, readTimeout),
+		ReadTimeout:       readTimeout,
 		WriteTimeout:      orDefault(s.WriteTimeout, 2*time.Minute),
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
