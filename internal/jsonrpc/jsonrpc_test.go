@@ -224,6 +224,32 @@ func FuzzScanner(f *testing.F) {
 	})
 }
 
+// FuzzElements holds the readers of parameters against the standard library.
+func FuzzElements(f *testing.F) {
+	for _, seed := range []string{`["0x1","latest"]`, ` [ {"a" : 1} , [ ] ] `, `[]`, `[1,]`, `[[1],"\"",null]`, `{"a":[1]}`, `["\ud800"]`} {
+		f.Add([]byte(seed), 1)
+	}
+	f.Fuzz(func(t *testing.T, text []byte, n int) {
+		var want []json.RawMessage
+		isArray := json.Unmarshal(text, &want) == nil && want != nil
+		if !isArray || len(text) >= MaxDepth {
+			return
+		}
+		got := Elements(text)
+		if len(got) != len(want) {
+			t.Fatalf("Elements(%q) = %q", text, got)
+		}
+		for i := range want {
+			if string(got[i]) != string(want[i]) || string(Element(text, i)) != string(want[i]) {
+				t.Fatalf("element %d of %q is %q", i, text, got[i])
+			}
+		}
+		if n >= len(want) && Element(text, n) != nil {
+			t.Fatalf("element %d of %q is %q", n, text, Element(text, n))
+		}
+	})
+}
+
 func BenchmarkScanRequest(b *testing.B) {
 	text := []byte(`{"jsonrpc":"2.0","id":7,"method":"eth_getBalance","params":["0x0000000000000000000000000000000000000001","latest"]}`)
 	b.ReportAllocs()
