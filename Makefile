@@ -46,6 +46,7 @@ bench-gateway: ## Measure the gateway; ARGS="..." are handed to it, -help lists 
 .PHONY: bench-report
 bench-report: ## Print time and allocations of the gateway's stages; never fails on a figure
 	@$(GO) test -run '^$$' -bench . -benchtime 2000x -cpu 1 ./internal/gateway ./internal/upstreams ./internal/cache ./internal/methods ./internal/jsonrpc | grep '^Benchmark'
+
 .PHONY: soak
 soak: ## Run the gateway in a bad world for 20 minutes; ARGS="-duration 2m" are handed to it
 	$(GO) run $(VCS) ./bench/soak $(ARGS)
