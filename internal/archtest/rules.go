@@ -19,6 +19,9 @@ func arrows() map[string][]string {
 		// leaves
 		"buildinfo": "", "jsonrpc": "", "lifecycle": "", "secret": "", "telemetry": "",
 
+		// both programs
+		"tlsfiles": "",
+
 		// the gateway, from the bottom
 		"methods":                "",
 		"chain":                  "methods",
@@ -66,8 +69,8 @@ func arrows() map[string][]string {
 		// wiring: the only rooms that may know a whole program; config fills the
 		// programs' configurations from files
 		"docgen":     "config gatewayapp signerapp telemetry",
-		"config":     "auth cache chain consensus gateway gatewayapp methods ratelimit redisconn sharedstate subscriptions upstreams api queue signerapp signing/... wallets webhooks",
-		"gatewayapp": "auth cache/... chain consensus gateway methods ratelimit redisconn sharedstate subscriptions upstreams",
+		"config":     "auth cache chain consensus gateway gatewayapp methods ratelimit redisconn sharedstate subscriptions tlsfiles upstreams api queue signerapp signing/... wallets webhooks",
+		"gatewayapp": "auth cache/... chain consensus gateway methods ratelimit redisconn sharedstate subscriptions tlsfiles upstreams",
 		"signerapp":  "api nodeclient queue schema signing/... wallets webhooks",
 
 		"cli":         "",

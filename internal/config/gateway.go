@@ -59,6 +59,8 @@ type ServerFile struct {
 	TrustedIPHeaders []string `yaml:"trustedIPHeaders,omitempty"` //nolint:tagliatelle // as eRPC spells it
 	// WebSocket connections of clients.
 	WebSocket WebSocketFile `yaml:"webSocket"`
+	// TLS for clients, and whether they need a certificate.
+	TLS *TLSServerFile `yaml:"tls,omitempty"`
 	// Hosts that stand for a project or a network.
 	Aliasing AliasingFile `yaml:"aliasing,omitempty"`
 	// How long requests are still taken after the signal to stop, while /readyz fails already.
@@ -99,6 +101,8 @@ type MetricsFile struct {
 	HostV4 string `yaml:"hostV4"`
 	// Port to listen on.
 	Port int `yaml:"port"`
+	// TLS for operators, and whether they need a certificate. A key of ours: eRPC has none here.
+	TLS *TLSServerFile `yaml:"tls,omitempty"`
 }
 
 // ProjectFile is one of the projects.

@@ -2,11 +2,13 @@ package gatewayapp
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"reflect"
 	"sync/atomic"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 	"github.com/slipwayhq/slipway/internal/lifecycle"
 	"github.com/slipwayhq/slipway/internal/methods"
 	"github.com/slipwayhq/slipway/internal/telemetry"
+	"github.com/slipwayhq/slipway/internal/tlsfiles"
 )
 
 // Deps is what the program around the gateway gives it.
@@ -63,9 +66,13 @@ func New(cfg Config, deps Deps) (*App, error) {
 func (a *App) Run(ctx context.Context, ready func()) error {
 	group := lifecycle.Group{StopTimeout: a.start.DrainTimeout + 5*time.Second}
 	group.Add("upstreams", a.runSites)
+	adminTLS, frontTLS := a.addTLS(&group, "admin certificate", a.start.AdminTLS), a.addTLS(&group, "certificate", a.start.TLS)
+
 	admin := a.server(a.start.AdminListen, a.adminHandler(), &a.adminAddr)
+	admin.TLS = adminTLS
 	group.Add("admin", admin.Run)
 	front := a.server(a.start.Listen, http.HandlerFunc(a.serve), &a.addr)
+	front.TLS = frontTLS
 	front.UnencryptedHTTP2 = true // behind a load balancer, one connection carries many clients
 	front.ReadTimeout = a.start.ReadTimeout
 	// An answer may take as long as a call, and then has to be written. One that is
@@ -89,6 +96,16 @@ func (a *App) Run(ctx context.Context, ready func()) error {
 			slog.String("networks", a.site.Load().names()))
 		ready()
 	})
+}
+
+// addTLS adds what keeps certificate files up to date, if there are any.
+func (a *App) addTLS(group *lifecycle.Group, name string, cfg *tlsfiles.Config) *tls.Config {
+	if cfg == nil {
+		return nil
+	}
+	files := tlsfiles.New(*cfg, a.log)
+	group.Add(name, files.Run)
+	return files.Server()
 }
 
 // serve hands a request to the present site.
@@ -123,6 +140,7 @@ func (a *App) NeedsRestart(cfg Config) []string {
 	}{
 		{"listen address", cfg.Listen == a.start.Listen},
 		{"admin listen address", cfg.AdminListen == a.start.AdminListen},
+		{"TLS", reflect.DeepEqual([]*tlsfiles.Config{cfg.TLS, cfg.AdminTLS}, []*tlsfiles.Config{a.start.TLS, a.start.AdminTLS})},
 		{"times of the shutdown", cfg.WaitBeforeShutdown == a.start.WaitBeforeShutdown && cfg.DrainTimeout == a.start.DrainTimeout},
 		{"limits of WebSockets and subscriptions", cfg.Sockets == a.start.Sockets && cfg.Subscriptions == a.start.Subscriptions},
 		{"the time to read requests", cfg.ReadTimeout == a.start.ReadTimeout},

@@ -14,6 +14,7 @@ import (
 	"github.com/slipwayhq/slipway/internal/ratelimit"
 	"github.com/slipwayhq/slipway/internal/sharedstate"
 	"github.com/slipwayhq/slipway/internal/subscriptions"
+	"github.com/slipwayhq/slipway/internal/tlsfiles"
 	"github.com/slipwayhq/slipway/internal/upstreams"
 )
 
@@ -23,6 +24,10 @@ type Config struct {
 	Listen string
 	// AdminListen is the address for metrics, probes and operators, host:port.
 	AdminListen string
+	// TLS serves clients with TLS; nil without.
+	TLS *tlsfiles.Config
+	// AdminTLS serves operators with TLS; nil without.
+	AdminTLS *tlsfiles.Config
 	// Front configures the HTTP front: limits, coding, host aliases.
 	Front gateway.Config
 	// Projects are what is served; at least one.
@@ -158,6 +163,8 @@ func (c Config) Validate() error {
 		checkAddress("admin listen", c.AdminListen),
 		c.Admin.Auth.Validate(),
 		c.Admin.CORS.Validate(),
+		checkTLS("TLS", c.TLS),
+		checkTLS("admin TLS", c.AdminTLS),
 		c.Front.Validate(),
 		c.RateLimits.Validate(),
 		c.SharedState.Validate(),
@@ -190,6 +197,16 @@ func (c ProjectConfig) validate() error {
 func checkAddress(name, address string) error {
 	if _, _, err := net.SplitHostPort(address); err != nil {
 		return fmt.Errorf("%s: %q is not host:port", name, address)
+	}
+	return nil
+}
+
+func checkTLS(name string, files *tlsfiles.Config) error {
+	if files == nil {
+		return nil
+	}
+	if err := files.Validate(); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -29,6 +30,9 @@ type HTTPServer struct {
 	// UnencryptedHTTP2 takes HTTP/2 without TLS as well as HTTP/1.1, from clients
 	// that know of it beforehand (RFC 9113, section 3.3).
 	UnencryptedHTTP2 bool
+	// TLS, when it is not nil, is how clients are served: HTTP/1.1 or HTTP/2, as
+	// they negotiate it. Nothing is served without encryption then.
+	TLS *tls.Config
 	// OnListen, which may be nil, is told the address in use.
 	OnListen func(addr net.Addr)
 }
@@ -62,11 +66,12 @@ func (s *HTTPServer) Run(ctx context.Context, ready func()) error {
 		MaxHeaderBytes:    maxHeaderBytes,
 		Protocols:         s.protocols(),
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
+		TLSConfig:         s.TLS,
 		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
 	}
 
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
+	go func() { served <- s.serve(server, listener) }()
 	ready()
 
 	select {
@@ -88,10 +93,18 @@ func (s *HTTPServer) Run(ctx context.Context, ready func()) error {
 	return nil
 }
 
+func (s *HTTPServer) serve(server *http.Server, listener net.Listener) error {
+	if s.TLS != nil {
+		return server.ServeTLS(listener, "", "")
+	}
+	return server.Serve(listener)
+}
+
 func (s *HTTPServer) protocols() *http.Protocols {
 	p := &http.Protocols{}
 	p.SetHTTP1(true)
-	p.SetUnencryptedHTTP2(s.UnencryptedHTTP2)
+	p.SetHTTP2(s.TLS != nil)
+	p.SetUnencryptedHTTP2(s.UnencryptedHTTP2 && s.TLS == nil)
 	return p
 }
 
