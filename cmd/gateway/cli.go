@@ -25,6 +25,7 @@ type grammar struct {
 	Serve       serveCmd    `cmd:"" default:"withargs" help:"Serve JSON-RPC (default)."`
 	CheckConfig checkConfig `cmd:"" help:"Check a configuration file: every problem, and every key without effect."`
 	PrintConfig printConfig `cmd:"" help:"Print the configuration with every default, as YAML. Secrets are not shown."`
+	Validate    validateCmd `cmd:"" help:"Look at every node: chain, head, state, methods. Exit code 1 when one cannot be used."`
 	Version     cli.Version `cmd:"" help:"Print the version."`
 }
 
@@ -56,6 +57,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		switch command {
 		case "check-config <file>":
 			return c.CheckConfig.run(getenv, stdout, stderr)
+		case "validate":
+			return c.Validate.run(ctx, getenv, stdout)
 		case "print-config":
 			return c.PrintConfig.run(getenv, stdout)
 		default:
