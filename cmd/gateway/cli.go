@@ -26,6 +26,7 @@ type grammar struct {
 	CheckConfig checkConfig `cmd:"" help:"Check a configuration file: every problem, and every key without effect."`
 	PrintConfig printConfig `cmd:"" help:"Print the configuration with every default, as YAML. Secrets are not shown."`
 	Validate    validateCmd `cmd:"" help:"Look at every node: chain, head, state, methods. Exit code 1 when one cannot be used."`
+	Schema      struct{}    `cmd:"" help:"Print the JSON Schema of the configuration file, for editors."`
 	Version     cli.Version `cmd:"" help:"Print the version."`
 }
 
@@ -59,6 +60,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 			return c.CheckConfig.run(getenv, stdout, stderr)
 		case "validate":
 			return c.Validate.run(ctx, getenv, stdout)
+		case "schema":
+			_, err := io.WriteString(stdout, config.GatewaySchema())
+			return err
 		case "print-config":
 			return c.PrintConfig.run(getenv, stdout)
 		default:

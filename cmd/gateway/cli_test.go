@@ -66,6 +66,9 @@ func TestRun_VersionAndHelp(t *testing.T) {
 	require.Equal(t, 0, run(t.Context(), []string{"version"}, noEnv, &out, io.Discard))
 	require.Contains(t, out.String(), "gateway dev")
 	out.Reset()
+	require.Equal(t, 0, run(t.Context(), []string{"schema"}, noEnv, &out, io.Discard))
+	require.Contains(t, out.String(), "https://json-schema.org/draft/2020-12/schema")
+	out.Reset()
 	require.Equal(t, 0, run(t.Context(), []string{"serve", "--help"}, noEnv, &out, io.Discard))
 	require.Contains(t, out.String(), "--upstream")
 }

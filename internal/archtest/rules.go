@@ -118,6 +118,7 @@ func cages() []cage {
 		{"github.com/alecthomas/kong", "cli", false},
 		{"github.com/ethereum/go-ethereum/eth", "devnet", false},
 		{"github.com/ethereum/go-ethereum/node", "devnet", false},
+		{"github.com/santhosh-tekuri/jsonschema", "", true},
 		{"github.com/stretchr/testify/assert", "", false},
 		{"github.com/stretchr/testify/suite", "", false},
 	}

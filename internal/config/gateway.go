@@ -291,7 +291,7 @@ func (b ByteSize) String() string {
 func GatewaySections(root string) []Section {
 	return []Section{{
 		Title:    "The gateway's file",
-		Intro:    "Read by `gateway serve --config FILE`. Flags win over it. `gateway check-config FILE` tells what is wrong\nwith it, `gateway print-config --config FILE` what is in force. Files for eRPC load as they stand: keys of\neRPC that are not in this table are warnings that say what happens instead.",
+		Intro:    "Read by `gateway serve --config FILE`. Flags win over it. `gateway check-config FILE` tells what is wrong\nwith it, `gateway print-config --config FILE` what is in force. Files for eRPC load as they stand: keys of\neRPC that are not in this table are warnings that say what happens instead. `gateway schema` prints\nthe file's JSON Schema.",
 		Root:     root,
 		Defaults: DefaultGatewayFile(),
 	}}

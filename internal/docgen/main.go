@@ -1,6 +1,6 @@
 // Command docgen writes the references under docs/ that are taken from the
 // code: configuration.md from the Config structs, metrics.md from the metrics
-// the programs make.
+// the programs make, gateway.schema.json from the table of keys.
 package main
 
 import (
@@ -52,7 +52,15 @@ func documents(root string) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return map[string]string{"docs/configuration.md": configuration, "docs/metrics.md": metrics}, nil
+	schema, err := config.JSONSchema(root)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]string{
+		"docs/configuration.md": configuration, "docs/metrics.md": metrics,
+		"docs/gateway.schema.json":            schema,
+		"internal/config/gateway.schema.json": schema, // what the program prints
+	}, nil
 }
 
 func configurationDocument(root string) (string, error) {
