@@ -44,7 +44,7 @@ func TestRun_ValidateTellsWhatIsWrong(t *testing.T) {
 	code := run(t.Context(), []string{"validate", "--config", path}, noEnv, &stdout, &stderr)
 
 	require.Equal(t, 1, code)
-	require.Contains(t, stdout.String(), "warning: "+path+":4:3: projects[].rateLimitBudget")
+	require.Contains(t, stdout.String(), "warning: "+path+":4:3: projects[].userAgentMode")
 	require.Contains(t, stdout.String(), "error: b: cannot be reached: dial tcp 127.0.0.1:")
 	require.Contains(t, stdout.String(), "warning: a: does not have eth_getLogs\n")
 	require.Equal(t, "gateway: 1 of 2 nodes cannot be used\n", stderr.String())

@@ -303,7 +303,7 @@ func TestDev_SaysInOneLineWhatIsWrong(t *testing.T) {
 		}, want: "state folder: mkdir"},
 		"unreachable database":  {args: []string{"--postgres", "postgres://user:pass@127.0.0.1:1/x"}, want: "signer: open database: the database cannot be reached"},
 		"malformed database":    {args: []string{"--postgres", "postgres://user:pass@127.0.0.1:x/x"}, want: "the database URL is malformed"},
-		"malformed Redis":       {args: []string{"--redis", "127.0.0.1:6379"}, want: "cache redis: the URL must begin with redis://"},
+		"malformed Redis":       {args: []string{"--redis", "127.0.0.1:6379"}, want: "redis: the URL cannot be read; it must be redis:// or rediss://"},
 		"no such mnemonic file": {args: []string{"--mnemonic-file", "/nonexistent"}, want: "mnemonic: open /nonexistent"},
 		"no block time":         {args: []string{"--block-time", "0s"}, want: "block time: must be more than zero"},
 		"unknown flag":          {args: []string{"--gatway-port", "1"}, want: "unknown flag --gatway-port"},

@@ -96,6 +96,7 @@ func (f GatewayFile) gateway(r *report) Gateway {
 	}
 	f.Server.WebSocket.apply(&out.App, r)
 	f.Server.check(r)
+	out.App.Tracing = f.Tracing.apply(r)
 	out.App.TLS = f.Server.TLS.apply("server.tls", r)
 	out.App.AdminTLS = f.Metrics.TLS.apply("metrics.tls", r)
 	checkPort("metrics.port", f.Metrics.Port, r)

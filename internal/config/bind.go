@@ -32,12 +32,7 @@ func (b binder) set(target reflect.Value, n *node, at spot) {
 	case target.Kind() == reflect.Slice:
 		b.list(target, n, at)
 	case target.Kind() == reflect.Map && n.form == section:
-		target.Set(reflect.MakeMap(target.Type()))
-		for _, f := range n.fields {
-			value := reflect.New(target.Type().Elem()).Elem()
-			b.set(value, f.value, at.field(f.key))
-			target.SetMapIndex(reflect.ValueOf(f.key), value)
-		}
+		b.named(target, n, at)
 	case n.form == scalar:
 		if err := setScalar(target, n.text); err != nil {
 			b.report.failValue(at.path, n.at, err.Error())
@@ -65,7 +60,7 @@ func (b binder) list(target reflect.Value, n *node, at spot) {
 
 // named sets a map, whose keys are names of the operator's choice.
 func (b binder) named(target reflect.Value, n *node, at spot) {
-	out := reflect.MakeMap(target.Type())
+	out := reflect.MakeMapWithSize(target.Type(), len(n.fields))
 	for _, f := range n.fields {
 		value := reflect.New(target.Type().Elem()).Elem()
 		b.set(value, f.value, at.field(f.key))

@@ -45,6 +45,7 @@ func (g Gateway) effective() GatewayFile {
 		},
 		HealthCheck: HealthCheckFile{Mode: string(app.Front.Health)},
 		Metrics:     MetricsFile{Enabled: true, HostV4: adminHost, Port: portOf(app.AdminListen), TLS: g.file.Metrics.TLS},
+		Tracing:     g.file.Tracing,
 		Projects:    g.projects(),
 		Database:    DatabaseFile{Cache: g.file.Database.Cache.effective(app.Cache), SharedState: g.sharedState()},
 	}

@@ -63,6 +63,11 @@ func TestGateway_YAML_ShowsDefaults(t *testing.T) {
 func withoutSecrets(app gatewayapp.Config) gatewayapp.Config {
 	app.Cache.Redis.Conn.URL, app.Cache.Redis.Conn.Password = secret.String{}, secret.String{}
 	app.RateLimits.Redis.URL, app.SharedState.Redis.URL = secret.String{}, secret.String{}
+	if app.Tracing != nil {
+		tracing := *app.Tracing
+		tracing.Endpoint, tracing.Headers = secret.String{}, nil
+		app.Tracing = &tracing
+	}
 	for _, p := range app.Projects {
 		for _, s := range p.Auth.Strategies {
 			if s.Secret != nil {

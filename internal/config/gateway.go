@@ -23,6 +23,8 @@ type GatewayFile struct {
 	HealthCheck HealthCheckFile `yaml:"healthCheck"`
 	// Metrics, probes and operator endpoints.
 	Metrics MetricsFile `yaml:"metrics"`
+	// Traces of requests, exported with OTLP.
+	Tracing *TracingFile `yaml:"tracing,omitempty"`
 	// Projects: each with its own networks, nodes and rules for clients.
 	Projects []ProjectFile `yaml:"projects"`
 	// What is kept of answers, and where.

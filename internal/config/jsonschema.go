@@ -177,7 +177,9 @@ func (w *schemaWriter) kind(k kind) object {
 	}
 	switch {
 	case k.byName:
-		return object{"type": []string{"object", "null"}, "additionalProperties": one}
+		value := k
+		value.byName = false
+		return object{"type": []string{"object", "null"}, "additionalProperties": w.kind(value)}
 	case k.list && (k.orOne || !k.block): // a list of single values may be one of them
 		return object{"anyOf": []object{{"type": []string{"array", "null"}, "items": one}, one}}
 	case k.list:

@@ -95,7 +95,7 @@ func TestGatewaySchema_Explains(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(GatewaySchema()), &got))
 	require.Equal(t, "Port to listen on.", got.Defs["Server"].Properties["httpPort"].Description)
 	require.Equal(t, "4000", got.Defs["Server"].Properties["httpPort"].Default)
-	require.Equal(t, "Without effect: each replica asks the nodes itself.", got.Defs["Config"].Properties["clusterKey"].Description)
+	require.Equal(t, "Without effect: nodes are reached directly.", got.Defs["Config"].Properties["proxyPools"].Description)
 	require.Contains(t, got.Defs["HedgePolicy"].Properties["quantile"].Description, "Older form of delay.quantile. Checked, without effect yet: ")
 	require.True(t, got.Defs["HedgePolicy"].Properties["quantile"].Deprecated)
 	require.True(t, got.Defs["Project"].Properties["routingStrategy"].Deprecated)

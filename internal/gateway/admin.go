@@ -57,7 +57,7 @@ func (h *Gateway) ServeAdmin(w http.ResponseWriter, r *http.Request) {
 	case http.MethodOptions:
 		h.admin.cors.serveOptions(w, isPageAllowed)
 	case http.MethodPost:
-		x.begin()
+		x.begin(nil)
 		h.serveAdminRPC(r.Context(), x)
 	default:
 		w.Header().Set("Allow", "OPTIONS, POST")

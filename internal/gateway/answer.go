@@ -66,6 +66,7 @@ func (h *Gateway) writeError(x *exchange, status int, id jsonrpc.ID, problem *js
 // it is sent. Errors of writing are ignored: a client that went away is
 // nobody's error.
 func (h *Gateway) send(x *exchange, status int, parts ...[]byte) {
+	x.status = status
 	length := 0
 	for _, part := range parts {
 		length += len(part)

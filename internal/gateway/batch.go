@@ -37,6 +37,8 @@ func (h *Gateway) serveBatch(ctx context.Context, x *exchange, body []byte) {
 // answerBatch answers the elements of a batch, and says how long that took.
 func (h *Gateway) answerBatch(ctx context.Context, n *Network, texts [][]byte, from *caller) ([]element, time.Duration) {
 	n.metrics.batches.Inc()
+	from.trace.Span.Name("batch")
+	from.trace.Span.SetInt("slipway.batch_size", len(texts))
 	start := time.Now()
 	elements := make([]element, len(texts))
 	var misses []*element
@@ -88,6 +90,7 @@ func (h *Gateway) forwardMisses(ctx context.Context, n *Network, misses []*eleme
 	group.SetLimit(h.cfg.BatchConcurrency)
 	for _, e := range alone {
 		group.Go(func() error {
+			defer h.recoveredElement(ctx, e)
 			result, err := n.pipeline.back(ctx, &e.call)
 			n.settle(ctx, e, result, err)
 			return nil

@@ -64,7 +64,7 @@ func measure(b *testing.B, body string, nodesAsked int) {
 		Pool: pool, Tracker: tracker, Catalogue: methods.New(), Store: memory, Factory: factory,
 		Log: slog.New(slog.DiscardHandler), Name: "evm:31337",
 	}}
-	handler, err := gateway.New(gateway.Default(), []gateway.Project{{ProjectConfig: gateway.DefaultProject(), Networks: []gateway.NetworkParts{parts}}}, gateway.Deps{})
+	handler, err := gateway.New(gateway.Default(), []gateway.Project{{ProjectConfig: gateway.DefaultProject(), Networks: []gateway.NetworkParts{parts}}}, gateway.Deps{Factory: parts.Factory, Log: parts.Log})
 	require.NoError(b, err)
 	request := httptest.NewRequestWithContext(b.Context(), http.MethodPost, "/main/evm/31337", nil)
 	reader := strings.NewReader(body)

@@ -35,6 +35,9 @@ type Call struct {
 	Subscriber *subscriber
 	// Took is how long the call took, known when it was recorded.
 	Took time.Duration
+
+	span    *telemetry.Span // of this call alone; nil where there is none
+	outcome Outcome         // known when it was recorded
 }
 
 // Source says who gave an answer. Its text is a metric label.
@@ -77,8 +80,14 @@ type caller struct {
 	directives Directives
 	trace      telemetry.Trace
 	subscriber *subscriber
+	isDetailed bool // each call has a span of its own
 }
 
 func (c *caller) newCall(r jsonrpc.Request) Call {
-	return Call{Method: r.Method, Params: r.Params, Directives: c.directives, Client: &c.client, Trace: &c.trace, Subscriber: c.subscriber}
+	call := Call{Method: r.Method, Params: r.Params, Directives: c.directives, Client: &c.client, Trace: &c.trace, Subscriber: c.subscriber}
+	if c.trace.Span != nil && c.isDetailed {
+		own := c.trace.Call(r.Method)
+		call.Trace, call.span = &own, own.Span
+	}
+	return call
 }

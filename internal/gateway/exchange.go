@@ -3,6 +3,8 @@ package gateway
 import (
 	"net/http"
 	"strconv"
+
+	"github.com/slipwayhq/slipway/internal/telemetry"
 )
 
 // exchange is one HTTP request and its answer. All that lives as long as they
@@ -18,6 +20,8 @@ type exchange struct {
 	// lines are the values of this answer's own header fields. net/http reads
 	// them after the handler has returned.
 	lines [4]string
+	// status is that of the answer; 0 while there is none.
+	status int
 }
 
 // The places in lines.
@@ -35,8 +39,9 @@ func (x *exchange) line(place int, name, value string) {
 }
 
 // begin takes over what the request says about itself.
-func (x *exchange) begin() {
+func (x *exchange) begin(tracer *telemetry.Tracer) {
 	x.trace = traceOf(x.r.Header)
+	tracer.StartRequest(&x.trace)
 	x.line(requestIDLine, "X-Request-Id", x.trace.RequestID)
 }
 

@@ -62,7 +62,7 @@ func newEchoGateway(tb testing.TB) http.Handler {
 	cfg := gateway.Default()
 	cfg.Aliases = []gateway.HostAlias{{Domain: "*.example.org", Project: "main", Architecture: "evm", Chain: "31337"}}
 	g, err := gateway.New(cfg, []gateway.Project{{ProjectConfig: gateway.DefaultProject(), Networks: []gateway.NetworkParts{parts}}},
-		gateway.Deps{Ready: http.NotFoundHandler()})
+		gateway.Deps{Ready: http.NotFoundHandler(), Factory: factory, Log: slog.New(slog.DiscardHandler)})
 	require.NoError(tb, err)
 	return g
 }

@@ -50,7 +50,7 @@ func newWorld(tb testing.TB, nodeCount int, change func(*worldConfig)) *world {
 	w := &world{factory: telemetry.NewFactory()}
 	cfg := worldConfig{Config: gateway.Default(), project: gateway.DefaultProject(), network: gateway.NetworkConfig{Search: gateway.DefaultSearch()}, pool: upstreams.Default(), sockets: gateway.DefaultSockets(), hub: subscriptions.Default()}
 	cfg.Version = "test"
-	cfg.RequestTimeout = time.Second
+	cfg.RequestTimeout = 3 * time.Second // a busy machine
 	cfg.pool.ChainID = upstreamtest.ChainID
 	cfg.pool.Finality = chain.Finality{Mode: chain.Instant}
 	cfg.pool.PollInterval = 20 * time.Millisecond
@@ -84,6 +84,7 @@ func newWorld(tb testing.TB, nodeCount int, change func(*worldConfig)) *world {
 	front, err := gateway.New(cfg.Config, []gateway.Project{{ProjectConfig: cfg.project, Networks: []gateway.NetworkParts{parts}}}, gateway.Deps{
 		Ready:   http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"status":"ready"}`)) }),
 		Sockets: w.sockets,
+		Factory: w.factory, Log: log,
 	})
 	require.NoError(tb, err)
 	w.sockets.Use(front)

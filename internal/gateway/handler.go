@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
 
 	"github.com/slipwayhq/slipway/internal/jsonrpc"
+	"github.com/slipwayhq/slipway/internal/telemetry"
 )
 
 // Deps is what a Gateway works with.
@@ -19,6 +21,11 @@ type Deps struct {
 	Admin *Admin
 	// Sockets keeps WebSocket connections; nil takes none.
 	Sockets *Sockets
+	// Factory and Log count and tell what goes wrong in the front itself.
+	Factory telemetry.Factory
+	Log     *slog.Logger
+	// Tracer records traces; nil records none.
+	Tracer *telemetry.Tracer
 }
 
 // Project is one of the projects that a Gateway serves.
@@ -44,6 +51,9 @@ type Gateway struct {
 	proxies proxies
 	admin   *adminPage
 	sockets *Sockets
+	tracer  *telemetry.Tracer
+	log     *slog.Logger
+	panics  panicCounter
 
 	buffers   sync.Pool // of *[]byte
 	inflaters inflaters
@@ -57,6 +67,7 @@ type Gateway struct {
 func New(cfg Config, projects []Project, deps Deps) (*Gateway, error) {
 	h := &Gateway{
 		cfg: cfg, ready: deps.Ready, sockets: deps.Sockets, routes: routes{aliases: cfg.Aliases}, proxies: newProxies(cfg.Trusted), admin: newAdminPage(deps.Admin),
+		tracer: deps.Tracer, log: deps.Log, panics: newPanics(deps.Factory),
 		buffers:  sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b }},
 		jsonType: []string{"application/json"}, origin: newOriginTeller(cfg.ExecutionHeaders, cfg.Version),
 		varyOnCoding: []string{"Accept-Encoding"}, varyOnBoth: []string{"Origin, Accept-Encoding"},
@@ -86,6 +97,7 @@ func New(cfg Config, projects []Project, deps Deps) (*Gateway, error) {
 // ServeHTTP implements http.Handler.
 func (h *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{w: w, r: r}
+	defer h.recovered(x)
 	if h.serveProbe(x) {
 		return
 	}
@@ -102,7 +114,9 @@ func (h *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	isPageAllowed := p != nil && p.cors.allow(w.Header(), r)
 	switch r.Method {
 	case http.MethodPost:
-		x.begin()
+		x.begin(h.tracer)
+		x.isDetailed = h.tracer.IsDetailed()
+		defer x.end()
 		if problem != nil {
 			h.writeError(x, http.StatusNotFound, nil, problem)
 			return

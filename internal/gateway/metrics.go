@@ -24,6 +24,17 @@ type metrics struct {
 	rows []methodMetrics
 }
 
+// panicCounter counts panics that were recovered, by where.
+type panicCounter struct{ *prometheus.CounterVec }
+
+func newPanics(f telemetry.Factory) panicCounter {
+	c := f.CounterVec("gateway_panics_total", "Panics that ended one request instead of the program.", "scope")
+	for _, scope := range []string{"request", "batch", "websocket"} {
+		c.WithLabelValues(scope)
+	}
+	return panicCounter{c}
+}
+
 type methodMetrics struct {
 	seconds  atomic.Pointer[prometheus.Observer]
 	requests [int(outcomeCount) * sourceCount]atomic.Pointer[prometheus.Counter]

@@ -165,6 +165,7 @@ func (c *socket) answer(ctx context.Context, stand standing, body []byte) {
 	g := stand.gateway
 	bounded, cancel := context.WithTimeoutCause(ctx, g.cfg.RequestTimeout, errRequestTimeout)
 	defer cancel()
+	defer g.recoveredMessage(ctx)
 	stand.caller.subscriber = &subscriber{client: c.client}
 	defer stand.caller.subscriber.announced()
 	buffer := g.take()

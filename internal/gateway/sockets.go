@@ -147,7 +147,7 @@ func hasToken(lines []string, token string) bool {
 
 // serveSocket takes a WebSocket and serves it until it ends.
 func (h *Gateway) serveSocket(ctx context.Context, x *exchange, p *project, problem *jsonrpc.Error) {
-	x.begin()
+	x.begin(nil) // a connection lives too long for a trace
 	if problem == nil && x.network == nil {
 		problem = p.unknownNetwork()
 	}

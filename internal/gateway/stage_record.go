@@ -33,6 +33,8 @@ func (s *recordStage) note(ctx context.Context, call *Call, result *Result, err 
 	default:
 		source = result.Source
 	}
+	call.outcome = outcome
+	call.endSpan(source)
 	s.metrics.count(call.Facts.Method, outcome, source, call.Took.Seconds())
 
 	level := slog.LevelDebug

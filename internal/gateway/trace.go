@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"math/rand/v2"
 	"net/http"
@@ -104,6 +105,35 @@ func (c *Call) traced(ctx context.Context) context.Context {
 		return ctx
 	}
 	return telemetry.WithTrace(ctx, *c.Trace)
+}
+
+// endSpan ends the call's own span, if it has one.
+func (c *Call) endSpan(source Source) {
+	if c.span == nil {
+		return
+	}
+	c.span.Name(c.Facts.Method.Label())
+	c.span.Set("slipway.source", source.String())
+	c.span.End(c.outcome.String(), c.outcome != OutcomeOK)
+}
+
+// end ends the span of the request, if it is recorded.
+func (x *exchange) end() {
+	span := x.trace.Span
+	if span == nil {
+		return
+	}
+	if x.network != nil {
+		span.Set("slipway.project", x.network.metrics.project)
+		span.Set("slipway.network", x.network.metrics.network)
+	}
+	outcome := OutcomeOK
+	if x.call.Facts.Method != nil { // not a batch, and read so far
+		span.Name(x.call.Facts.Method.Label())
+		outcome = x.call.outcome
+	}
+	span.SetInt("http.response.status_code", cmp.Or(x.status, http.StatusNoContent))
+	span.End(outcome.String(), outcome != OutcomeOK || x.status >= http.StatusInternalServerError)
 }
 
 // requestID is the id of the call's request.

@@ -97,7 +97,7 @@ func TestTrace_ReachesTheUpstreamTheAnswerAndTheLog(t *testing.T) {
 	gateway, err := New(Default(), []Project{{ProjectConfig: DefaultProject(), Networks: []NetworkParts{{NetworkDeps: NetworkDeps{
 		Pool: &network, Tracker: chain.NewTracker(chain.Finality{}), Catalogue: methods.New(), Factory: telemetry.NewFactory(),
 		Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-	}}}}}, Deps{})
+	}}}}}, Deps{Factory: telemetry.NewFactory(), Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	bodies := map[string]string{
 		"a read":  `{"id":1,"method":"eth_gasPrice"}`,

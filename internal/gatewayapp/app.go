@@ -30,6 +30,7 @@ type App struct {
 	start     Config // the one it was made with: its addresses and times hold for ever
 	log       *slog.Logger
 	factory   telemetry.Factory
+	tracer    *telemetry.Tracer // nil records nothing
 	catalogue *methods.Catalogue
 	site      atomic.Pointer[site]
 	changes   chan change
@@ -51,6 +52,9 @@ func New(cfg Config, deps Deps) (*App, error) {
 	if a.sockets, err = gateway.NewSockets(cfg.Sockets, a.factory, a.log); err != nil {
 		return nil, err
 	}
+	if cfg.Tracing != nil {
+		a.tracer = telemetry.NewTracer(*cfg.Tracing, deps.Log)
+	}
 	first, err := a.newSite(cfg, nil)
 	if err != nil {
 		return nil, err
@@ -65,6 +69,9 @@ func New(cfg Config, deps Deps) (*App, error) {
 // lifecycle.Run.
 func (a *App) Run(ctx context.Context, ready func()) error {
 	group := lifecycle.Group{StopTimeout: a.start.DrainTimeout + 5*time.Second}
+	if a.tracer != nil {
+		group.Add("tracing", a.tracer.Run) // first to start and last to stop
+	}
 	group.Add("upstreams", a.runSites)
 	adminTLS, frontTLS := a.addTLS(&group, "admin certificate", a.start.AdminTLS), a.addTLS(&group, "certificate", a.start.TLS)
 
@@ -141,6 +148,7 @@ func (a *App) NeedsRestart(cfg Config) []string {
 		{"listen address", cfg.Listen == a.start.Listen},
 		{"admin listen address", cfg.AdminListen == a.start.AdminListen},
 		{"TLS", reflect.DeepEqual([]*tlsfiles.Config{cfg.TLS, cfg.AdminTLS}, []*tlsfiles.Config{a.start.TLS, a.start.AdminTLS})},
+		{"tracing", reflect.DeepEqual(cfg.Tracing, a.start.Tracing)},
 		{"times of the shutdown", cfg.WaitBeforeShutdown == a.start.WaitBeforeShutdown && cfg.DrainTimeout == a.start.DrainTimeout},
 		{"limits of WebSockets and subscriptions", cfg.Sockets == a.start.Sockets && cfg.Subscriptions == a.start.Subscriptions},
 		{"the time to read requests", cfg.ReadTimeout == a.start.ReadTimeout},

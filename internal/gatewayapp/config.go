@@ -14,6 +14,7 @@ import (
 	"github.com/slipwayhq/slipway/internal/ratelimit"
 	"github.com/slipwayhq/slipway/internal/sharedstate"
 	"github.com/slipwayhq/slipway/internal/subscriptions"
+	"github.com/slipwayhq/slipway/internal/telemetry"
 	"github.com/slipwayhq/slipway/internal/tlsfiles"
 	"github.com/slipwayhq/slipway/internal/upstreams"
 )
@@ -28,6 +29,8 @@ type Config struct {
 	TLS *tlsfiles.Config
 	// AdminTLS serves operators with TLS; nil without.
 	AdminTLS *tlsfiles.Config
+	// Tracing says where traces go; nil records none.
+	Tracing *telemetry.TracingConfig
 	// Front configures the HTTP front: limits, coding, host aliases.
 	Front gateway.Config
 	// Projects are what is served; at least one.
@@ -165,6 +168,7 @@ func (c Config) Validate() error {
 		c.Admin.CORS.Validate(),
 		checkTLS("TLS", c.TLS),
 		checkTLS("admin TLS", c.AdminTLS),
+		checkTracing(c.Tracing),
 		c.Front.Validate(),
 		c.RateLimits.Validate(),
 		c.SharedState.Validate(),
@@ -209,6 +213,13 @@ func checkTLS(name string, files *tlsfiles.Config) error {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
+}
+
+func checkTracing(cfg *telemetry.TracingConfig) error {
+	if cfg == nil {
+		return nil
+	}
+	return cfg.Validate()
 }
 
 // name is the network in metrics and messages.

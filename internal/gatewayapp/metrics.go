@@ -44,6 +44,7 @@ func erpcNames() []erpcName {
 		{name: "erpc_upstream_failures_total", from: "gateway_upstream_attempts_total", label: "outcome", without: answered, labels: perUpstream},
 		{name: "erpc_upstream_request_duration_seconds", from: "gateway_upstream_attempt_seconds", labels: perUpstream},
 		{name: "erpc_upstream_latest_block_number", from: "gateway_upstream_head_block", labels: perUpstream},
+		{name: "erpc_unexpected_panic_total", from: "gateway_panics_total", labels: map[string]string{"scope": "scope"}},
 		{name: "erpc_cache_get_success_hit_total", from: "gateway_cache_gets_total", label: "outcome", only: []string{"hit"}, labels: perStore},
 		{name: "erpc_cache_get_success_miss_total", from: "gateway_cache_gets_total", label: "outcome", only: []string{"miss"}, labels: perStore},
 		{name: "erpc_cache_get_error_total", from: "gateway_cache_gets_total", label: "outcome", only: []string{"failure"}, labels: perStore},

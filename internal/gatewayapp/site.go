@@ -74,7 +74,7 @@ func (a *App) newSite(cfg Config, old *site) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.front, err = gateway.New(cfg.Front, projects, gateway.Deps{Ready: telemetry.ReadyHandler(a.readiness()...), Admin: admin, Sockets: a.sockets})
+	s.front, err = gateway.New(cfg.Front, projects, gateway.Deps{Ready: telemetry.ReadyHandler(a.readiness()...), Admin: admin, Sockets: a.sockets, Tracer: a.tracer, Factory: a.factory, Log: a.log})
 	return s, err
 }
 

@@ -83,7 +83,7 @@ func (c Config) options() (*redis.Options, error) {
 	if !c.URL.IsEmpty() {
 		parsed, err := redis.ParseURL(c.URL.Reveal())
 		if err != nil || !strings.HasPrefix(c.URL.Reveal(), "redis") {
-			errs = append(errs, errors.New("redis: the URL cannot be read; it must be redis:// or rediss://, then user:password@host:port/db")) // the reason may quote the URL
+			errs = append(errs, errors.New("redis: the URL cannot be read; it must be redis:// or rediss://, then host:port and the number of the database")) // the reason may quote the URL
 		} else {
 			options = parsed
 		}

@@ -7,9 +7,12 @@ import "context"
 type Trace struct {
 	// RequestID is the client's name for the request, or one made up here.
 	RequestID string
-	// Parent and State are the header fields traceparent and tracestate of the
-	// client (W3C Trace Context), passed on as they are.
+	// Parent and State are the header fields traceparent and tracestate (W3C Trace
+	// Context): of the client, passed on as they are, or of the attempt whose
+	// span is recorded.
 	Parent, State string
+	// Span is the innermost span around what is done; nil while nothing is recorded.
+	Span *Span
 }
 
 // traceKey is the key of a Trace in a context.

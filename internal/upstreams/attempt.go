@@ -7,6 +7,7 @@ import (
 
 	"github.com/slipwayhq/slipway/internal/jsonrpc"
 	"github.com/slipwayhq/slipway/internal/methods"
+	"github.com/slipwayhq/slipway/internal/telemetry"
 )
 
 // Request is one call. Params may be changed by the caller once Do has returned.
@@ -154,6 +155,10 @@ func (p *Pool) mayHedge(facts methods.Facts, left []*Upstream) bool {
 
 // exchange is one question in a form that can be put to any node.
 type exchange struct {
+	// name is the method, or "batch".
+	name string
+	// isHedge says that another node was asked first and is slow.
+	isHedge bool
 	// encode writes the body for a node; its ids begin at id.
 	encode func(id uint64) []byte
 	// judge classifies the answer to a body with these ids.
@@ -168,7 +173,8 @@ type exchange struct {
 // single is the exchange of one request.
 func (p *Pool) single(req Request) exchange {
 	return exchange{
-		ids: 1, method: req.Method, facts: req.Facts,
+		name: req.Facts.Method.Label(),
+		ids:  1, method: req.Method, facts: req.Facts,
 		encode: func(id uint64) []byte {
 			body := make([]byte, 0, len(req.Params)+len(req.Method)+72)
 			var digits [20]byte
@@ -189,6 +195,7 @@ func (p *Pool) single(req Request) exchange {
 
 // try puts a question to one node once and notes what became of it.
 func (p *Pool) try(ctx context.Context, u *Upstream, fs Failsafe, ask exchange) verdict {
+	ctx, span := telemetry.StartAttempt(ctx, ask.name, string(u.id), ask.isHedge)
 	id := u.nextID.Add(ask.ids) - ask.ids + 1
 
 	start := time.Now()
@@ -200,6 +207,7 @@ func (p *Pool) try(ctx context.Context, u *Upstream, fs Failsafe, ask exchange) 
 		v = ask.judge(u, id, reply)
 	}
 	v.upstream = u
+	span.End(v.outcome.String(), v.outcome.blamesNode())
 	now := time.Now()
 	u.record(now, now.Sub(start), v.outcome, ask.facts.Method)
 	switch v.outcome {

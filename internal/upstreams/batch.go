@@ -68,7 +68,8 @@ func (p *Pool) neediest(reqs []Request) Request {
 
 func (p *Pool) batchOf(reqs []Request) exchange {
 	return exchange{
-		ids: uint64(len(reqs)),
+		name: "batch",
+		ids:  uint64(len(reqs)),
 		encode: func(id uint64) []byte {
 			size := 2
 			for _, r := range reqs {
