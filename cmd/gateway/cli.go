@@ -143,7 +143,12 @@ func (s *settings) configuration(getenv func(string) string) (config.Gateway, er
 			return config.Gateway{}, err
 		}
 	}
-	return cfg, s.override(&cfg.App, &cfg.Logging, getenv)
+	if err := s.override(&cfg.App, &cfg.Logging, getenv); err != nil {
+		return cfg, err
+	}
+	document, err := cfg.YAML()
+	cfg.App.Document = string(document)
+	return cfg, err
 }
 
 // override sets what the flags and the environment say over the file.

@@ -107,6 +107,7 @@ func (f GatewayFile) gateway(r *report) Gateway {
 	if f.RateLimiters != nil {
 		out.App.RateLimits = f.RateLimiters.config(r)
 	}
+	out.App.Admin = f.Admin.config(out.App.RateLimits.IDs(), r)
 	for i, p := range f.Projects {
 		out.App.Projects = append(out.App.Projects, p.project("projects["+strconv.Itoa(i)+"]", out.App.RateLimits.IDs(), r))
 	}
@@ -172,6 +173,7 @@ func (p ProjectFile) project(path string, budgets []string, r *report) gatewayap
 	}
 	for i, u := range p.Upstreams {
 		at := path + ".upstreams[" + strconv.Itoa(i) + "]"
+		checkBudget(at+".rateLimitBudget", u.RateLimitBudget, budgets, r)
 		endpoint := u.endpoint(at, r)
 		if network := u.network(at, out.Networks, r); network != nil {
 			network.Pool.Upstreams = append(network.Pool.Upstreams, endpoint)
@@ -256,6 +258,7 @@ func (u UpstreamFile) endpoint(path string, r *report) upstreams.Endpoint {
 	e := upstreams.Endpoint{ID: u.ID, URL: u.Endpoint}
 	checkWebSocket(path, u.Websocket, r)
 	e.WebSocketURL = u.Websocket
+	e.Budget = u.RateLimitBudget
 	u.choose(&e, path, r)
 	return e
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/slipwayhq/slipway/internal/auth"
+	"github.com/slipwayhq/slipway/internal/gateway"
+	"github.com/slipwayhq/slipway/internal/gatewayapp"
 	"github.com/slipwayhq/slipway/internal/secret"
 )
 
@@ -15,6 +17,39 @@ import (
 type AuthFile struct {
 	// Ways to know a client, of which the first that does decides; without any, every client is let in.
 	Strategies []AuthStrategyFile `yaml:"strategies,omitempty"`
+}
+
+// AdminFile is the section admin. Without auth there is no such endpoint.
+type AdminFile struct {
+	// How operators are known.
+	Auth *AuthFile `yaml:"auth,omitempty"`
+	// Which web pages may call the endpoint; without it, none.
+	CORS *CORSFile `yaml:"cors,omitempty"`
+	// Admin methods that may be called, as patterns; they win over denyMethods and, alone, exclude all others.
+	AllowMethods []string `yaml:"allowMethods,omitempty"`
+	// Admin methods that may not be called, as patterns.
+	DenyMethods []string `yaml:"denyMethods,omitempty"`
+}
+
+func (f *AdminFile) config(budgets []string, r *report) gatewayapp.AdminConfig {
+	var out gatewayapp.AdminConfig
+	if f == nil {
+		return out
+	}
+	out.Auth = f.Auth.config("admin.auth", budgets, r)
+	if len(out.Auth.Strategies) == 0 {
+		r.fail("admin.auth", "at least one strategy is needed: operators must say who they are")
+	}
+	if f.CORS != nil {
+		out.CORS = gateway.DefaultCORS()
+		out.CORS.AllowedOrigins = nil
+		f.CORS.apply(&out.CORS)
+	}
+	out.AllowMethods, out.DenyMethods = f.AllowMethods, f.DenyMethods
+	if _, err := auth.NewMethodFilter(f.AllowMethods, f.DenyMethods); err != nil {
+		r.fail("admin", "%s", strings.ReplaceAll(err.Error(), "ignoreMethods", "denyMethods"))
+	}
+	return out
 }
 
 // AuthStrategyFile is one way to know a client.
@@ -100,7 +135,7 @@ func (f *AuthFile) config(path string, budgets []string, r *report) auth.Config 
 	if f == nil {
 		return out
 	}
-	if at, isWritten := r.places[path]; isWritten && len(f.Strategies) == 0 {
+	if at, isWritten := r.places[path]; isWritten && len(f.Strategies) == 0 && path != "admin.auth" {
 		r.warn("projects[].auth", at, "without strategies every client is let in")
 	}
 	for i, s := range f.Strategies {

@@ -43,6 +43,7 @@ func (g Gateway) effective() GatewayFile {
 			Aliasing:  g.file.Server.Aliasing, TLS: g.file.Server.TLS,
 			WaitBeforeShutdown: app.WaitBeforeShutdown, WaitAfterShutdown: app.DrainTimeout,
 		},
+		Admin:       g.file.Admin,
 		HealthCheck: HealthCheckFile{Mode: string(app.Front.Health)},
 		Metrics:     MetricsFile{Enabled: true, HostV4: adminHost, Port: portOf(app.AdminListen), TLS: g.file.Metrics.TLS},
 		Tracing:     g.file.Tracing,

@@ -68,8 +68,10 @@ func withoutSecrets(app gatewayapp.Config) gatewayapp.Config {
 		tracing.Endpoint, tracing.Headers = secret.String{}, nil
 		app.Tracing = &tracing
 	}
+	strategies := app.Admin.Auth.Strategies
 	for _, p := range app.Projects {
-		for _, s := range p.Auth.Strategies {
+		strategies = append(strategies, p.Auth.Strategies...)
+		for _, s := range strategies {
 			if s.Secret != nil {
 				s.Secret.Value = secret.String{}
 			}

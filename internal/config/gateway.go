@@ -19,6 +19,8 @@ type GatewayFile struct {
 	ClusterKey string `yaml:"clusterKey,omitempty"`
 	// The HTTP front.
 	Server ServerFile `yaml:"server"`
+	// The endpoint of operators, POST /admin.
+	Admin *AdminFile `yaml:"admin,omitempty"`
 	// What GET on the front answers.
 	HealthCheck HealthCheckFile `yaml:"healthCheck"`
 	// Metrics, probes and operator endpoints.

@@ -16,6 +16,8 @@ type UpstreamFile struct {
 	ID string `yaml:"id"`
 	// URL of the node's JSON-RPC endpoint; never printed.
 	Endpoint secret.String `yaml:"endpoint"`
+	// Budget of the requests to the node, of those under rateLimiters; when it is used up, other nodes are asked.
+	RateLimitBudget string `yaml:"rateLimitBudget,omitempty"`
 	// URL of the node's WebSocket, such as ws://besu-0:8546, to be followed for subscriptions; without one the node is polled. eRPC has no such key. Never printed.
 	Websocket secret.String `yaml:"websocket,omitempty"`
 	// What is known of the node's chain.

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"net/http"
 	"time"
 
@@ -19,6 +20,10 @@ const patientLength = 64 << 10
 func (h *Gateway) writeAnswer(x *exchange, id jsonrpc.ID, result *Result, err error) {
 	if err != nil {
 		wire, status, _ := toWire(err)
+		var limited *LimitedError
+		if errors.As(err, &limited) {
+			x.w.Header()["Retry-After"] = []string{limited.seconds()}
+		}
 		h.writeError(x, status, id, wire)
 		return
 	}

@@ -2,6 +2,7 @@
 //
 //	record     one place counts and logs
 //	admit      refused methods and operator namespaces end here
+//	limit      budgets of the client, the project and the network
 //	static     what the operator has fixed
 //	subscribe  subscriptions, where the connection is a WebSocket
 //	own        what the gateway knows itself: chain id, its version

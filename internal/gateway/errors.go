@@ -69,6 +69,7 @@ func (e *RejectedError) Error() string { return e.Message }
 func toWire(err error) (*jsonrpc.Error, int, Outcome) {
 	var own *jsonrpc.Error
 	var denied *DeniedError
+	var limited *LimitedError
 	var refused *auth.Error
 	var rejected *RejectedError
 	var dispute *upstreams.DisputeError
@@ -83,6 +84,8 @@ func toWire(err error) (*jsonrpc.Error, int, Outcome) {
 			return jsonrpc.NewError(jsonrpc.CodeUnauthorized, refused.Error()), http.StatusServiceUnavailable, OutcomeUnauthorized
 		}
 		return jsonrpc.NewError(jsonrpc.CodeUnauthorized, refused.Error()), http.StatusUnauthorized, OutcomeUnauthorized
+	case errors.As(err, &limited):
+		return jsonrpc.NewError(jsonrpc.CodeLimitExceeded, limited.Error()), http.StatusTooManyRequests, OutcomeRateLimited
 	case errors.As(err, &denied):
 		return denied.wire(), http.StatusOK, OutcomeDenied
 	case errors.As(err, &rejected):

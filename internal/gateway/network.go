@@ -26,6 +26,8 @@ type Pool interface {
 type NetworkConfig struct {
 	// Alias is another name of the network in paths; empty has none.
 	Alias string
+	// RateLimitBudget is the budget of all calls to the network; empty for none.
+	RateLimitBudget string
 	// Directives hold for every call that does not say otherwise.
 	Directives Directives
 	// LatestMaxAge is how old the known newest block may be that is written in
@@ -51,6 +53,8 @@ type NetworkDeps struct {
 	Catalogue *methods.Catalogue
 	// Store keeps answers; nil keeps none.
 	Store cache.Store
+	// Limiter counts requests against budgets; nil limits nothing.
+	Limiter Limiter
 	// Hub serves subscriptions; nil serves none.
 	Hub *subscriptions.Hub
 	// Health tells the state of the network and its nodes.
@@ -85,6 +89,7 @@ func newNetwork(cfg Config, project ProjectConfig, net NetworkConfig, deps Netwo
 	all := stages{
 		record:   &recordStage{metrics: m, log: deps.Log},
 		admit:    admit,
+		limit:    &limitStage{limiter: deps.Limiter, budgets: [2]string{project.RateLimitBudget, net.RateLimitBudget}, network: deps.Name},
 		static:   newStaticStage(net.Static),
 		own:      newOwnStage(deps.Pool, cfg.Version),
 		describe: newDescribeStage(project, net, deps),
@@ -125,6 +130,8 @@ type ProjectConfig struct {
 	// over what is ignored, and allowing something without ignoring anything
 	// ignores the rest.
 	AllowMethods, IgnoreMethods []string
+	// RateLimitBudget is the budget of all calls to the project; empty for none.
+	RateLimitBudget string
 	// DeniedNamespaces lists the method namespaces that are not forwarded, unless
 	// AllowMethods names them.
 	DeniedNamespaces []string

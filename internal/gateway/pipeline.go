@@ -40,7 +40,7 @@ type pipeline struct {
 }
 
 func newPipeline(s stages) pipeline {
-	front := []Stage{s.admit, s.subscribe, s.static, s.own, s.describe}
+	front := []Stage{s.admit, s.limit, s.subscribe, s.static, s.own, s.describe}
 	back := []Stage{s.split, s.coalesce, s.forward}
 	s.split.pieces = []Stage{s.describe}
 	if s.cache != nil {
@@ -61,6 +61,7 @@ func newPipeline(s stages) pipeline {
 type stages struct {
 	record    *recordStage
 	admit     *admitStage
+	limit     *limitStage
 	subscribe subscribeStage
 	static    *staticStage
 	own       *ownStage

@@ -3,20 +3,28 @@ package gatewayapp
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 
+	"github.com/slipwayhq/slipway/internal/cache"
 	"github.com/slipwayhq/slipway/internal/gateway"
 	"github.com/slipwayhq/slipway/internal/jsonrpc"
+	"github.com/slipwayhq/slipway/internal/methods"
+	"github.com/slipwayhq/slipway/internal/sharedstate"
 )
 
 // adminMethods are the methods of the admin endpoint. Those that eRPC has too
 // have its names.
 func (a *App) adminMethods() map[string]gateway.AdminMethod {
 	return map[string]gateway.AdminMethod{
-		"erpc_taxonomy":     a.adminTaxonomy,
-		"erpc_project":      a.adminProject,
-		"erpc_config":       a.adminConfig,
-		"slipway_upstreams": a.adminUpstreams,
+		"erpc_taxonomy":         a.adminTaxonomy,
+		"erpc_project":          a.adminProject,
+		"erpc_config":           a.adminConfig,
+		"erpc_cordonUpstream":   a.adminCordon,
+		"erpc_uncordonUpstream": a.adminUncordon,
+		"erpc_listCordoned":     a.adminCordoned,
+		"slipway_upstreams":     a.adminUpstreams,
+		"slipway_purgeCache":    a.adminPurge,
 	}
 }
 
@@ -140,4 +148,86 @@ func (a *App) adminUpstreams(_ context.Context, params json.RawMessage) (any, er
 		return nil, err
 	}
 	return explain(networks, s.Method, s.Params), nil
+}
+
+// changed is the answer to a cordon and to its lifting: which nodes, and for
+// whom it holds already.
+type changed struct {
+	Upstreams []string          `json:"upstreams"`
+	Reach     sharedstate.Reach `json:"reach"`
+}
+
+// adminCordon takes nodes out of use, for all methods or those of a pattern.
+func (a *App) adminCordon(ctx context.Context, params json.RawMessage) (any, error) {
+	return a.changeCordons(params, func(s selection, place string) sharedstate.Reach {
+		return a.shared.Cordon(ctx, sharedstate.Cordon{Upstream: place, Method: s.Method, Reason: s.Reason})
+	})
+}
+
+// adminUncordon lets nodes in again.
+func (a *App) adminUncordon(ctx context.Context, params json.RawMessage) (any, error) {
+	return a.changeCordons(params, func(s selection, place string) sharedstate.Reach {
+		return a.shared.Uncordon(ctx, place, s.Method)
+	})
+}
+
+func (a *App) changeCordons(params json.RawMessage, change func(selection, string) sharedstate.Reach) (any, error) {
+	s, err := readSelection(params)
+	if err != nil {
+		return nil, err
+	}
+	if s.Upstream == "" {
+		return nil, jsonrpc.NewError(jsonrpc.CodeInvalidParams, "upstream: which node?")
+	}
+	if s.Method != "" {
+		if _, err := methods.ParsePattern(s.Method); err != nil {
+			return nil, jsonrpc.NewError(jsonrpc.CodeInvalidParams, "method: "+err.Error())
+		}
+	}
+	networks, err := s.chosen(a.site.Load().networks)
+	if err != nil {
+		return nil, err
+	}
+	out := changed{Upstreams: []string{}}
+	for _, n := range networks {
+		for _, u := range n.pool.Upstreams() {
+			if string(u.ID()) == s.Upstream {
+				out.Reach = change(s, n.place(u.ID()))
+				out.Upstreams = append(out.Upstreams, n.place(u.ID()))
+			}
+		}
+	}
+	if len(out.Upstreams) == 0 {
+		return nil, jsonrpc.NewError(jsonrpc.CodeInvalidParams, "there is no such upstream")
+	}
+	return out, nil
+}
+
+// adminCordoned lists what is out of use.
+func (a *App) adminCordoned(context.Context, json.RawMessage) (any, error) {
+	return a.shared.Cordons(), nil
+}
+
+// adminPurge removes what is kept of a project, a network or some methods. The
+// memory of other gateways is not reached.
+func (a *App) adminPurge(ctx context.Context, params json.RawMessage) (any, error) {
+	s, err := readSelection(params)
+	if err != nil {
+		return nil, err
+	}
+	selector := cache.Selector{Project: s.Project, Network: s.Network, Method: methods.AnyMethod()}
+	if s.Method != "" {
+		if selector.Method, err = methods.ParsePattern(s.Method); err != nil {
+			return nil, jsonrpc.NewError(jsonrpc.CodeInvalidParams, "method: "+err.Error())
+		}
+	}
+	store := a.site.Load().stores.store
+	if store == nil {
+		return map[string]int{"purged": 0}, nil
+	}
+	n, err := store.Purge(ctx, selector)
+	if err != nil {
+		return nil, fmt.Errorf("purge the cache: %w", err)
+	}
+	return map[string]int{"purged": n}, nil
 }

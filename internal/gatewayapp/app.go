@@ -16,6 +16,7 @@ import (
 	"github.com/slipwayhq/slipway/internal/gateway"
 	"github.com/slipwayhq/slipway/internal/lifecycle"
 	"github.com/slipwayhq/slipway/internal/methods"
+	"github.com/slipwayhq/slipway/internal/sharedstate"
 	"github.com/slipwayhq/slipway/internal/telemetry"
 	"github.com/slipwayhq/slipway/internal/tlsfiles"
 )
@@ -34,6 +35,7 @@ type App struct {
 	catalogue *methods.Catalogue
 	site      atomic.Pointer[site]
 	changes   chan change
+	shared    *sharedstate.State
 	sockets   *gateway.Sockets
 
 	isStopping atomic.Bool
@@ -50,6 +52,9 @@ func New(cfg Config, deps Deps) (*App, error) {
 	}
 	var err error
 	if a.sockets, err = gateway.NewSockets(cfg.Sockets, a.factory, a.log); err != nil {
+		return nil, err
+	}
+	if a.shared, err = a.newShared(); err != nil {
 		return nil, err
 	}
 	if cfg.Tracing != nil {
@@ -73,6 +78,7 @@ func (a *App) Run(ctx context.Context, ready func()) error {
 		group.Add("tracing", a.tracer.Run) // first to start and last to stop
 	}
 	group.Add("upstreams", a.runSites)
+	group.Add("shared state", a.runShared)
 	adminTLS, frontTLS := a.addTLS(&group, "admin certificate", a.start.AdminTLS), a.addTLS(&group, "certificate", a.start.TLS)
 
 	admin := a.server(a.start.AdminListen, a.adminHandler(), &a.adminAddr)
@@ -148,6 +154,7 @@ func (a *App) NeedsRestart(cfg Config) []string {
 		{"listen address", cfg.Listen == a.start.Listen},
 		{"admin listen address", cfg.AdminListen == a.start.AdminListen},
 		{"TLS", reflect.DeepEqual([]*tlsfiles.Config{cfg.TLS, cfg.AdminTLS}, []*tlsfiles.Config{a.start.TLS, a.start.AdminTLS})},
+		{"shared state", reflect.DeepEqual(cfg.SharedState, a.start.SharedState)},
 		{"tracing", reflect.DeepEqual(cfg.Tracing, a.start.Tracing)},
 		{"times of the shutdown", cfg.WaitBeforeShutdown == a.start.WaitBeforeShutdown && cfg.DrainTimeout == a.start.DrainTimeout},
 		{"limits of WebSockets and subscriptions", cfg.Sockets == a.start.Sockets && cfg.Subscriptions == a.start.Subscriptions},

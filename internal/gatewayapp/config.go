@@ -65,8 +65,6 @@ type ProjectConfig struct {
 	// Auth says how the project's clients are known; without strategies everybody
 	// is let in.
 	Auth auth.Config
-	// RateLimitBudget is the budget of all requests to the project; empty for none.
-	RateLimitBudget string
 	// Networks are the project's networks; at least one.
 	Networks []NetworkConfig
 }
@@ -232,5 +230,5 @@ func (c NetworkConfig) name() string {
 
 // front is what the HTTP front must know of the network.
 func (c NetworkConfig) front() gateway.NetworkConfig {
-	return gateway.NetworkConfig{Alias: c.Alias, ChainID: c.Pool.ChainID, Directives: c.Directives, LatestMaxAge: c.LatestMaxAge, Search: c.Search, Static: c.Static}
+	return gateway.NetworkConfig{Alias: c.Alias, ChainID: c.Pool.ChainID, Directives: c.Directives, RateLimitBudget: c.RateLimitBudget, LatestMaxAge: c.LatestMaxAge, Search: c.Search, Static: c.Static}
 }

@@ -24,6 +24,7 @@ type site struct {
 	networks []*network
 	gates    []*gate
 	stores   *stores
+	limits   *limits
 	front    *gateway.Gateway
 }
 
@@ -50,6 +51,9 @@ func (a *App) newSite(cfg Config, old *site) (*site, error) {
 	if s.stores, err = a.takeStores(cfg.Cache, old); err != nil {
 		return nil, err
 	}
+	if s.limits, err = a.takeLimits(cfg.RateLimits, old); err != nil {
+		return nil, err
+	}
 	projects := make([]gateway.Project, len(cfg.Projects))
 	for i, p := range cfg.Projects {
 		projects[i].ProjectConfig = p.ProjectConfig
@@ -67,7 +71,7 @@ func (a *App) newSite(cfg Config, old *site) (*site, error) {
 				return nil, err
 			}
 			s.networks = append(s.networks, n)
-			projects[i].Networks = append(projects[i].Networks, a.frontParts(n, cfg.Cache, s.stores.store))
+			projects[i].Networks = append(projects[i].Networks, a.frontParts(n, s))
 		}
 	}
 	admin, err := a.takeAdmin(cfg.Admin, s, old)
@@ -78,13 +82,13 @@ func (a *App) newSite(cfg Config, old *site) (*site, error) {
 	return s, err
 }
 
-func (a *App) frontParts(n *network, kept CacheConfig, store cache.Store) gateway.NetworkParts {
+func (a *App) frontParts(n *network, s *site) gateway.NetworkParts {
 	front := n.cfg.front()
-	front.Policies, front.OwnCache = kept.Policies, kept.OwnPerProject
+	front.Policies, front.OwnCache = s.cfg.Cache.Policies, s.cfg.Cache.OwnPerProject
 	return gateway.NetworkParts{
 		NetworkConfig: front,
 		NetworkDeps: gateway.NetworkDeps{
-			Pool: n.pool, Tracker: n.tracker, Catalogue: a.catalogue, Store: store, Hub: n.hub, Health: n.health,
+			Pool: n.pool, Tracker: n.tracker, Catalogue: a.catalogue, Store: s.stores.store, Limiter: s.limits.front(), Hub: n.hub, Health: n.health,
 			Factory: a.factory, Log: a.log, Name: n.cfg.name(),
 		},
 	}
@@ -180,6 +184,7 @@ func (s *site) takeOver(sockets *gateway.Sockets) {
 	sockets.Use(s.front)
 	for _, n := range s.networks {
 		n.hub.Use(n.pool)
+		n.pool.SetBudgets(s.limits.ofNodes(n.cfg.name()))
 	}
 }
 
@@ -203,6 +208,7 @@ func (s *site) parts() []*part {
 	if s.stores.part != nil {
 		out = append(out, s.stores.part)
 	}
+	out = append(out, s.limits.part)
 	for _, g := range s.gates {
 		out = append(out, g.part)
 	}
@@ -295,6 +301,7 @@ func (a *App) replace(ctx context.Context, crew *crew, cfg Config) error {
 	if err := crew.start(ctx, next.without(old)...); err != nil {
 		return err
 	}
+	next.cordon(a.shared.Cordons())
 	a.site.Store(next)
 	next.takeOver(a.sockets)
 	return crew.stop(old.without(next)...)

@@ -340,18 +340,15 @@ func TestChoice_OneSenderOneNode(t *testing.T) {
 	f.until("the sender is back", func() bool { return f.answeredBy("eth_sendRawTransaction", params) == home })
 }
 
-type budget struct{ left atomic.Int64 }
-
-func (b *budget) Allow(string) bool { return b.left.Add(-1) >= 0 }
-
 func TestChoice_BudgetOfANode(t *testing.T) {
 	t.Parallel()
 
 	nodes, cfg := named(t, 2)
-	limit := &budget{}
-	limit.left.Store(3)
-	cfg.Upstreams[0].Limit = limit
+	var left atomic.Int64
+	left.Store(3)
+	cfg.Upstreams[0].Budget = "small"
 	f := newFixture(t, cfg)
+	f.SetBudgets(func(budget, _ string) bool { return budget == "small" && left.Add(-1) >= 0 })
 	for range 3 {
 		require.Equal(t, upstreams.ID("node-0"), f.answeredBy(gasPrice, "[]"))
 	}

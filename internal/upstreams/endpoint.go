@@ -49,16 +49,17 @@ type Endpoint struct {
 	Blocks Availability
 	// Rules hold for the tries at this node; the first that means a call holds.
 	Rules []NodeRule
-	// Limit is asked before every request whether the node's budget permits it;
-	// nil has no limit. A refusal leads to the next node and counts against nobody.
-	Limit Limit
+	// Budget names the budget of requests to the node, see Pool.SetBudgets; empty
+	// has no limit. A refusal leads to the next node and counts against nobody.
+	Budget string
 }
 
-// Limit is a budget of requests.
-type Limit interface {
-	// Allow takes one call of a method from the budget, or says that it is used up.
-	Allow(method string) bool
-}
+// Budgets takes one call of a method from the budget of a name, or says that it
+// is used up.
+type Budgets func(budget, method string) bool
+
+// SetBudgets says who keeps the budgets of the nodes. Without, none has a limit.
+func (p *Pool) SetBudgets(b Budgets) { p.budgets.Store(&b) }
 
 func (e Endpoint) isFallback() bool { return slices.Contains(e.Tags, TagFallback) }
 

@@ -90,7 +90,7 @@ func (u *Upstream) breakerOf(q question) *breaker {
 // attempt puts a question to one node, as the node's own rules permit, and
 // notes what became of it.
 func (p *Pool) attempt(ctx context.Context, u *Upstream, fs Failsafe, ask exchange) verdict {
-	if !u.isPermitted(ask) {
+	if !p.isPermitted(u, ask) {
 		u.metrics.counter(OutcomeOverBudget).Inc()
 		return verdict{outcome: OutcomeOverBudget, upstream: u}
 	}
@@ -115,12 +115,13 @@ func (p *Pool) attempt(ctx context.Context, u *Upstream, fs Failsafe, ask exchan
 }
 
 // isPermitted takes the calls of a question from the node's budget.
-func (u *Upstream) isPermitted(ask exchange) bool {
-	if u.endpoint.Limit == nil {
+func (p *Pool) isPermitted(u *Upstream, ask exchange) bool {
+	budgets := p.budgets.Load()
+	if u.endpoint.Budget == "" || budgets == nil {
 		return true
 	}
 	for range ask.ids {
-		if !u.endpoint.Limit.Allow(ask.method) {
+		if !(*budgets)(u.endpoint.Budget, ask.method) {
 			return false
 		}
 	}

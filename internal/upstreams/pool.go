@@ -29,6 +29,7 @@ type Pool struct {
 
 	misconduct *misconduct
 	selectors  selectorCache
+	budgets    atomic.Pointer[Budgets]
 	born       time.Time // origin of the times that are kept as numbers; monotonic
 	isSpread   bool      // some node has a weight
 

@@ -1,0 +1,79 @@
+package gatewayapp
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/slipwayhq/slipway/internal/sharedstate"
+	"github.com/slipwayhq/slipway/internal/upstreams"
+)
+
+// publishEvery is how often it is looked whether a network's head has moved.
+const publishEvery = 250 * time.Millisecond
+
+// newShared makes what gateways tell each other: how far the networks have come,
+// and which nodes operators have taken out of use.
+func (a *App) newShared() (*sharedstate.State, error) {
+	cfg := a.start.SharedState
+	for _, p := range a.start.Projects {
+		for _, n := range p.Networks {
+			if !slices.Contains(cfg.Networks, n.name()) {
+				cfg.Networks = append(slices.Clone(cfg.Networks), n.name())
+			}
+		}
+	}
+	cfg.OnHead = func(name string, latest, finalized uint64) {
+		for _, n := range a.site.Load().networks {
+			if n.cfg.name() == name {
+				n.pool.ObserveShared(latest, finalized)
+			}
+		}
+	}
+	cfg.OnCordons = func(list []sharedstate.Cordon) { a.site.Load().cordon(list) }
+	return sharedstate.New(cfg, sharedstate.NewMetrics(a.factory)) //nolint:wrapcheck // says what it is
+}
+
+// runShared runs the shared state and tells it how far the networks have come.
+func (a *App) runShared(ctx context.Context, ready func()) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return a.shared.Run(ctx, ready) })
+	group.Go(func() error {
+		ticker := time.NewTicker(publishEvery)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-ticker.C:
+				for _, n := range a.site.Load().networks {
+					if head := n.tracker.Head(); head.IsKnown {
+						a.shared.Publish(n.cfg.name(), head.Latest, head.Finalized)
+					}
+				}
+			}
+		}
+	})
+	return group.Wait() //nolint:wrapcheck // the only error is the state's
+}
+
+// place is how a node is called among all that a gateway knows.
+func (n *network) place(id upstreams.ID) string {
+	return n.project + "/" + n.cfg.name() + "/" + string(id)
+}
+
+// cordon takes the nodes out of use that operators have taken out, and no others.
+func (s *site) cordon(list []sharedstate.Cordon) {
+	for _, n := range s.networks {
+		var own []upstreams.Cordon
+		for _, c := range list {
+			if id, ok := strings.CutPrefix(c.Upstream, n.place("")); ok {
+				own = append(own, upstreams.Cordon{Upstream: upstreams.ID(id), Methods: c.Method, Reason: c.Reason, Since: c.Since})
+			}
+		}
+		n.pool.SetCordons(own)
+	}
+}
