@@ -113,8 +113,7 @@ func TestSend_BroadcastGoesToSeveralNodes(t *testing.T) {
 
 	require.NoError(t, err)
 	require.Equal(t, sentHash, string(got.Result))
-	require.Equal(t, 1, a.Calls(sendMethod), "the first node has it")
-	f.until("the second node has it too", func() bool { return b.Calls(sendMethod) == 1 })
+	f.until("both nodes have it", func() bool { return a.Calls(sendMethod) == 1 && b.Calls(sendMethod) == 1 })
 }
 
 func TestSend_BroadcastIsAnsweredByTheFirstThatTakesIt(t *testing.T) {
