@@ -1,7 +1,14 @@
 package upstreams
 
 import (
+	"context"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,6 +36,57 @@ func TestHTTP1_ClosesWhatIsNotNeeded(t *testing.T) {
 	require.NoError(t, err)
 	<-closed
 	require.Nil(t, transport.conns.pop())
+}
+
+// TestHTTP1_CancelledCallsLeaveNothing: of calls to a node that hangs, which were
+// given up or overtaken, neither connections nor places remain.
+func TestHTTP1_CancelledCallsLeaveNothing(t *testing.T) {
+	t.Parallel()
+	var open, asked atomic.Int64
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // the end of a client is seen from then on
+		asked.Add(1)
+		<-r.Context().Done()
+	}))
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			open.Add(1)
+		case http.StateClosed:
+			open.Add(-1)
+		default:
+		}
+	}
+	server.Start()
+	t.Cleanup(server.Close)
+	target, err := parseURL(secret.New(server.URL))
+	require.NoError(t, err)
+	const calls, connections = 100, 64
+	transport := newHTTP1Transport(target, connections, 100)
+	t.Cleanup(transport.close)
+
+	ctx, giveUp := context.WithCancelCause(t.Context())
+	var flying sync.WaitGroup
+	for range calls { // more than there are places for: the rest waits for one
+		flying.Go(func() {
+			_, err := transport.roundTrip(ctx, time.Time{}, []byte("{}"))
+			assertEnded(ctx, t, err)
+		})
+	}
+	require.Eventually(t, func() bool { return asked.Load() == connections }, 10*time.Second, time.Millisecond)
+	giveUp(errLostRace)
+	flying.Wait()
+	require.Empty(t, transport.conns.slots)
+	require.Nil(t, transport.conns.pop())
+	require.Eventually(t, func() bool { return open.Load() == 0 }, 10*time.Second, time.Millisecond)
+}
+
+// assertEnded may be called from any goroutine.
+func assertEnded(ctx context.Context, t *testing.T, err error) {
+	t.Helper()
+	if got := classifyFailure(ctx, err); err == nil || got != OutcomeLostRace {
+		t.Errorf("the call ended with %v: %v", got, err)
+	}
 }
 
 // TestHTTP1_LooksBeforeItSends: what must not be repeated is not put on a
