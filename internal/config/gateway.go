@@ -173,7 +173,7 @@ type NetworkFile struct {
 
 // DirectiveDefaultsFile is a network's section directiveDefaults.
 type DirectiveDefaultsFile struct {
-	// Whether the other nodes are asked when one answers with nothing.
+	// Whether all other nodes are asked when one answers with nothing, and not just one more of them.
 	RetryEmpty bool `yaml:"retryEmpty,omitempty"`
 	// Whether a transaction that is pending is asked for again.
 	RetryPending bool `yaml:"retryPending,omitempty"`

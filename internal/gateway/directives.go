@@ -16,7 +16,7 @@ type Directives struct {
 	SkipInterpolation bool
 	// SkipConsensus takes the answer of one node.
 	SkipConsensus bool
-	// RetryEmpty asks the other nodes when one answers with nothing.
+	// RetryEmpty asks all other nodes when one answers with nothing, not just one more.
 	RetryEmpty bool
 	// RetryPending asks again while a transaction is pending.
 	RetryPending bool

@@ -20,8 +20,8 @@ type Request struct {
 	// Selector chooses nodes by patterns of ids and tags, joined by & and |, with
 	// ! and parentheses; empty chooses all.
 	Selector string
-	// RetryEmpty asks every node when one says null; otherwise only those that are
-	// further ahead are asked.
+	// RetryEmpty asks every node when one says null; otherwise those that are
+	// further ahead are asked, and one more that is as far.
 	RetryEmpty bool
 	// RetryPending asks every node for a transaction when one has not seen it in a block.
 	RetryPending bool
@@ -78,7 +78,8 @@ func (p *Pool) Do(ctx context.Context, req Request) (Reply, error) {
 // loop asks one node after the other, round by round.
 func (p *Pool) loop(ctx context.Context, req Request, fs Failsafe, left []*Upstream) (Reply, error) {
 	var best, last verdict
-	attempts, round, isInDoubt, mayWait := 0, 1, false, true
+	attempts, nulls, isInDoubt := 0, 0, false
+	again := another{round: 1, mayWait: true}
 	for len(left) > 0 {
 		var used int
 		last, used = p.next(ctx, req, fs, left)
@@ -101,14 +102,10 @@ func (p *Pool) loop(ctx context.Context, req Request, fs Failsafe, left []*Upstr
 		if !req.Facts.Repeatable() && !last.outcome.isUnseen() {
 			break
 		}
-		left = p.whoMayKnowMore(left[used:], req, last)
-		if len(left) == 0 && mayWait && p.awaitBlock(ctx, req, best) {
-			mayWait = false
-			left, _ = p.choose(req) // the selector was read before
-		}
-		if len(left) == 0 && round < fs.Rounds {
-			round++
-			left = p.nextRound(ctx, req, best, min(fs.pause(round), time.Until(fs.end)))
+		nulls += p.credibleNulls(last, req.Facts)
+		left = p.whoMayKnowMore(left[used:], req, last, nulls)
+		if len(left) == 0 {
+			left = p.askAgain(ctx, req, fs, best, &again)
 		}
 	}
 	if best.outcome == OutcomeOversized {
@@ -120,6 +117,28 @@ func (p *Pool) loop(ctx context.Context, req Request, fs Failsafe, left []*Upstr
 		return reply, nil
 	}
 	return Reply{}, &ExhaustedError{Last: last.outcome, Attempts: attempts}
+}
+
+// another is what may still be done when all nodes have been asked.
+type another struct {
+	round   int
+	mayWait bool
+}
+
+// askAgain gives the nodes to ask when all have been asked: after a block that
+// is due has come, or in another round.
+func (p *Pool) askAgain(ctx context.Context, req Request, fs Failsafe, best verdict, again *another) []*Upstream {
+	if again.mayWait && p.awaitBlock(ctx, req, best) {
+		again.mayWait = false
+		if list, _ := p.choose(req); len(list) > 0 { // the selector was read before
+			return list
+		}
+	}
+	if again.round >= fs.Rounds {
+		return nil
+	}
+	again.round++
+	return p.nextRound(ctx, req, best, min(fs.pause(again.round), time.Until(fs.end)))
 }
 
 // nextRound gives the nodes of another round when all have been asked: none
@@ -226,29 +245,6 @@ func (p *Pool) try(ctx context.Context, u *Upstream, fs Failsafe, ask exchange) 
 
 func (v verdict) reply() Reply {
 	return Reply{Result: v.result, Error: v.errorObj, IsTooLarge: v.outcome == OutcomeTooLarge, Upstream: v.upstream.id, Head: v.upstream.Head()}
-}
-
-// whoMayKnowMore keeps, after "no such thing" or an old answer, only the nodes
-// that are further ahead than the one that gave it, or what the request wants.
-func (p *Pool) whoMayKnowMore(left []*Upstream, req Request, v verdict) []*Upstream {
-	if v.outcome == OutcomeNull && req.RetryEmpty {
-		return left
-	}
-	facts := req.Facts
-	if v.outcome != OutcomeNull && v.outcome != OutcomeStale {
-		return left
-	}
-	needed := v.upstream.Head() + 1
-	if facts.Ref == methods.RefNumber {
-		needed = facts.Number
-	}
-	var ahead []*Upstream
-	for _, u := range left {
-		if u.Head() >= needed {
-			ahead = append(ahead, u)
-		}
-	}
-	return ahead
 }
 
 // pause waits, and says false when ctx ended before.

@@ -382,7 +382,7 @@ func TestChoice_RulesOfANode(t *testing.T) {
 func TestChoice_EmptyAnswers(t *testing.T) {
 	t.Parallel()
 
-	nodes, cfg := named(t, 2)
+	nodes, cfg := named(t, 3)
 	nodes[0].Answer("eth_getTransactionByHash", upstreamtest.Result("null"))
 	nodes[1].Answer("eth_getTransactionByHash", upstreamtest.Result(`{"blockNumber":"0x1"}`))
 	f := newFixture(t, cfg)
@@ -393,9 +393,14 @@ func TestChoice_EmptyAnswers(t *testing.T) {
 		require.NoError(t, err)
 		return string(reply.Result)
 	}
-	require.Equal(t, "null", ask(false, false), "the other one is not further ahead")
-	require.JSONEq(t, `{"blockNumber":"0x1"}`, ask(true, false))
+	require.JSONEq(t, `{"blockNumber":"0x1"}`, ask(false, false), "one node alone is not believed")
+	nodes[2].Answer("eth_getTransactionByHash", upstreamtest.Result(`{"blockNumber":"0x2"}`))
+	nodes[1].Answer("eth_getTransactionByHash", upstreamtest.Result("null"))
+	require.Equal(t, "null", ask(false, false), "two are")
+	require.JSONEq(t, `{"blockNumber":"0x2"}`, ask(true, false), "where it is wanted all are asked")
+	nodes[2].Answer("eth_getTransactionByHash", upstreamtest.Result("null"))
 
+	nodes[1].Answer("eth_getTransactionByHash", upstreamtest.Result(`{"blockNumber":"0x1"}`))
 	nodes[0].Answer("eth_getTransactionByHash", upstreamtest.Result(`{"blockNumber":null}`))
 	require.JSONEq(t, `{"blockNumber":null}`, ask(false, false))
 	require.JSONEq(t, `{"blockNumber":"0x1"}`, ask(false, true))

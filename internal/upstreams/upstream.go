@@ -57,6 +57,7 @@ type Upstream struct {
 	head       atomic.Uint64
 	claimed    atomic.Uint64 // the newest block it has spoken of, believed or not
 	isDown     atomic.Bool
+	isSilent   atomic.Bool // down, and its last probe did not go well either
 	score      atomic.Int64
 	p95        atomic.Int64 // nanoseconds
 	isSyncing  atomic.Bool
@@ -161,6 +162,7 @@ func (u *Upstream) probed(now time.Time, good bool) {
 // publish makes the health readable without the lock.
 func (u *Upstream) publish(now time.Time) {
 	u.isDown.Store(u.health.isDown)
+	u.isSilent.Store(u.health.isDown && u.health.probesGood == 0)
 	u.score.Store(int64(u.health.publicScore(now)))
 	u.p95.Store(int64(u.health.p95))
 }
