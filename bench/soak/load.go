@@ -22,6 +22,8 @@ type tally struct {
 	wrong  []string       // the first few
 	wrongs int
 	head   uint64 // the newest that an answer which was complete told
+	events int    // that subscribers were told
+	breaks int    // of subscribers' connections
 }
 
 // keptWrong is how many wrong answers are shown.
@@ -97,11 +99,15 @@ const (
 	callTimeout = 30 * time.Second
 	// maxInFlight bounds the clients that wait; more than that are not sent.
 	maxInFlight = 512
+	// idleFor is how long clients keep a connection that they do not use. Without
+	// an end a moment in which many waited would show in the gateway's open files
+	// for the rest of the run.
+	idleFor = 5 * time.Second
 )
 
 // load sends requests at a fixed rate until ctx ends, and waits for the last.
 func load(ctx context.Context, url string, rate int, seen *tally) {
-	client := &http.Client{Timeout: callTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: maxInFlight}}
+	client := &http.Client{Timeout: callTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: maxInFlight, IdleConnTimeout: idleFor}}
 	defer client.CloseIdleConnections()
 	ticker := time.NewTicker(time.Second / time.Duration(rate))
 	defer ticker.Stop()

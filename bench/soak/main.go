@@ -81,6 +81,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	parts.Go(func() error { return w.killRedis(ctx) })
 	parts.Go(func() error { return w.changeConfiguration(ctx, reloadEvery(o.duration)) })
 	parts.Go(func() error { load(ctx, "http://"+w.gatewayAddr, o.rate, &seen); return nil })
+	for i := range subscribers {
+		parts.Go(func() error { subscribe(ctx, "ws://"+w.gatewayAddr, topics()[i%len(topics())], &seen); return nil })
+	}
 	parts.Go(func() error {
 		var err error
 		samples, err = watch(ctx, "http://"+w.adminAddr+"/metrics", &seen, stdout)

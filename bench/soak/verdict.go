@@ -82,6 +82,7 @@ var errVerdict = errors.New("the gateway did not pass")
 func conclude(samples []sample, seen *tally, stdout io.Writer) error {
 	right, wrong, failed := seen.counts()
 	fmt.Fprintf(stdout, "\n%d right answers, %d wrong, %d errors\n", right, wrong, failed)
+	fmt.Fprintf(stdout, "%d events were told to %d subscribers, whose connections ended %d times\n", seen.events, subscribers, seen.breaks)
 	for _, kind := range slices.Sorted(maps.Keys(seen.errors)) {
 		fmt.Fprintf(stdout, "  error: %s: %d\n", kind, seen.errors[kind])
 	}

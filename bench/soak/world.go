@@ -80,12 +80,10 @@ func (w *world) stop() {
 
 func (w *world) configPath() string { return filepath.Join(w.dir, "gateway.yaml") }
 
-// writeConfiguration writes the gateway's file; turns of it differ. A null is asked
-// for elsewhere: a node that knows the newest block but not what is in old ones
-// would else be believed.
+// writeConfiguration writes the gateway's file; turns of it differ.
 func (w *world) writeConfiguration(turn int) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "logLevel: warn\nserver:\n  maxBatchSize: %d\nprojects:\n- id: main\n  networks:\n  - architecture: evm\n    finality: instant\n    evm:\n      chainId: %d\n    directiveDefaults:\n      retryEmpty: true\n  upstreams:\n", 1000+turn, chainID)
+	fmt.Fprintf(&b, "logLevel: warn\nserver:\n  maxBatchSize: %d\nprojects:\n- id: main\n  networks:\n  - architecture: evm\n    finality: instant\n    evm:\n      chainId: %d\n  upstreams:\n", 1000+turn, chainID)
 	for i, n := range w.nodes {
 		fmt.Fprintf(&b, "  - id: node-%d\n    endpoint: %s\n", i, n.url)
 	}
@@ -180,15 +178,30 @@ func (w *world) breakNodes(ctx context.Context, seed uint64) {
 		if !pause(ctx, handover) {
 			return
 		}
+		faults := drawFaults(draw)
 		for i, n := range w.nodes {
 			if i != turn%len(w.nodes) {
-				n.fault.Store(draw.Int32N(int32(faultCount)))
+				n.fault.Store(int32(faults[i]))
 			}
 		}
 		if !pause(ctx, faultLength) {
 			return
 		}
 	}
+}
+
+// drawFaults draws one for each node. Only one of them may say null: two that
+// agree about it are believed, as they should be.
+func drawFaults(draw *rand.Rand) (out [nodeCount]fault) {
+	isTaken := false
+	for i := range out {
+		out[i] = fault(draw.Int32N(int32(faultCount)))
+		for isTaken && out[i] == saysNull {
+			out[i] = fault(draw.Int32N(int32(faultCount)))
+		}
+		isTaken = isTaken || out[i] == saysNull
+	}
+	return out
 }
 
 const (
