@@ -4,15 +4,11 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { ethers } from 'ethers'
 import { createPublicClient, createWalletClient, defineChain, http, parseAbi, parseEther } from 'viem'
+import { deploy, logger, refuser } from './contracts.mjs'
 import { accounts, chainId, start } from './system.mjs'
 
 const [alice, bob] = accounts
 const limited = { timeout: 60_000 } // ms; no client may hang for ever
-// The runtime code of a contract that logs the data of its call (CALLDATACOPY, LOG0),
-// and that of one which reverts with the custom error Refused(42): MSTORE of the
-// selector, which ends at byte 32, and of the number behind it, then REVERT(28, 36).
-const logger = '365f5f37365fa000'
-const refuser = `63${ethers.id('Refused(uint256)').slice(2, 10)}5f52602a6020526024601cfd`
 const refusedAbi = parseAbi(['error Refused(uint256 code)', 'function anything() view'])
 
 let system, chain, reader, wallet, loggerAt, refuserAt, logged
@@ -22,8 +18,8 @@ before(async () => {
   chain = defineChain({ id: chainId, name: 'dev', nativeCurrency: { name: 'Ether', symbol: 'ETH', decimals: 18 }, rpcUrls: { default: { http: [system.gateway] } } })
   reader = createPublicClient({ chain, transport: http(system.gateway, { batch: true }), pollingInterval: 100 })
   wallet = createWalletClient({ chain, transport: http(system.signer), account: alice })
-  loggerAt = await deploy(logger)
-  refuserAt = await deploy(refuser)
+  loggerAt = await deploy(wallet, reader, logger)
+  refuserAt = await deploy(wallet, reader, refuser)
   const hash = await wallet.sendTransaction({ to: loggerAt, data: '0xc0ffee', gas: 100_000n })
   logged = await reader.waitForTransactionReceipt({ hash, timeout: 20_000 })
   assert.equal(logged.status, 'success')
@@ -33,15 +29,6 @@ after(async () => {
   const { code, output } = await system.stop()
   assert.equal(code, 0, output)
 }, limited)
-
-async function deploy(runtime) {
-  const size = (runtime.length / 2).toString(16).padStart(2, '0')
-  // PUSH1 size, PUSH1 10, PUSH0, CODECOPY, PUSH1 size, PUSH0, RETURN
-  const hash = await wallet.sendTransaction({ data: `0x60${size}600a5f3960${size}5ff3${runtime}` })
-  const { contractAddress } = await reader.waitForTransactionReceipt({ hash, timeout: 20_000 })
-  assert.ok(contractAddress)
-  return contractAddress
-}
 
 test('viem reads blocks, receipts, logs and balances in batches', limited, async () => {
   const [id, block, receipt, logs, balance, missing] = await Promise.all([

@@ -49,7 +49,12 @@ export async function start() {
       await new Promise((done) => setTimeout(done, 50))
     }
   }
-  return { gateway: `http://127.0.0.1:${ports.gateway}`, signer: `http://127.0.0.1:${ports.signer}`, stop }
+  return {
+    gateway: `http://127.0.0.1:${ports.gateway}`,
+    gatewayAdmin: `http://127.0.0.1:${ports['gateway-admin']}`,
+    signer: `http://127.0.0.1:${ports.signer}`,
+    stop,
+  }
 }
 
 async function isReady(port) {
