@@ -43,6 +43,10 @@ bench-signer: ## Measure the signer; ARGS="..." are handed to it, -help lists th
 bench-gateway: ## Measure the gateway; ARGS="..." are handed to it, -help lists them
 	$(GO) run ./bench/gateway $(ARGS)
 
+.PHONY: bench-hits
+bench-hits: ## Measure how much the gateway answers without a node (1 minute); ARGS="-duration 5s" are handed to it
+	$(GO) run $(VCS) ./bench/hitratio $(ARGS)
+
 .PHONY: bench-report
 bench-report: ## Print time and allocations of the gateway's stages; never fails on a figure
 	@$(GO) test -run '^$$' -bench . -benchtime 2000x -cpu 1 ./internal/gateway ./internal/upstreams ./internal/cache ./internal/methods ./internal/jsonrpc | grep '^Benchmark'
