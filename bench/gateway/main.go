@@ -31,6 +31,7 @@ type options struct {
 	only        string
 	gateway     string
 	cpuProfile  string
+	floors      bool
 }
 
 func main() {
@@ -67,7 +68,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		fmt.Fprintf(stdout, "gateway: first right answer %d ms after its start, %.0f MB resident then\n", f.start.firstAnswer.Milliseconds(), float64(f.start.rss)/(1<<20))
 	}
 	fmt.Fprintln(stdout, title())
-	for _, c := range cases() {
+	chosen := cases()
+	if o.floors {
+		chosen = bareCases()
+	}
+	for _, c := range chosen {
 		if !strings.Contains(c.name, o.only) {
 			continue
 		}
@@ -88,6 +93,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&o.only, "case", "", "only the cases whose name contains this")
 	flags.StringVar(&o.gateway, "gateway", "", "the gateway's program; built anew when empty")
 	flags.StringVar(&o.cpuProfile, "cpuprofile", "", "file for a CPU profile of the gateway, which then runs within this program")
+	flags.BoolVar(&o.floors, "floors", false, "measure bare servers of net/http and of fasthttp instead, which answer a fixed text")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}

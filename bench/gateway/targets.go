@@ -30,6 +30,7 @@ type role = func(ctx context.Context, ready func(addr string)) error
 func roles() map[string]role {
 	return map[string]role{
 		targetUpstream: runUpstream, targetFloorProxy: runFloor(false), targetFloorHit: runFloor(true), targetGateway: runProfiledGateway,
+		targetBareNetHTTP: runBareNetHTTP, targetBareFastHTTP: runBareFastHTTP,
 	}
 }
 
@@ -67,10 +68,17 @@ func startField(ctx context.Context, o options, stdout io.Writer) (_ *field, err
 			f.stop()
 		}
 	}()
-	for _, name := range []string{targetUpstream, targetFloorProxy, targetFloorHit} {
+	names := []string{targetUpstream, targetFloorProxy, targetFloorHit}
+	if o.floors {
+		names = []string{targetBareNetHTTP, targetBareFastHTTP}
+	}
+	for _, name := range names {
 		if err := f.startRole(ctx, name); err != nil {
 			return nil, err
 		}
+	}
+	if o.floors {
+		return f, nil
 	}
 	if err := f.startNginx(ctx, stdout); err != nil {
 		return nil, err

@@ -109,7 +109,7 @@ func cages() []cage {
 		{"github.com/tyler-smith/go-bip39", "signing/local wallets", true},
 		{"github.com/prometheus/client_golang", "metrics.go telemetry", true},
 		{"github.com/golang-jwt", "auth", true},
-		{"github.com/valyala/fasthttp", "http1_conn.go", false},
+		{"github.com/valyala/fasthttp", "http1_conn.go bare.go", false},
 		{"go.opentelemetry.io/", "telemetry gateway api", true},
 		{"google.golang.org/grpc", "telemetry", false},
 		{"github.com/klauspost/compress", "body_coding.go answer_coding.go entry_coding.go", true},

@@ -1,12 +1,14 @@
 package upstreams
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -43,6 +45,35 @@ func BenchmarkDo(b *testing.B) {
 		_, err = pool.Do(b.Context(), req)
 	}
 	require.NoError(b, err)
+}
+
+// BenchmarkReadAnswer is reading an answer's head and body alone.
+func BenchmarkReadAnswer(b *testing.B) {
+	const text = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nDate: Sat, 21 Nov 2026 12:00:00 GMT\r\nContent-Length: 39\r\n\r\n" +
+		`{"jsonrpc":"2.0","id":1,"result":"0x1"}`
+	from := strings.NewReader(text)
+	b.Run("http1", func(b *testing.B) {
+		conn := newHTTP1Conn(nil)
+		b.ReportAllocs()
+		for b.Loop() {
+			from.Reset(text)
+			conn.in.Reset(from)
+			_, _, err := conn.receive(1000)
+			require.NoError(b, err)
+		}
+	})
+	b.Run("net-http", func(b *testing.B) {
+		in := bufio.NewReaderSize(nil, readBuffer)
+		b.ReportAllocs()
+		for b.Loop() {
+			from.Reset(text)
+			in.Reset(from)
+			answer, err := http.ReadResponse(in, nil)
+			require.NoError(b, err)
+			_, err = readLimited(answer.Body, answer.ContentLength, 1000)
+			require.NoError(b, err)
+		}
+	})
 }
 
 // BenchmarkRoundTrip is one exchange with a server on this machine, whose own
