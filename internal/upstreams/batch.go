@@ -1,6 +1,7 @@
 package upstreams
 
 import (
+	"bytes"
 	"context"
 	"strconv"
 	"time"
@@ -118,7 +119,8 @@ func (p *Pool) classifyBatch(reqs []Request, u *Upstream, firstID uint64, reply 
 		p.cfg.Checks.verify(reqs[at], &v)
 		observe(p.tracker, reqs[at], u, &v)
 		if v.outcome.settles() {
-			replies[at] = BatchReply{IsSettled: true, Reply: Reply{Result: v.result, Error: v.errorObj, Upstream: u.id, Head: head}}
+			// A copy: who keeps one answer, as the cache does, must not keep all of them.
+			replies[at] = BatchReply{IsSettled: true, Reply: Reply{Result: bytes.Clone(v.result), Error: bytes.Clone(v.errorObj), Upstream: u.id, Head: head}}
 		}
 	}
 	return verdict{outcome: OutcomeOK, batch: replies}
