@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"net/http"
 
+	dto "github.com/prometheus/client_model/go"
+
 	"github.com/slipwayhq/slipway/internal/gateway"
 	"github.com/slipwayhq/slipway/internal/jsonrpc"
 	"github.com/slipwayhq/slipway/internal/telemetry"
@@ -17,7 +19,7 @@ import (
 // which asks who is there, is served here as well as on the clients' port.
 func (a *App) adminHandler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/", telemetry.NewAdminHandler(withERPCNames(a.factory.Gatherer()), a.readiness()...))
+	mux.Handle("/", telemetry.NewAdminHandler(withERPCNames(a.factory.Gatherer(), func() []*dto.MetricFamily { return a.site.Load().stateFamilies() }), a.readiness()...))
 	mux.HandleFunc("GET /upstreams", a.serveStandings)
 	mux.HandleFunc(gateway.AdminPath, func(w http.ResponseWriter, r *http.Request) { a.site.Load().front.ServeAdmin(w, r) })
 	return mux

@@ -51,6 +51,10 @@ func TestApp_BudgetOfAProject(t *testing.T) {
 	_, metrics := get(t, "http://"+app.AdminAddr()+"/metrics")
 	require.Contains(t, metrics, `outcome="rate_limited",project="main",source="none"} 2`)
 
+	require.Contains(t, metrics, `erpc_rate_limiter_budget_max_count{budget="three",method="*",period="1h0m0s",scope=""} 3`)
+	require.Contains(t, metrics, `erpc_upstream_block_head_lag{network="evm:31337",project="main",upstream="`)
+	require.Contains(t, metrics, "erpc_upstream_cordoned{")
+
 	require.NoError(t, app.Reload(t.Context(), cfg))
 	status, _ = post(t, app, "/", balance)
 	require.Equal(t, 429, status, "what is used up stays used up")

@@ -44,18 +44,21 @@ func erpcNames() []erpcName {
 		{name: "erpc_upstream_failures_total", from: "gateway_upstream_attempts_total", label: "outcome", without: answered, labels: perUpstream},
 		{name: "erpc_upstream_request_duration_seconds", from: "gateway_upstream_attempt_seconds", labels: perUpstream},
 		{name: "erpc_upstream_latest_block_number", from: "gateway_upstream_head_block", labels: perUpstream},
+		{name: "erpc_upstream_stale_latest_block_total", from: "gateway_upstream_attempts_total", label: "outcome", only: []string{"stale"}, labels: perUpstream},
 		{name: "erpc_unexpected_panic_total", from: "gateway_panics_total", labels: map[string]string{"scope": "scope"}},
 		{name: "erpc_cache_get_success_hit_total", from: "gateway_cache_gets_total", label: "outcome", only: []string{"hit"}, labels: perStore},
 		{name: "erpc_cache_get_success_miss_total", from: "gateway_cache_gets_total", label: "outcome", only: []string{"miss"}, labels: perStore},
 		{name: "erpc_cache_get_error_total", from: "gateway_cache_gets_total", label: "outcome", only: []string{"failure"}, labels: perStore},
 		{name: "erpc_cache_hits_total", from: "gateway_cache_gets_total", label: "outcome", only: []string{"hit"}, labels: perStore},
 		{name: "erpc_cache_set_success_total", from: "gateway_cache_sets_total", label: "outcome", only: []string{"ok"}, labels: perStore},
+		{name: "erpc_cache_get_duration_seconds", from: "gateway_cache_redis_seconds", label: "operation", only: []string{"get"}, labels: map[string]string{"operation": "operation"}},
+		{name: "erpc_cache_set_duration_seconds", from: "gateway_cache_redis_seconds", label: "operation", only: []string{"set"}, labels: map[string]string{"operation": "operation"}},
 		{name: "erpc_cache_set_error_total", from: "gateway_cache_sets_total", label: "outcome", only: []string{"failure"}, labels: perStore},
 	}
 }
 
-// withERPCNames adds eRPC's names to what a gatherer reads.
-func withERPCNames(own prometheus.Gatherer) prometheus.Gatherer {
+// withERPCNames adds eRPC's names to what a gatherer reads, and what state gives.
+func withERPCNames(own prometheus.Gatherer, state func() []*dto.MetricFamily) prometheus.Gatherer {
 	return prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
 		families, err := own.Gather()
 		if err != nil {
@@ -71,6 +74,11 @@ func withERPCNames(own prometheus.Gatherer) prometheus.Gatherer {
 				if renamed := n.family(f); len(renamed.GetMetric()) > 0 {
 					families = append(families, renamed)
 				}
+			}
+		}
+		for _, f := range state() {
+			if len(f.GetMetric()) > 0 {
+				families = append(families, f)
 			}
 		}
 		slices.SortFunc(families, func(a, b *dto.MetricFamily) int { return strings.Compare(a.GetName(), b.GetName()) })

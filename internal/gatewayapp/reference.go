@@ -13,12 +13,14 @@ type Alias struct{ Name, Of string }
 
 // Aliases lists the names of eRPC's that are shown, for the documentation.
 func Aliases() []Alias {
-	names := erpcNames()
-	out := make([]Alias, len(names))
-	for i, n := range names {
-		out[i] = Alias{Name: n.name, Of: n.from}
+	var out []Alias
+	for _, n := range erpcNames() {
+		out = append(out, Alias{Name: n.name, Of: n.from})
 	}
-	return out
+	for _, m := range stateMetrics() {
+		out = append(out, Alias{Name: m.name, Of: "GET /upstreams"})
+	}
+	return append(out, Alias{Name: budgetMetric, Of: "the configuration"})
 }
 
 // Metrics lists the gateway's own metrics, for the documentation.
