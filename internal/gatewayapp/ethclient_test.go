@@ -70,7 +70,9 @@ func requireBatch(t *testing.T, c *realChain, client *rpc.Client, last uint64) {
 	}
 	var refused rpc.Error
 	require.ErrorAs(t, batch[len(heads)].Error, &refused)
-	require.Equal(t, -32601, refused.ErrorCode())
+	// What nobody knows might be a write: it is not sent again when the node that
+	// had it in hand dies, and then has no answer.
+	require.Contains(t, []int{-32601, -32002}, refused.ErrorCode())
 }
 
 func TestEthclient_BatchesWhileANodeDies(t *testing.T) {

@@ -207,7 +207,7 @@ func TestFiles_ClientsNeedACertificate(t *testing.T) {
 	}
 
 	_, _, err := get(t, client(t, ca, nil), address)
-	require.ErrorContains(t, err, "certificate required")
+	require.Error(t, err) // in which words depends on who notices first
 	_, _, err = get(t, with(other), address)
 	require.Error(t, err)
 	alice := with(ca)
