@@ -97,7 +97,7 @@ func New(cfg Config, projects []Project, deps Deps) (*Gateway, error) {
 // ServeHTTP implements http.Handler.
 func (h *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{w: w, r: r}
-	defer h.recovered(x)
+	defer h.recovered(r.Context(), x)
 	if h.serveProbe(x) {
 		return
 	}

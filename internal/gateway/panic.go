@@ -12,7 +12,7 @@ import (
 
 // recovered ends a request whose handling panicked: the client gets an internal
 // error, or a cut answer if it has some of it already. It is to be deferred.
-func (h *Gateway) recovered(x *exchange) {
+func (h *Gateway) recovered(ctx context.Context, x *exchange) {
 	cause := recover()
 	if cause == nil {
 		return
@@ -20,7 +20,7 @@ func (h *Gateway) recovered(x *exchange) {
 	if cause == http.ErrAbortHandler { //nolint:errorlint // net/http compares it so
 		panic(cause) // somebody wants the connection to be closed
 	}
-	h.notePanic(x.r.Context(), "request", cause)
+	h.notePanic(ctx, "request", cause)
 	if x.status != 0 {
 		panic(http.ErrAbortHandler)
 	}

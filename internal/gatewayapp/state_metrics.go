@@ -49,9 +49,9 @@ func behind(latest, head uint64) float64 { return float64(latest - min(latest, h
 // stateFamilies reads these metrics from a site.
 func (s *site) stateFamilies() []*dto.MetricFamily {
 	metrics := stateMetrics()
-	families := make([]*dto.MetricFamily, len(metrics))
-	for i, m := range metrics {
-		families[i] = gauges(m.name, m.help)
+	families := make([]*dto.MetricFamily, 0, len(metrics)+1)
+	for _, m := range metrics {
+		families = append(families, gauges(m.name, m.help))
 	}
 	for _, n := range s.networks {
 		for _, standing := range n.pool.Explain("eth_call", nil) {

@@ -3,6 +3,7 @@ package upstreams
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -71,7 +72,7 @@ func BenchmarkReadAnswer(b *testing.B) {
 			answer, err := http.ReadResponse(in, nil)
 			require.NoError(b, err)
 			_, err = readLimited(answer.Body, answer.ContentLength, 1000)
-			require.NoError(b, err)
+			require.NoError(b, errors.Join(err, answer.Body.Close()))
 		}
 	})
 }
