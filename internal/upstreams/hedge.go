@@ -46,9 +46,21 @@ func hedge(ctx context.Context, delay time.Duration, first, second func(context.
 	defer cancelSecond()
 
 	var other verdict
+	var cause any // of a panic in the goroutine below
 	done := make(chan struct{})
+	// await waits for the second, bounded by the attempt timeout. A panic there
+	// goes on here: in a goroutine of its own it would end the program.
+	await := func() {
+		<-done
+		if cause != nil {
+			panic(cause)
+		}
+	}
 	timer := time.AfterFunc(delay, func() {
-		defer close(done)
+		defer func() {
+			cause = recover()
+			close(done)
+		}()
 		other = second(secondCtx)
 		if other.outcome.settles() {
 			cancelFirst(errLostRace)
@@ -61,10 +73,10 @@ func hedge(ctx context.Context, delay time.Duration, first, second func(context.
 	}
 	if v.outcome.settles() {
 		cancelSecond()
-		<-done
+		await()
 		return v, true, false
 	}
-	<-done // bounded by the attempt timeout
+	await()
 	if other.outcome.settles() || other.outcome.worth() > v.outcome.worth() {
 		return other, true, true
 	}

@@ -86,3 +86,15 @@ func TestHedgeDelay_IsBounded(t *testing.T) {
 		require.Equal(t, want, hedgeDelay(DefaultFailsafe(), u))
 	}
 }
+
+func TestHedge_APanicComesBackToTheCaller(t *testing.T) {
+	t.Parallel()
+
+	synctest.Test(t, func(t *testing.T) {
+		require.PanicsWithValue(t, "a bug", func() {
+			hedge(t.Context(), time.Millisecond,
+				func(context.Context) verdict { <-time.After(time.Second); return verdict{outcome: OutcomeBroken} },
+				func(context.Context) verdict { panic("a bug") })
+		})
+	})
+}
