@@ -184,7 +184,7 @@ func (s *site) takeOver(sockets *gateway.Sockets) {
 	sockets.Use(s.front)
 	for _, n := range s.networks {
 		n.hub.Use(n.pool)
-		n.pool.SetBudgets(s.limits.ofNodes(n.cfg.name())) //nolint:contextcheck // asked for requests to come
+		n.pool.SetBudgets(s.limits.ofNodes(n.cfg.name()))
 	}
 }
 

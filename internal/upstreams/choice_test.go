@@ -1,6 +1,7 @@
 package upstreams_test
 
 import (
+	"context"
 	"encoding/hex"
 	"math/big"
 	"net/http"
@@ -348,7 +349,7 @@ func TestChoice_BudgetOfANode(t *testing.T) {
 	left.Store(3)
 	cfg.Upstreams[0].Budget = "small"
 	f := newFixture(t, cfg)
-	f.SetBudgets(func(budget, _ string) bool { return budget == "small" && left.Add(-1) >= 0 })
+	f.SetBudgets(func(_ context.Context, budget, _ string) bool { return budget == "small" && left.Add(-1) >= 0 })
 	for range 3 {
 		require.Equal(t, upstreams.ID("node-0"), f.answeredBy(gasPrice, "[]"))
 	}

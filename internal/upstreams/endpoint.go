@@ -1,6 +1,7 @@
 package upstreams
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -55,8 +56,8 @@ type Endpoint struct {
 }
 
 // Budgets takes one call of a method from the budget of a name, or says that it
-// is used up.
-type Budgets func(budget, method string) bool
+// is used up. It waits a short while at most.
+type Budgets func(ctx context.Context, budget, method string) bool
 
 // SetBudgets says who keeps the budgets of the nodes. Without, none has a limit.
 func (p *Pool) SetBudgets(b Budgets) { p.budgets.Store(&b) }

@@ -90,7 +90,7 @@ func (u *Upstream) breakerOf(q question) *breaker {
 // attempt puts a question to one node, as the node's own rules permit, and
 // notes what became of it.
 func (p *Pool) attempt(ctx context.Context, u *Upstream, fs Failsafe, ask exchange) verdict {
-	if !p.isPermitted(u, ask) {
+	if !p.isPermitted(ctx, u, ask) {
 		u.metrics.counter(OutcomeOverBudget).Inc()
 		return verdict{outcome: OutcomeOverBudget, upstream: u}
 	}
@@ -115,13 +115,13 @@ func (p *Pool) attempt(ctx context.Context, u *Upstream, fs Failsafe, ask exchan
 }
 
 // isPermitted takes the calls of a question from the node's budget.
-func (p *Pool) isPermitted(u *Upstream, ask exchange) bool {
+func (p *Pool) isPermitted(ctx context.Context, u *Upstream, ask exchange) bool {
 	budgets := p.budgets.Load()
 	if u.endpoint.Budget == "" || budgets == nil {
 		return true
 	}
 	for range ask.ids {
-		if !(*budgets)(u.endpoint.Budget, ask.method) {
+		if !(*budgets)(ctx, u.endpoint.Budget, ask.method) {
 			return false
 		}
 	}
