@@ -26,10 +26,10 @@ func (t *Tracer) StartRequest(of *Trace) {
 		return // not running
 	}
 	parent := propagation.TraceContext{}.Extract(context.Background(), propagation.MapCarrier{"traceparent": of.Parent, "tracestate": of.State})
-	_, span := made.tracer.Start(parent, "request", trace.WithSpanKind(trace.SpanKindServer),
+	_, span := made.tracer.Start(parent, "request", trace.WithSpanKind(trace.SpanKindServer), //nolint:spancheck // ended by whoever answers the request
 		trace.WithAttributes(attribute.String("slipway.request_id", of.RequestID)))
 	of.Span = &Span{span, made.tracer}
-}
+} //nolint:spancheck // see above
 
 // IsDetailed says whether each call of a request has a span of its own.
 func (t *Tracer) IsDetailed() bool { return t != nil && t.cfg.Detailed }
@@ -45,9 +45,9 @@ func (t Trace) child(name string, kind trace.SpanKind, attributes ...attribute.K
 		return t
 	}
 	parent := trace.ContextWithSpan(context.Background(), t.Span.span)
-	_, span := t.Span.tracer.Start(parent, name, trace.WithSpanKind(kind), trace.WithAttributes(attributes...))
+	_, span := t.Span.tracer.Start(parent, name, trace.WithSpanKind(kind), trace.WithAttributes(attributes...)) //nolint:spancheck // ended by whoever made it
 	t.Span = &Span{span, t.Span.tracer}
-	return t
+	return t //nolint:spancheck // see above
 }
 
 // StartAttempt begins the span of one attempt at a node. The context that it
