@@ -578,3 +578,22 @@ func TestDo_RoundsAreCounted(t *testing.T) {
 	require.Equal(t, 2, a.Calls("eth_gasPrice"))
 	require.Equal(t, 2, b.Calls("eth_gasPrice"))
 }
+
+// An answer that is kept must not keep the text of the whole batch in memory.
+func TestDoBatch_AnswersStandAlone(t *testing.T) {
+	t.Parallel()
+
+	node := upstreamtest.New(t)
+	node.AnswerFunc("eth_getBalance", func(params string) upstreamtest.Answer {
+		if strings.Contains(params, "large") {
+			return upstreamtest.Result(`"` + strings.Repeat("a", 100_000) + `"`)
+		}
+		return upstreamtest.Result(`"0x1"`)
+	})
+	f := pool(t, node)
+
+	got := f.DoBatch(t.Context(), []upstreams.Request{f.request("eth_getBalance", `["0x1","latest"]`), f.request("eth_getBalance", `["large","latest"]`)})
+
+	require.Equal(t, `"0x1"`, string(got[0].Result))
+	require.Less(t, cap(got[0].Result), 1000)
+}
