@@ -17,7 +17,7 @@ func anyones() []string { return words("buildinfo jsonrpc lifecycle secret telem
 func arrows() map[string][]string {
 	table := map[string]string{ //nolint:gosec // "secret" is the name of a package
 		// leaves
-		"buildinfo": "", "jsonrpc": "", "lifecycle": "", "secret": "", "telemetry": "buildinfo secret",
+		"buildinfo": "", "http1": "", "jsonrpc": "", "lifecycle": "http1", "secret": "", "telemetry": "buildinfo secret",
 
 		// both programs
 		"tlsfiles": "",

@@ -86,6 +86,7 @@ func (a *App) Run(ctx context.Context, ready func()) error {
 	group.Add("admin", admin.Run)
 	front := a.server(a.start.Listen, http.HandlerFunc(a.serve), &a.addr)
 	front.TLS = frontTLS
+	front.IsFast = true
 	front.UnencryptedHTTP2 = true // behind a load balancer, one connection carries many clients
 	front.ReadTimeout = a.start.ReadTimeout
 	// An answer may take as long as a call, and then has to be written. One that is

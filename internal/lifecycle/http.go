@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"syscall"
 	"time"
+
+	"github.com/slipwayhq/slipway/internal/http1"
 )
 
 // HTTPServer serves a handler on one address.
@@ -33,6 +35,10 @@ type HTTPServer struct {
 	// TLS, when it is not nil, is how clients are served: HTTP/1.1 or HTTP/2, as
 	// they negotiate it. Nothing is served without encryption then.
 	TLS *tls.Config
+	// IsFast lets package http1 serve plain requests where nothing is encrypted.
+	// The handler must then keep nothing of a request, and its context ends with
+	// the connection.
+	IsFast bool
 	// OnListen, which may be nil, is told the address in use.
 	OnListen func(addr net.Addr)
 }
@@ -70,8 +76,9 @@ func (s *HTTPServer) Run(ctx context.Context, ready func()) error {
 		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
 	}
 
+	front := s.front(server)
 	served := make(chan error, 1)
-	go func() { served <- s.serve(server, listener) }()
+	go func() { served <- front.Serve(listener) }()
 	ready()
 
 	select {
@@ -82,9 +89,9 @@ func (s *HTTPServer) Run(ctx context.Context, ready func()) error {
 
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), orDefault(s.DrainTimeout, 10*time.Second))
 	defer cancel()
-	if err := server.Shutdown(drain); err != nil {
+	if err := front.Shutdown(drain); err != nil {
 		s.Log.WarnContext(ctx, "requests cut at shutdown", slog.String("addr", s.Addr), slog.Any("err", err))
-		err = server.Close()
+		err = front.Close()
 		if err != nil && !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("close %s: %w", s.Addr, err)
 		}
@@ -93,12 +100,32 @@ func (s *HTTPServer) Run(ctx context.Context, ready func()) error {
 	return nil
 }
 
-func (s *HTTPServer) serve(server *http.Server, listener net.Listener) error {
-	if s.TLS != nil {
-		return server.ServeTLS(listener, "", "")
-	}
-	return server.Serve(listener)
+// front is what serves the listener.
+type front interface {
+	Serve(listener net.Listener) error
+	Shutdown(ctx context.Context) error
+	Close() error
 }
+
+func (s *HTTPServer) front(server *http.Server) front {
+	switch {
+	case s.TLS != nil:
+		return encrypted{server}
+	case s.IsFast:
+		return &http1.Server{
+			Handler: s.Handler, Other: server, Log: s.Log,
+			ReadHeaderTimeout: server.ReadHeaderTimeout, ReadTimeout: server.ReadTimeout,
+			WriteTimeout: server.WriteTimeout, IdleTimeout: server.IdleTimeout,
+		}
+	default:
+		return server
+	}
+}
+
+// encrypted is a server with TLS.
+type encrypted struct{ *http.Server }
+
+func (e encrypted) Serve(listener net.Listener) error { return e.ServeTLS(listener, "", "") }
 
 func (s *HTTPServer) protocols() *http.Protocols {
 	p := &http.Protocols{}
