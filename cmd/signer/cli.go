@@ -6,9 +6,9 @@ import (
 	"io"
 
 	"github.com/slipwayhq/slipway/internal/cli"
-	"github.com/slipwayhq/slipway/internal/config"
 	"github.com/slipwayhq/slipway/internal/secret"
 	"github.com/slipwayhq/slipway/internal/signerapp"
+	"github.com/slipwayhq/slipway/internal/signerconfig"
 	"github.com/slipwayhq/slipway/internal/telemetry"
 )
 
@@ -40,7 +40,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 }
 
 func (s *serveCmd) run(ctx context.Context, getenv func(string) string, stderr io.Writer) error {
-	file, err := config.LoadSigner(s.Config, getenv)
+	file, err := signerconfig.Load(s.Config, getenv)
 	if err != nil {
 		return fmt.Errorf("configuration: %w", err)
 	}
@@ -63,7 +63,7 @@ func (s *serveCmd) run(ctx context.Context, getenv func(string) string, stderr i
 }
 
 // override sets what the flags say.
-func (s *serveCmd) override(file *config.SignerFile) {
+func (s *serveCmd) override(file *signerconfig.File) {
 	app := &file.App
 	app.Dev = app.Dev || s.Dev
 	if s.Gateway != "" {

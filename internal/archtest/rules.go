@@ -68,14 +68,15 @@ func arrows() map[string][]string {
 
 		// wiring: the only rooms that may know a whole program; config fills the
 		// programs' configurations from files
-		"docgen":     "config gatewayapp signerapp telemetry",
-		"config":     "auth cache chain consensus gateway gatewayapp methods ratelimit redisconn sharedstate subscriptions tlsfiles upstreams api queue signerapp signing/... wallets webhooks",
-		"gatewayapp": "auth cache/... chain consensus gateway methods ratelimit redisconn sharedstate subscriptions tlsfiles upstreams",
-		"signerapp":  "api nodeclient queue schema signing/... wallets webhooks",
+		"docgen":       "config gatewayapp signerapp signerconfig telemetry",
+		"config":       "auth cache chain consensus gateway gatewayapp methods ratelimit redisconn sharedstate subscriptions tlsfiles upstreams",
+		"signerconfig": "config signerapp",
+		"gatewayapp":   "auth cache/... chain consensus gateway methods ratelimit redisconn sharedstate subscriptions tlsfiles upstreams",
+		"signerapp":    "api nodeclient queue schema signing/... wallets webhooks",
 
 		"cli":         "",
 		"cmd/gateway": "cli config gatewayapp upstreams",
-		"cmd/signer":  "cli config signerapp",
+		"cmd/signer":  "cli signerapp signerconfig",
 		"cmd/slipway": "cli config deploy devnet devstack network",
 		"charts":      "",
 	}

@@ -15,8 +15,8 @@ import (
 // maxFileBytes bounds a configuration file.
 const maxFileBytes = 4 << 20
 
-// load reads a YAML file into target, which holds the defaults.
-func load(path string, getenv func(string) string, target any) error {
+// Load reads a YAML file into target, which holds the defaults.
+func Load(path string, getenv func(string) string, target any) error {
 	text, err := readFile(path)
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"github.com/slipwayhq/slipway/internal/config"
 	"github.com/slipwayhq/slipway/internal/gatewayapp"
 	"github.com/slipwayhq/slipway/internal/signerapp"
+	"github.com/slipwayhq/slipway/internal/signerconfig"
 	"github.com/slipwayhq/slipway/internal/telemetry"
 )
 
@@ -64,7 +65,7 @@ func documents(root string) (map[string]string, error) {
 }
 
 func configurationDocument(root string) (string, error) {
-	tables, err := config.Reference(append(config.GatewaySections(root), config.SignerSections(root)...))
+	tables, err := config.Reference(append(config.GatewaySections(root), signerconfig.Sections(root)...))
 	if err != nil {
 		return "", err
 	}
@@ -74,7 +75,7 @@ func configurationDocument(root string) (string, error) {
 		"for an environment variable, `${NAME:-text}` for one with a fallback. An empty default means: none.\n\n")
 	out.WriteString(tables)
 	out.WriteString("## Environment of the signer\n\n| variable | key it sets |\n|---|---|\n")
-	for _, v := range config.SignerVariables() {
+	for _, v := range signerconfig.Variables() {
 		fmt.Fprintf(&out, "| `%s` | `%s` |\n", v.Name, v.Key)
 	}
 	out.WriteString("\nThe environment wins over the file, and flags win over the environment. Secrets have no flag.\n\n" +

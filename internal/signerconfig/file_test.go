@@ -1,4 +1,4 @@
-package config
+package signerconfig
 
 import (
 	"os"
@@ -7,7 +7,21 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/slipwayhq/slipway/internal/config"
 )
+
+// environment is one of names and values in turn.
+func environment(pairs ...string) func(string) string {
+	return func(name string) string {
+		for i := 0; i+1 < len(pairs); i += 2 {
+			if pairs[i] == name {
+				return pairs[i+1]
+			}
+		}
+		return ""
+	}
+}
 
 func writeFile(t *testing.T, text string) string {
 	t.Helper()
@@ -16,7 +30,7 @@ func writeFile(t *testing.T, text string) string {
 	return path
 }
 
-func TestLoadSigner_FileThenEnvironment(t *testing.T) {
+func TestLoad_FileThenEnvironment(t *testing.T) {
 	t.Parallel()
 	path := writeFile(t, `
 logLevel: debug
@@ -33,7 +47,7 @@ queue:
   feeMode: zero
 `)
 
-	got, err := LoadSigner(path, environment("DSN", "postgres://u:hunter2@db/slipway", "SLIPWAY_CHAIN_ID", "1337", "TX_SIGNER_PORT", "3005"))
+	got, err := Load(path, environment("DSN", "postgres://u:hunter2@db/slipway", "SLIPWAY_CHAIN_ID", "1337", "TX_SIGNER_PORT", "3005"))
 
 	require.NoError(t, err)
 	require.Equal(t, "debug", got.LogLevel)
@@ -47,10 +61,10 @@ queue:
 }
 
 // The variables of SettleMint's compose file are enough.
-func TestLoadSigner_TxSignersEnvironment(t *testing.T) {
+func TestLoad_TxSignersEnvironment(t *testing.T) {
 	t.Parallel()
 
-	got, err := LoadSigner("", environment(
+	got, err := Load("", environment(
 		"MODE", "standalone", "RPC_ENDPOINT", "http://erpc:4000", "DB_CONNECTION_STRING", "postgresql://u:p@h/db",
 		"PRIVATE_KEY_MNEMONIC", "a b c", "PRIVATE_KEY_DERIVATION_PATH", "m/44'/60'/0'/0/7", "TX_SIGNER_METRICS_PORT", "3001"))
 
@@ -60,7 +74,7 @@ func TestLoadSigner_TxSignersEnvironment(t *testing.T) {
 	require.Equal(t, "m/44'/60'/0'/0/7", got.App.Keys.DerivationPath)
 }
 
-func TestLoadSigner_Problems(t *testing.T) {
+func TestLoad_Problems(t *testing.T) {
 	t.Parallel()
 
 	cases := map[string]struct {
@@ -81,7 +95,7 @@ func TestLoadSigner_Problems(t *testing.T) {
 				path = writeFile(t, c.file)
 			}
 
-			_, err := LoadSigner(path, environment(c.env...))
+			_, err := Load(path, environment(c.env...))
 
 			for _, want := range c.want {
 				require.ErrorContains(t, err, want)
@@ -89,16 +103,16 @@ func TestLoadSigner_Problems(t *testing.T) {
 			require.NotContains(t, err.Error(), "hunter2")
 		})
 	}
-	_, err := LoadSigner(filepath.Join(t.TempDir(), "missing.yaml"), environment())
+	_, err := Load(filepath.Join(t.TempDir(), "missing.yaml"), environment())
 	require.ErrorContains(t, err, "missing.yaml")
-	_, err = SignerFile{LogLevel: "loud"}.Logging()
+	_, err = File{LogLevel: "loud"}.Logging()
 	require.ErrorContains(t, err, `logLevel "loud"`)
 }
 
-func TestSignerSections_EveryKeyIsDescribed(t *testing.T) {
+func TestSections_EveryKeyIsDescribed(t *testing.T) {
 	t.Parallel()
 
-	text, err := Reference(SignerSections("../.."))
+	text, err := config.Reference(Sections("../.."))
 
 	require.NoError(t, err)
 	for _, row := range []string{"`queue.chainId`", "`keys.mnemonicFile`", "`api.maxBody`", "`logLevel`"} {
