@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/hexutil"
@@ -71,6 +72,38 @@ func (c *Client) GasPrice(ctx context.Context) (*big.Int, error) {
 // PriorityFee asks what tip the node suggests, in wei.
 func (c *Client) PriorityFee(ctx context.Context) (*big.Int, error) {
 	return c.bigQuantity(ctx, "eth_maxPriorityFeePerGas")
+}
+
+// tipBlocks is how many blocks MedianTip looks back.
+const tipBlocks = 20
+
+// MedianTip is what half of the transactions of the last blocks paid as a tip
+// at most, in wei (eth_feeHistory). Blocks without transactions do not count;
+// with none at all it is 0.
+func (c *Client) MedianTip(ctx context.Context) (*big.Int, error) {
+	const method = "eth_feeHistory"
+	result, err := c.one(ctx, method, fmt.Sprintf(`["0x%x","latest",[50]]`, tipBlocks))
+	if err != nil {
+		return nil, err
+	}
+	var history struct {
+		Reward       [][]hexutil.Big
+		GasUsedRatio []float64
+	}
+	if err := json.Unmarshal(result, &history); err != nil {
+		return nil, fmt.Errorf("%s: %w: unreadable history", method, ErrUnreachable)
+	}
+	var tips []*big.Int
+	for i, reward := range history.Reward {
+		if len(reward) == 1 && i < len(history.GasUsedRatio) && history.GasUsedRatio[i] > 0 {
+			tips = append(tips, reward[0].ToInt())
+		}
+	}
+	if len(tips) == 0 {
+		return new(big.Int), nil
+	}
+	slices.SortFunc(tips, (*big.Int).Cmp)
+	return tips[len(tips)/2], nil
 }
 
 func (c *Client) bigQuantity(ctx context.Context, method string) (*big.Int, error) {

@@ -3,6 +3,7 @@ package queue
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -14,11 +15,27 @@ type Config struct {
 	// after which a receipt is final. QBFT and IBFT2 never reorganise: 1.
 	Confirmations uint64 `yaml:"confirmations"`
 	// FeeMode chooses prices where the caller gave none: "zero" pays nothing,
-	// "market" asks the node, "auto" pays nothing while both the base fee and
-	// the node's gas price are 0.
+	// "fixed" pays FixedFeePerGas, "market" what the node suggests (eth_gasPrice,
+	// eth_maxPriorityFeePerGas), "history" the median tip of the last 20 blocks
+	// (eth_feeHistory); "auto" pays nothing while both the base fee and the node's
+	// gas price are 0, and else as "market".
 	FeeMode FeeMode `yaml:"feeMode"`
+	// FixedFeePerGas is the price of fee mode "fixed", in wei per gas.
+	FixedFeePerGas uint64 `yaml:"fixedFeePerGas"`
+	// MaxFeePerGas is the most that the fee policy pays, in wei per gas; 0 is no
+	// limit. Above it transactions wait.
+	MaxFeePerGas uint64 `yaml:"maxFeePerGas"`
+	// BumpAfter is how long the lowest open transaction of a sender may stay out
+	// of a block, and three blocks, before its price is raised by at least an
+	// eighth. Prices that the caller gave are not raised.
+	BumpAfter time.Duration `yaml:"bumpAfter"`
 	// GasMargin is added to gas estimates, in percent.
 	GasMargin uint64 `yaml:"gasMargin"`
+	// MaxQueuedPerSender is the most transactions of a sender that may wait for a
+	// nonce; more are refused until there is room. 0 is no limit.
+	MaxQueuedPerSender int `yaml:"maxQueuedPerSender"`
+	// MaxQueuedPerTenant is the same for all senders of a tenant together.
+	MaxQueuedPerTenant int `yaml:"maxQueuedPerTenant"`
 	// BatchSize is the most transactions signed and committed in one go.
 	BatchSize int `yaml:"batchSize"`
 	// LeaseTTL is how long a sender stays with a replica that went silent.
@@ -40,12 +57,16 @@ func Default() Config {
 	return Config{
 		Confirmations: 1,
 		FeeMode:       FeeAuto,
+		BumpAfter:     30 * time.Second,
 		GasMargin:     20,
 		BatchSize:     100,
-		LeaseTTL:      10 * time.Second,
-		HeadPoll:      250 * time.Millisecond,
-		ResendAfter:   10 * time.Second,
-		StolenAfter:   15 * time.Second,
+
+		MaxQueuedPerSender: 100_000,
+		MaxQueuedPerTenant: 1_000_000,
+		LeaseTTL:           10 * time.Second,
+		HeadPoll:           250 * time.Millisecond,
+		ResendAfter:        10 * time.Second,
+		StolenAfter:        15 * time.Second,
 	}
 }
 
@@ -63,8 +84,11 @@ func (c Config) Validate() error {
 	}
 	check(c.ChainID > 0 && c.ChainID <= maxChainID, "chainId %d: must be between 1 and %d", c.ChainID, uint64(maxChainID))
 	check(c.Confirmations > 0, "confirmations: must be at least 1")
-	check(c.FeeMode == FeeAuto || c.FeeMode == FeeZero || c.FeeMode == FeeMarket, "feeMode %q: must be auto, zero or market", c.FeeMode)
+	check(slices.Contains([]FeeMode{FeeAuto, FeeZero, FeeFixed, FeeMarket, FeeHistory}, c.FeeMode), "feeMode %q: must be auto, zero, fixed, market or history", c.FeeMode)
+	check(c.FeeMode != FeeFixed || c.FixedFeePerGas > 0, "fixedFeePerGas: must be set for fee mode fixed; to pay nothing there is zero")
+	check(c.BumpAfter >= time.Second, "bumpAfter %s: must be at least 1s", c.BumpAfter)
 	check(c.GasMargin <= 1000, "gasMargin %d: must be at most 1000 percent", c.GasMargin)
+	check(c.MaxQueuedPerSender >= 0 && c.MaxQueuedPerTenant >= 0, "maxQueuedPerSender, maxQueuedPerTenant: must not be negative")
 	check(c.BatchSize > 0 && c.BatchSize <= 1000, "batchSize %d: must be between 1 and 1000", c.BatchSize)
 	check(c.LeaseTTL >= time.Second, "leaseTtl %s: must be at least 1s", c.LeaseTTL)
 	check(c.HeadPoll >= 10*time.Millisecond, "headPoll %s: must be at least 10ms", c.HeadPoll)

@@ -28,6 +28,7 @@
 //     be unchanged (Store.Commit). A replica that lost its lease, however late
 //     it wakes up, changes nothing.
 //  3. A partial unique index allows one live slot for a transaction.
+//     Another price, or a cancellation, is another attempt for the same slot.
 //  4. Only committed bytes are sent, and any number of times. No answer of a
 //     node frees a slot: from "signed" on, only the chain ends a transaction.
 //

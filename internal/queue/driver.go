@@ -44,6 +44,8 @@ type driver struct {
 	maxWindow int    // most open slots, as configured
 	sendPause backoff
 	patience  time.Duration // before the next resend of everything
+	head      uint64        // the newest block seen
+	wishedAt  time.Time     // when wishes were last looked for
 }
 
 // pollEvery is how often a driver looks for work that nobody woke it for:
@@ -215,6 +217,10 @@ func (d *driver) round(ctx context.Context) (bool, error) {
 	if err := d.settle(ctx, sightings); err != nil {
 		return false, err
 	}
+	improved, err := d.improve(ctx)
+	if err != nil {
+		return false, err
+	}
 	sent, err := d.sendUnsent(ctx)
 	if err != nil {
 		return false, err
@@ -224,7 +230,7 @@ func (d *driver) round(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	d.open.Store(int64(d.slots.len()))
-	return len(sightings) > 0 || sent || signed, nil
+	return len(sightings) > 0 || improved || sent || signed, nil
 }
 
 // moved tells those who wait for transactions to look.

@@ -10,6 +10,8 @@ var (
 	ErrUnknownSender = errors.New("no key for the sender")
 	// ErrKeyReused says that an idempotency key came with another request before.
 	ErrKeyReused = errors.New("the idempotency key was used with another request")
+	// ErrDraining says that the sender takes no new transactions.
+	ErrDraining = errors.New("the sender is draining and takes no new transactions")
 	// ErrUnavailable says that the database could not be reached. A request
 	// that met it may or may not have been accepted: repeating it with its
 	// idempotency key is safe.

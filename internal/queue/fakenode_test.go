@@ -34,6 +34,8 @@ type fakeChain struct {
 	loseReply bool // takes raw transactions, but the answer gets lost
 	dropAll   bool // takes raw transactions and forgets them
 	maxAhead  uint64
+	price     int64 // what it suggests, in wei per gas
+	minTip    int64 // what a block takes at least
 	reverts   func(nodeclient.CallMsg) bool
 	noBlocks  bool // eth_getBlockReceipts is not there
 	sends     int
@@ -69,7 +71,7 @@ func blockHash(n uint64) common.Hash {
 func (c *fakeChain) mine() {
 	c.head++
 	for sender, pool := range c.pool {
-		for tx := pool[c.nonces[sender]]; tx != nil; tx = pool[c.nonces[sender]] {
+		for tx := pool[c.nonces[sender]]; tx != nil && tx.GasTipCap().Int64() >= c.minTip; tx = pool[c.nonces[sender]] {
 			delete(pool, c.nonces[sender])
 			c.nonces[sender]++
 			c.executed[string(tx.Data())]++
@@ -120,8 +122,10 @@ func (c *fakeChain) BlockNumber(context.Context) (uint64, error) {
 func (c *fakeChain) GasPrice(context.Context) (*big.Int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return new(big.Int), c.reachable()
+	return big.NewInt(c.price), c.reachable()
 }
+
+func (c *fakeChain) MedianTip(ctx context.Context) (*big.Int, error) { return c.GasPrice(ctx) }
 
 func (c *fakeChain) PriorityFee(ctx context.Context) (*big.Int, error) { return c.GasPrice(ctx) }
 
@@ -194,6 +198,9 @@ func (c *fakeChain) take(raw []byte, hash common.Hash) nodeclient.SendResult {
 	}
 	if c.pool[sender] == nil {
 		c.pool[sender] = map[uint64]*types.Transaction{}
+	}
+	if old := c.pool[sender][tx.Nonce()]; old != nil && old.Hash() != tx.Hash() && tx.GasFeeCap().Int64()*100 < old.GasFeeCap().Int64()*110 {
+		return nodeclient.SendResult{Outcome: nodeclient.SendUnderpriced, Code: -32000, Message: "Replacement transaction underpriced"}
 	}
 	c.pool[sender][tx.Nonce()] = &tx // a zero-price replacement always wins, as on Besu
 	return nodeclient.SendResult{Outcome: nodeclient.SendAccepted}

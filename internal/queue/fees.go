@@ -14,9 +14,11 @@ type FeeMode string
 
 // The fee modes.
 const (
-	FeeAuto   FeeMode = "auto"
-	FeeZero   FeeMode = "zero"
-	FeeMarket FeeMode = "market"
+	FeeAuto    FeeMode = "auto"
+	FeeZero    FeeMode = "zero"
+	FeeFixed   FeeMode = "fixed"
+	FeeMarket  FeeMode = "market"
+	FeeHistory FeeMode = "history"
 )
 
 // market is what the chain asks for at the moment.
@@ -35,9 +37,16 @@ func (m market) isFree() bool {
 
 // chooseFees fills in the prices of a request. A network before London (no base
 // fee) takes legacy transactions only.
-func chooseFees(asked Fees, mode FeeMode, m market) Fees {
+func chooseFees(asked Fees, mode FeeMode, fixed uint64, m market) Fees {
 	if !asked.IsZero() {
 		return completeFees(asked, m)
+	}
+	if mode == FeeFixed {
+		price := new(big.Int).SetUint64(fixed)
+		if m.head.BaseFee == nil {
+			return Fees{GasPrice: price}
+		}
+		return Fees{MaxFee: price, MaxTip: price} // the base fee is paid out of it first
 	}
 	free := mode == FeeZero || (mode == FeeAuto && m.isFree())
 	switch {
@@ -89,7 +98,8 @@ const marketAge = time.Second
 
 // marketSource asks the node for prices and remembers the answer for a moment.
 type marketSource struct {
-	node Node
+	node    Node
+	history bool // the tip comes from eth_feeHistory
 
 	mu   sync.Mutex // guards the fields below; held while asking, so that one asks for all
 	at   time.Time
@@ -112,7 +122,11 @@ func (s *marketSource) get(ctx context.Context) (market, error) {
 	}
 	m := market{head: head, gasPrice: gasPrice}
 	if head.BaseFee != nil {
-		if m.tip, err = s.node.PriorityFee(ctx); err != nil {
+		suggest := s.node.PriorityFee
+		if s.history {
+			suggest = s.node.MedianTip
+		}
+		if m.tip, err = suggest(ctx); err != nil {
 			return market{}, err
 		}
 	}

@@ -1,8 +1,10 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -79,7 +81,8 @@ func (k *keeper) run(ctx context.Context) {
 	look := time.NewTicker(pollEvery)
 	defer look.Stop()
 
-	market := &marketSource{node: k.node}
+	market := &marketSource{node: k.node, history: k.cfg.FeeMode == FeeHistory}
+	k.appear(ctx)
 	for {
 		k.reap(ctx)
 		k.acquire(ctx, market)
@@ -90,6 +93,7 @@ func (k *keeper) run(ctx context.Context) {
 			return
 		case <-renew.C:
 			k.renew(ctx)
+			k.appear(ctx)
 		case <-look.C:
 		case <-k.wakeUp:
 		}
@@ -200,17 +204,14 @@ func (k *keeper) reap(ctx context.Context) {
 		}
 	}
 	k.mu.Unlock()
-	for _, r := range idle {
-		k.release(ctx, r)
-	}
-	for _, r := range ended {
-		k.release(ctx, r)
+	for _, r := range append(idle, ended...) {
+		k.release(ctx, r.lease)
 	}
 }
 
-func (k *keeper) release(ctx context.Context, r *running) {
-	k.end(r.lease.Sender)
-	if err := k.store.ReleaseLease(ctx, k.owner, r.lease); err != nil {
+func (k *keeper) release(ctx context.Context, l lease) {
+	k.end(l.Sender)
+	if err := k.store.ReleaseLease(ctx, k.owner, l); err != nil {
 		k.failed(ctx, err)
 	}
 }
@@ -231,6 +232,55 @@ func (k *keeper) stopAll(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
 	for _, d := range k.current() {
-		k.release(ctx, &running{driver: d})
+		k.release(ctx, d.lease)
 	}
+	if err := k.store.Disappear(ctx, k.owner); err != nil {
+		k.log.DebugContext(ctx, "the other replicas will notice by themselves", slog.Any("err", err))
+	}
+}
+
+// haltAll stops all senders of the chain, whoever drives them.
+func (k *keeper) haltAll(ctx context.Context, reason string) error {
+	if err := k.store.HaltAll(ctx, reason); err != nil {
+		return err
+	}
+	for _, d := range k.current() {
+		k.end(d.lease.Sender)
+	}
+	return nil
+}
+
+// appear tells the other replicas that this one lives, and gives senders away
+// when it holds clearly more than its share: a new replica has none.
+func (k *keeper) appear(ctx context.Context) {
+	share, err := k.store.Appear(ctx, k.owner, k.cfg.LeaseTTL)
+	if err != nil {
+		k.failed(ctx, err)
+		return
+	}
+	if len(k.current()) > share+1 {
+		k.giveAway(ctx, share)
+	}
+}
+
+// shed gives away what is beyond this replica's share.
+func (k *keeper) shed(ctx context.Context) (int, error) {
+	share, err := k.store.Appear(ctx, k.owner, k.cfg.LeaseTTL)
+	if err != nil {
+		return 0, err
+	}
+	return k.giveAway(ctx, share), nil
+}
+
+// giveAway releases the senders beyond the first ones, those with the fewest
+// open nonces first.
+func (k *keeper) giveAway(ctx context.Context, keep int) int {
+	drivers := k.current()
+	slices.SortFunc(drivers, func(a, b *driver) int { return cmp.Compare(a.open.Load(), b.open.Load()) })
+	beyond := drivers[:max(0, len(drivers)-max(keep, 1))]
+	for _, d := range beyond {
+		k.log.InfoContext(ctx, "sender given to another replica", slog.String("sender", d.lease.Sender.Hex()))
+		k.release(ctx, d.lease)
+	}
+	return len(beyond)
 }

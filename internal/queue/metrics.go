@@ -18,6 +18,7 @@ type metrics struct {
 	failures   *prometheus.CounterVec // where
 	stolen     *prometheus.CounterVec
 	resentRuns *prometheus.CounterVec
+	replaced   *prometheus.CounterVec // purpose
 }
 
 func newMetrics(f telemetry.Factory) *metrics {
@@ -32,6 +33,7 @@ func newMetrics(f telemetry.Factory) *metrics {
 		head:       f.GaugeVec("signer_queue_head_block", "Newest block the signer has seen."),
 		failures:   f.CounterVec("signer_queue_failures_total", "Rounds that failed and are repeated, by where (database, node, signer).", "where"),
 		stolen:     f.CounterVec("signer_queue_stolen_slots_total", "Nonces used by a transaction that is not ours."),
+		replaced:   f.CounterVec("signer_queue_replacements_total", "Further attempts for a nonce that was given out, by purpose (bump, cancel).", "purpose"),
 		resentRuns: f.CounterVec("signer_queue_resends_total", "Times all open transactions of a sender were sent again because the lowest was overdue."),
 	}
 }

@@ -19,6 +19,7 @@ type Node interface {
 	BlockNumber(ctx context.Context) (uint64, error)
 	GasPrice(ctx context.Context) (*big.Int, error)
 	PriorityFee(ctx context.Context) (*big.Int, error)
+	MedianTip(ctx context.Context) (*big.Int, error)
 	Nonces(ctx context.Context, accounts []common.Address) []nodeclient.Nonces
 	LatestNonces(ctx context.Context, accounts []common.Address) []nodeclient.Nonces
 	EstimateGas(ctx context.Context, msgs []nodeclient.CallMsg) []nodeclient.Estimate

@@ -41,7 +41,11 @@ func (d *driver) prepare(ctx context.Context, queued []claimed) (ready []prepare
 			err = d.store.Refuse(ctx, d.lease, c, *verdict.refuse)
 			ended++
 		default:
-			ready = append(ready, prepared{claimed: c, gas: gas, fees: chooseFees(c.request.Fees, d.cfg.FeeMode, m)})
+			fees := chooseFees(c.request.Fees, d.cfg.FeeMode, d.cfg.FixedFeePerGas, m)
+			if c.request.Fees.IsZero() && isAbove(fees, d.cfg.MaxFeePerGas) {
+				return ready, ended, d.noteClaimed(ctx, queued[i:i+1], WaitingAtCap)
+			}
+			ready = append(ready, prepared{claimed: c, gas: gas, fees: fees})
 			continue
 		}
 		if err != nil {

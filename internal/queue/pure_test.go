@@ -48,7 +48,7 @@ func TestChooseFees(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			require.Equal(t, c.want, chooseFees(c.asked, c.mode, c.m))
+			require.Equal(t, c.want, chooseFees(c.asked, c.mode, 9, c.m))
 		})
 	}
 }
@@ -187,5 +187,73 @@ func TestConfig_ReportsEverythingAtOnce(t *testing.T) {
 	err := Config{FeeMode: "cheap", ChainID: 1 << 63}.Validate()
 	for _, part := range []string{"chainId", "confirmations", `feeMode "cheap"`, "batchSize", "leaseTtl", "headPoll", "resendAfter", "stolenAfter"} {
 		require.ErrorContains(t, err, part)
+	}
+}
+
+func TestRaisedFees(t *testing.T) {
+	t.Parallel()
+	wei := big.NewInt
+	dynamic := func(fee, tip int64) Fees { return Fees{MaxFee: wei(fee), MaxTip: wei(tip)} }
+	cases := map[string]struct {
+		old, asked Fees
+		m          market
+		want       Fees
+	}{
+		"an eighth more":                       {dynamic(800, 80), Fees{}, market{gasPrice: wei(1), tip: wei(1)}, dynamic(900, 90)},
+		"rounded up":                           {dynamic(101, 1), Fees{}, market{gasPrice: wei(1), tip: wei(1)}, dynamic(114, 2)},
+		"nothing stays nothing":                {dynamic(0, 0), Fees{}, market{gasPrice: wei(0), tip: wei(0)}, dynamic(0, 0)},
+		"what the market asks":                 {dynamic(100, 10), Fees{}, market{head: nodeclient.Head{BaseFee: wei(500)}, gasPrice: wei(520), tip: wei(20)}, dynamic(1020, 20)},
+		"what the caller asks":                 {dynamic(100, 10), dynamic(300, 30), market{gasPrice: wei(1), tip: wei(1)}, dynamic(300, 30)},
+		"no less than an eighth, all the same": {dynamic(800, 80), dynamic(801, 81), market{gasPrice: wei(1), tip: wei(1)}, dynamic(900, 90)},
+		"the tip is within the fee":            {dynamic(100, 10), dynamic(110, 500), market{gasPrice: wei(1), tip: wei(1)}, dynamic(500, 500)},
+		"a gas price stays one":                {Fees{GasPrice: wei(100)}, Fees{}, market{gasPrice: wei(90)}, Fees{GasPrice: wei(113)}},
+		"a gas price follows the market":       {Fees{GasPrice: wei(100)}, Fees{}, market{gasPrice: wei(200)}, Fees{GasPrice: wei(200)}},
+		"a gas price free of charge":           {Fees{GasPrice: wei(0)}, Fees{}, market{gasPrice: wei(0)}, Fees{GasPrice: wei(0)}},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, c.want, raisedFees(c.old, c.asked, c.m))
+		})
+	}
+}
+
+func TestIsBumpDue(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	cfg := Config{BumpAfter: 30 * time.Second, ResendAfter: 10 * time.Second}
+	due := slot{isPriced: true, sent: true, attempts: []attempt{{fees: Fees{GasPrice: big.NewInt(1)}, firstSent: now.Add(-31 * time.Second), sentAt: 10}}}
+	with := func(change func(*slot)) slot {
+		s := due
+		s.attempts = append([]attempt(nil), due.attempts...)
+		change(&s)
+		return s
+	}
+	cases := map[string]struct {
+		s    slot
+		head uint64
+		want bool
+	}{
+		"passed by":            {due, 13, true},
+		"too few blocks":       {due, 12, false},
+		"too short":            {with(func(s *slot) { s.attempts[0].firstSent = now.Add(-29 * time.Second) }), 13, false},
+		"never offered":        {with(func(s *slot) { s.attempts[0].firstSent = time.Time{} }), 13, false},
+		"free":                 {with(func(s *slot) { s.attempts[0].fees = Fees{GasPrice: new(big.Int)} }), 13, false},
+		"the caller's price":   {with(func(s *slot) { s.isPriced = false }), 13, false},
+		"not taken":            {with(func(s *slot) { s.sent = false }), 13, false},
+		"refused as too cheap": {with(func(s *slot) { s.sent, s.waiting = false, WaitingPrice }), 10, true},
+		"just tried":           {with(func(s *slot) { s.bumpedAt = now.Add(-time.Second) }), 13, false},
+		"pauses double":        {with(func(s *slot) { s.attempts = append(s.attempts, s.attempts[0]) }), 13, false},
+		"often enough": {with(func(s *slot) {
+			for range maxBumps {
+				s.attempts = append(s.attempts, attempt{fees: s.attempts[0].fees, firstSent: now.Add(-100 * time.Hour)})
+			}
+		}), 13, false},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, c.want, isBumpDue(c.s, c.head, now, cfg))
+		})
 	}
 }

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,6 +35,8 @@ type Queue struct {
 	keys    *signing.Keyring
 	waiters *waiters
 	keeper  *keeper
+	intake  *intake
+	limits  *queueLimits
 	metrics *metrics
 	log     *slog.Logger
 }
@@ -47,6 +50,7 @@ func New(cfg Config, deps Deps) (*Queue, error) {
 	w := newWaiters()
 	return &Queue{
 		cfg: cfg, store: deps.Store, node: deps.Node, keys: deps.Keys, waiters: w, metrics: m, log: deps.Log,
+		intake: &intake{store: deps.Store}, limits: &queueLimits{cfg: cfg, store: deps.Store},
 		keeper: &keeper{
 			cfg: cfg, owner: uuid.New(), store: deps.Store, node: deps.Node, keys: deps.Keys, waiters: w, metrics: m, log: deps.Log,
 			wakeUp: make(chan struct{}, 1), drivers: map[common.Address]*running{},
@@ -74,7 +78,9 @@ func (q *Queue) Run(ctx context.Context) error {
 	if known, err := q.identify(ctx); !known {
 		return err
 	}
-	w := &watcher{cfg: q.cfg, node: q.node, log: q.log, metrics: q.metrics, drivers: q.keeper.current}
+	w := &watcher{
+		cfg: q.cfg, node: q.node, log: q.log, metrics: q.metrics, drivers: q.keeper.current, identify: q.identifyOnce, halt: q.keeper.haltAll,
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { q.keeper.run(ctx); return nil })
 	group.Go(func() error { w.run(ctx); return nil })
@@ -212,51 +218,86 @@ func acceptOutcome(a Accepted, err error) string {
 }
 
 func (q *Queue) enqueue(ctx context.Context, id uuid.UUID, r Request) (Accepted, error) {
-	if _, err := q.keys.Signer(r.Sender); err != nil {
-		return Accepted{}, fmt.Errorf("%w %s", ErrUnknownSender, r.Sender)
+	e, err := q.entry(id, r)
+	if err != nil {
+		return Accepted{}, err
 	}
-	r.Tenant = orDefault(r.Tenant, DefaultTenant)
+	if err := q.limits.take(ctx, []Request{e.request}); err != nil {
+		return Accepted{}, err
+	}
+	if err := q.intake.add(ctx, e); err != nil {
+		return Accepted{}, err
+	}
+	return q.accepted(ctx, e)
+}
+
+// EnqueueAll accepts several transactions, or none of them. Its errors are
+// those of Enqueue.
+func (q *Queue) EnqueueAll(ctx context.Context, requests []Request) ([]Accepted, error) {
+	entries, checked := make([]*entry, len(requests)), make([]Request, len(requests))
+	for i, r := range requests {
+		id, err := uuid.NewV7()
+		if err != nil {
+			return nil, fmt.Errorf("make id: %w", err)
+		}
+		if entries[i], err = q.entry(id, r); err != nil {
+			return nil, fmt.Errorf("transaction %d: %w", i, err)
+		}
+		checked[i] = entries[i].request
+	}
+	if err := q.limits.take(ctx, checked); err != nil {
+		return nil, err
+	}
+	if err := q.store.insertAll(ctx, entries, true); err != nil {
+		q.metrics.accepted.WithLabelValues(acceptOutcome(Accepted{}, err)).Add(float64(len(entries)))
+		return nil, err
+	}
+	out := make([]Accepted, len(entries))
+	for i, e := range entries {
+		var err error
+		if out[i], err = q.accepted(ctx, e); err != nil {
+			return nil, err
+		}
+		q.metrics.accepted.WithLabelValues(acceptOutcome(out[i], nil)).Inc()
+	}
+	return out, nil
+}
+
+// entry checks a request and completes it.
+func (q *Queue) entry(id uuid.UUID, r Request) (*entry, error) {
+	if _, err := q.keys.Signer(r.Sender); err != nil {
+		return nil, fmt.Errorf("%w %s", ErrUnknownSender, r.Sender)
+	}
+	r.Tenant = tenantOf(r.Tenant)
 	if r.Value == nil {
 		r.Value = new(big.Int)
 	}
 	if r.Data == nil {
 		r.Data = []byte{}
 	}
-	fingerprint := r.fingerprint(q.cfg.ChainID)
-	row, isNew, err := q.store.Insert(ctx, id, r, fingerprint)
-	if err != nil {
-		return Accepted{}, err
-	}
-	if !isNew {
-		return q.replay(ctx, r, fingerprint)
-	}
-	q.keeper.wake(r.Sender)
-	return Accepted{Transaction: Transaction{
-		ID: id, Seq: row.Seq, ChainID: q.cfg.ChainID, Request: r, Status: StatusQueued, CreatedAt: row.CreatedAt, UpdatedAt: row.CreatedAt,
-	}}, nil
+	return &entry{id: id, request: r, fingerprint: r.fingerprint(q.cfg.ChainID)}, nil
 }
 
-// replay answers a request whose idempotency key is taken.
-func (q *Queue) replay(ctx context.Context, r Request, fingerprint [32]byte) (Accepted, error) {
-	id, stored, err := q.store.requestHash(ctx, r.Tenant, r.IdempotencyKey)
-	if err != nil {
-		return Accepted{}, err
+// accepted is what the caller gets for an entry that is in the database.
+func (q *Queue) accepted(ctx context.Context, e *entry) (Accepted, error) {
+	if e.isReplay {
+		t, err := q.store.ByID(ctx, e.request.Tenant, e.original)
+		return Accepted{Transaction: t, Replayed: true}, err
 	}
-	if stored != fingerprint {
-		return Accepted{}, ErrKeyReused
-	}
-	t, err := q.store.ByID(ctx, r.Tenant, id)
-	return Accepted{Transaction: t, Replayed: true}, err
+	q.keeper.wake(e.request.Sender)
+	return Accepted{Transaction: Transaction{
+		ID: e.id, Seq: e.at.Seq, ChainID: q.cfg.ChainID, Request: e.request, Status: StatusQueued, CreatedAt: e.at.CreatedAt, UpdatedAt: e.at.CreatedAt,
+	}}, nil
 }
 
 // Get reads one transaction of a tenant.
 func (q *Queue) Get(ctx context.Context, tenant string, id uuid.UUID) (Transaction, error) {
-	return q.store.ByID(ctx, orDefault(tenant, DefaultTenant), id)
+	return q.store.ByID(ctx, tenantOf(tenant), id)
 }
 
 // List reads transactions, newest first.
 func (q *Queue) List(ctx context.Context, f Filter) ([]Transaction, error) {
-	f.Tenant = orDefault(f.Tenant, DefaultTenant)
+	f.Tenant = tenantOf(f.Tenant)
 	return q.store.List(ctx, f)
 }
 
@@ -273,9 +314,4 @@ func (q *Queue) Accounts() []common.Address {
 	return out
 }
 
-func orDefault(s, fallback string) string {
-	if s == "" {
-		return fallback
-	}
-	return s
-}
+func tenantOf(name string) string { return cmp.Or(name, DefaultTenant) }

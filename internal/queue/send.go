@@ -63,6 +63,7 @@ func (d *driver) offer(ctx context.Context, chunk []*slot) (bool, error) {
 		s := chunk[i]
 		d.metrics.sends.WithLabelValues(r.Outcome.String()).Inc()
 		s.lastSent = now
+		s.offered(now, d.head)
 		s.sent = isTaken(r.Outcome)
 		if s.sent {
 			s.waiting = ""

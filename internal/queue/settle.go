@@ -19,6 +19,7 @@ func (d *driver) settle(ctx context.Context, sightings []sighting) error {
 		return nil
 	}
 	newest := sightings[len(sightings)-1]
+	d.head = max(d.head, newest.head)
 	var mined []*slot
 	for _, seen := range sightings {
 		for i := range seen.receipts {
@@ -47,7 +48,7 @@ func (d *driver) record(ctx context.Context, mined []*slot, head uint64) error {
 	done := map[*slot]bool{}
 	for i, s := range mined {
 		final := head+1 >= s.mined.BlockNumber+d.cfg.Confirmations
-		list[i] = settled{txID: s.txID, nonce: s.nonce, receipt: receiptOf(*s.mined, final)}
+		list[i] = settled{txID: s.txID, nonce: s.nonce, cancels: s.isCancelled(), receipt: receiptOf(*s.mined, final)}
 		done[s] = final
 	}
 	d.slots.remove(done)
@@ -62,18 +63,22 @@ func (d *driver) record(ctx context.Context, mined []*slot, head uint64) error {
 	for i, e := range list {
 		ids[i] = e.txID
 		if e.receipt.Final {
-			d.metrics.ended.WithLabelValues(string(endOf(e.receipt))).Inc()
+			d.metrics.ended.WithLabelValues(string(endOf(e))).Inc()
 		}
 	}
 	d.moved(ids...)
 	return nil
 }
 
-func endOf(r Receipt) Status {
-	if r.Success {
+func endOf(e settled) Status {
+	switch {
+	case e.cancels:
+		return StatusCancelled
+	case e.receipt.Success:
 		return StatusConfirmed
+	default:
+		return StatusReverted
 	}
-	return StatusReverted
 }
 
 func receiptOf(r nodeclient.Receipt, final bool) Receipt {
@@ -179,6 +184,7 @@ func (d *driver) lookUp(ctx context.Context, slots []*slot) error {
 	if err != nil {
 		return err
 	}
+	d.head = max(d.head, head)
 	return d.lookUpAt(ctx, slots, head)
 }
 

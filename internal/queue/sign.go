@@ -73,7 +73,7 @@ func (d *driver) sign(ctx context.Context, ready []prepared) ([]signedTx, error)
 			wait(ctx, pollEvery, nil)
 			return signed, nil
 		}
-		signed = append(signed, signedTx{id: p.id, version: p.version, nonce: tx.Nonce(), raw: raw, hash: hash, fees: p.fees})
+		signed = append(signed, signedTx{id: p.id, version: p.version, nonce: tx.Nonce(), raw: raw, hash: hash, fees: p.fees, isPriced: p.request.Fees.IsZero()})
 	}
 	return signed, nil
 }
@@ -135,7 +135,7 @@ func (d *driver) commit(ctx context.Context, signed []signedTx) error {
 
 	added := make([]*slot, len(signed))
 	for i, t := range signed {
-		added[i] = &slot{nonce: t.nonce, txID: t.id, attempts: []attempt{{raw: t.raw, hash: t.hash}}}
+		added[i] = &slot{nonce: t.nonce, txID: t.id, isPriced: t.isPriced, attempts: []attempt{{raw: t.raw, hash: t.hash, fees: t.fees}}}
 		d.waiters.tell(t.id, notice{signed: &signature{nonce: t.nonce, hash: t.hash}})
 	}
 	d.slots.add(added)

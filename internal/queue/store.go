@@ -86,6 +86,12 @@ func storeError(err error) error {
 	}
 }
 
+// isDeadlock says whether PostgreSQL chose this transaction to give way to another.
+func isDeadlock(err error) bool {
+	var pgErr *pgconn.PgError
+	return errors.As(err, &pgErr) && (pgErr.Code == "40P01" || pgErr.Code == "40001")
+}
+
 // exec runs one statement and returns the number of rows it changed.
 func (s *Store) exec(ctx context.Context, sql string, args pgx.NamedArgs) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)

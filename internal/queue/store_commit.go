@@ -18,6 +18,8 @@ type signedTx struct {
 	raw     []byte
 	hash    common.Hash
 	fees    Fees
+	// isPriced says that the fee policy chose the fees.
+	isPriced bool
 }
 
 // Commit stores slots and signed bytes and moves next_nonce, in one SQL

@@ -83,15 +83,23 @@ type lease struct {
 }
 
 // AcquireLeases takes the leases of up to limit senders that have work and no
-// living holder.
+// living holder, as far as they are the replica's share: with several replicas
+// alive, none takes more than its part of all senders with work.
 func (s *Store) AcquireLeases(ctx context.Context, owner uuid.UUID, ttl time.Duration, limit int) ([]lease, error) {
 	leases, err := query(ctx, s, `
-		with free as (
+		with waiting as (
 			select chain_id, address from senders s
 			where chain_id = @chain and state <> 'halted' and (lease_until is null or lease_until < now())
 			and (exists (select from transactions t where t.chain_id = s.chain_id and t.sender = s.address and t.status = 'queued')
-			  or exists (select from nonce_slots n where n.chain_id = s.chain_id and n.sender = s.address and n.state in ('open', 'mined')))
-			order by address limit @limit for update skip locked)
+			  or exists (select from nonce_slots n where n.chain_id = s.chain_id and n.sender = s.address and n.state in ('open', 'mined')))),
+		share as (
+			select ceil(((select count(*) from waiting) + count(*))::numeric / greatest(1, (
+				select count(*) from replicas where chain_id = @chain and (id = @owner or seen_at > now() - @ttl::interval)))) - count(*) filter (where lease_owner = @owner) as rest
+			from senders where chain_id = @chain and lease_until > now()),
+		free as (
+			select s.chain_id, s.address from senders s join waiting w using (chain_id, address)
+			where s.lease_until is null or s.lease_until < now()
+			order by s.address limit greatest(0, least(@limit, (select rest from share))) for update of s skip locked)
 		update senders s set lease_owner = @owner, lease_epoch = lease_epoch + 1, lease_until = now() + @ttl
 		from free where s.chain_id = free.chain_id and s.address = free.address
 		returning s.address, s.lease_epoch`,
@@ -118,7 +126,7 @@ func (s *Store) RenewLeases(ctx context.Context, owner uuid.UUID, ttl time.Durat
 	held, err := query(ctx, s, `
 		update senders s set lease_until = now() + @ttl
 		from (select a, e from unnest(@senders::bytea[], @epochs::bigint[]) as l (a, e) order by a) l
-		where s.chain_id = @chain and s.address = l.a and s.lease_epoch = l.e and s.lease_owner = @owner and s.lease_until > now()
+		where s.chain_id = @chain and s.address = l.a and s.lease_epoch = l.e and s.lease_owner = @owner and s.lease_until > now() and s.state <> 'halted'
 		returning s.address`,
 		pgx.NamedArgs{"chain": s.chainID, "owner": owner, "ttl": ttl, "senders": addressBytes(senders), "epochs": epochs}, pgx.RowTo[[]byte])
 	if err != nil {

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -17,13 +18,17 @@ func (s *Store) UnfinishedSlots(ctx context.Context, sender common.Address) ([]*
 		Nonce     int64
 		TxID      uuid.UUID
 		Seq       int
+		Purpose   string
 		Raw, Hash []byte
+		Fees      []byte
 		Sent      bool
+		FirstSent *time.Time
 		LastSent  *time.Time
 		Substatus *string
+		IsPriced  bool
 	}
 	rows, err := query(ctx, s, `
-		select n.nonce, n.tx_id, a.seq, a.raw, a.hash, a.first_sent_at is not null, a.last_sent_at, t.substatus
+		select n.nonce, n.tx_id, a.seq, a.purpose::text, a.raw, a.hash, a.fees, a.first_sent_at is not null, a.first_sent_at, a.last_sent_at, t.substatus, t.fees is null
 		from nonce_slots n
 		join attempts a on a.chain_id = n.chain_id and a.sender = n.sender and a.nonce = n.nonce
 		join transactions t on t.id = n.tx_id
@@ -36,10 +41,14 @@ func (s *Store) UnfinishedSlots(ctx context.Context, sender common.Address) ([]*
 	var slots []*slot
 	for _, r := range rows {
 		if len(slots) == 0 || slots[len(slots)-1].nonce != uint64(r.Nonce) {
-			slots = append(slots, &slot{nonce: uint64(r.Nonce), txID: r.TxID, waiting: deref(r.Substatus)})
+			slots = append(slots, &slot{nonce: uint64(r.Nonce), txID: r.TxID, waiting: deref(r.Substatus), isPriced: r.IsPriced})
 		}
 		last := slots[len(slots)-1]
-		last.attempts = append(last.attempts, attempt{seq: r.Seq, raw: r.Raw, hash: common.BytesToHash(r.Hash)})
+		a := attempt{seq: r.Seq, purpose: r.Purpose, raw: r.Raw, hash: common.BytesToHash(r.Hash), firstSent: deref(r.FirstSent)}
+		if err := json.Unmarshal(r.Fees, &a.fees); err != nil {
+			return nil, fmt.Errorf("read fees: %w", err)
+		}
+		last.attempts = append(last.attempts, a)
 		last.sent = r.Sent
 		last.lastSent = deref(r.LastSent)
 	}
@@ -92,6 +101,7 @@ func (s *Store) RecordSends(ctx context.Context, records []sendRecord) error {
 type settled struct {
 	txID    uuid.UUID
 	nonce   uint64
+	cancels bool // the attempt in the block was to cancel
 	receipt Receipt
 }
 
@@ -113,8 +123,8 @@ func (s *Store) Settle(ctx context.Context, sender common.Address, list []settle
 	}
 	_, err := s.exec(ctx, `
 		with seen as (
-			select * from unnest(@ids::uuid[], @nonces::bigint[], @hashes::bytea[], @blocks::bigint[], @block_hashes::bytea[], @success::bool[], @gas::bigint[], @prices::text[], @contracts::bytea[], @final::bool[])
-			as m (id, nonce, hash, block, block_hash, success, gas, price, contract, final)),
+			select m.*, a.purpose = 'cancel' as cancels from unnest(@ids::uuid[], @nonces::bigint[], @hashes::bytea[], @blocks::bigint[], @block_hashes::bytea[], @success::bool[], @gas::bigint[], @prices::text[], @contracts::bytea[], @final::bool[])
+			as m (id, nonce, hash, block, block_hash, success, gas, price, contract, final) join attempts a on a.hash = m.hash),
 		slots as (
 			update nonce_slots n set state = case when m.final then 'final' else 'mined' end::slot_state, final_hash = m.hash
 			from seen m where n.chain_id = @chain and n.sender = @sender and n.nonce = m.nonce and n.tx_id = m.id and n.state in ('open', 'mined')
@@ -126,8 +136,8 @@ func (s *Store) Settle(ctx context.Context, sender common.Address, list []settle
 				status = excluded.status, gas_used = excluded.gas_used, effective_gas_price = excluded.effective_gas_price,
 				contract = excluded.contract, final = excluded.final, recorded_at = now()),
 		moved as (
-			update transactions t set status = case when not m.final then 'mined' when m.success then 'confirmed' else 'reverted' end::transaction_status,
-				substatus = null, version = t.version + 1, updated_at = now()
+			update transactions t set status = case when not m.final then 'mined' when m.cancels then 'cancelled' when m.success then 'confirmed' else 'reverted' end::transaction_status,
+				substatus = null, wish = null, wish_fees = null, version = t.version + 1, updated_at = now()
 			from slots m where t.id = m.id
 			returning t.id, t.status, m.block, m.hash),
 		progress as (

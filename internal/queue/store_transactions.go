@@ -1,7 +1,9 @@
 package queue
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -17,47 +19,136 @@ type acceptance struct {
 	CreatedAt time.Time
 }
 
-// Insert accepts a transaction: its row and its first event, in one statement.
-// It returns false when the tenant's idempotency key is taken.
-func (s *Store) Insert(ctx context.Context, id uuid.UUID, r Request, requestHash [32]byte) (acceptance, bool, error) {
-	rows, err := query(ctx, s, `
-		with accepted as (
-			insert into transactions (id, tenant_id, chain_id, sender, recipient, value, data, gas, fees, access_list, idem_key, req_hash, reference, not_after)
-			values (@id, @tenant, @chain, @sender, @recipient, @value::text::numeric, @data, @gas, @fees, @access_list, @idem_key, @req_hash, @reference, @not_after)
-			on conflict (tenant_id, idem_key) where idem_key is not null do nothing
-			returning id, seq, created_at),
-		noted as (insert into tx_events (tx_id, type) select id, 'queued' from accepted)
-		select seq, created_at from accepted`,
-		pgx.NamedArgs{
-			"id": id, "tenant": r.Tenant, "chain": s.chainID, "sender": r.Sender[:], "recipient": addressOrNull(r.To),
-			"value": r.Value.String(), "data": r.Data, "gas": nullIfZero(int64(r.Gas)), "fees": jsonOrNull(r.Fees, r.Fees.IsZero()),
-			"access_list": jsonOrNull(r.AccessList, len(r.AccessList) == 0), "idem_key": nullIfZero(r.IdempotencyKey),
-			"req_hash": requestHash[:], "reference": nullIfZero(r.Reference), "not_after": nullIfZero(r.NotAfter),
-		}, pgx.RowToStructByPos[acceptance])
+// insertAll accepts entries in one SQL transaction: their rows and their first
+// events. An entry whose tenant's idempotency key is taken becomes a replay, or
+// fails with ErrKeyReused; with isWhole that fails all of them. The error is
+// that of the whole, and nothing was accepted then; each entry's own is in it.
+func (s *Store) insertAll(ctx context.Context, entries []*entry, isWhole bool) error {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	insert := func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			with accepted as (
+				insert into transactions (id, tenant_id, chain_id, sender, recipient, value, data, gas, fees, access_list, idem_key, req_hash, reference, not_after, redrive_of)
+				select id, tenant, @chain, sender, recipient, value::numeric, data, gas, fees, access_list, idem_key, req_hash, reference, not_after, redrive_of
+				from unnest(@ids::uuid[], @tenants::text[], @senders::bytea[], @recipients::bytea[], @values::text[], @datas::bytea[], @gases::bigint[], @fees::jsonb[],
+					@access_lists::jsonb[], @idem_keys::text[], @req_hashes::bytea[], @references::text[], @not_afters::timestamptz[], @redrives::uuid[]) with ordinality
+				as e (id, tenant, sender, recipient, value, data, gas, fees, access_list, idem_key, req_hash, reference, not_after, redrive_of, place)
+				where not exists (select from senders s where s.chain_id = @chain and s.address = e.sender and s.state = 'draining')
+				order by place
+				on conflict (tenant_id, idem_key) where idem_key is not null do nothing
+				returning id, seq, created_at),
+			noted as (insert into tx_events (tx_id, type) select id, 'queued' from accepted)
+			select id, seq, created_at from accepted`, insertArgs(s.chainID, entries))
+		if err != nil {
+			return err
+		}
+		accepted, err := pgx.CollectRows(rows, pgx.RowToStructByPos[struct {
+			ID uuid.UUID
+			acceptance
+		}])
+		if err != nil {
+			return err
+		}
+		byID := make(map[uuid.UUID]acceptance, len(accepted))
+		for _, a := range accepted {
+			byID[a.ID] = a.acceptance
+		}
+		return explain(ctx, tx, entries, byID, isWhole)
+	}
+	err := pgx.BeginFunc(ctx, s.pool, insert)
+	for tries := 0; isDeadlock(err) && tries < 3; tries++ { // two lists with the same keys in another order
+		err = pgx.BeginFunc(ctx, s.pool, insert)
+	}
+	if errors.Is(err, ErrKeyReused) || errors.Is(err, ErrDraining) {
+		return err
+	}
 	if err != nil {
-		return acceptance{}, false, fmt.Errorf("accept transaction: %w", err)
+		return fmt.Errorf("accept transactions: %w", storeError(err))
 	}
-	if len(rows) == 0 {
-		return acceptance{}, false, nil
-	}
-	return rows[0], true, nil
+	return nil
 }
 
-// requestHash returns the fingerprint stored with an idempotency key.
-func (s *Store) requestHash(ctx context.Context, tenant, key string) (uuid.UUID, [32]byte, error) {
-	type row struct {
-		ID   uuid.UUID
-		Hash []byte
+// explain finds out what became of the entries that have no row of their own.
+func explain(ctx context.Context, tx pgx.Tx, entries []*entry, accepted map[uuid.UUID]acceptance, isWhole bool) error {
+	for _, e := range entries {
+		var isNew bool
+		if e.at, isNew = accepted[e.id]; isNew {
+			continue
+		}
+		if e.original, e.err = replayed(ctx, tx, e); e.err != nil && (isWhole || !isRefusal(e.err)) {
+			return e.err
+		}
+		e.isReplay = e.err == nil
 	}
-	rows, err := query(ctx, s, `select id, req_hash from transactions where tenant_id = @tenant and idem_key = @key`,
-		pgx.NamedArgs{"tenant": tenant, "key": key}, pgx.RowToStructByPos[row])
+	return nil
+}
+
+// isRefusal says whether an error is one entry's own.
+func isRefusal(err error) bool { return errors.Is(err, ErrKeyReused) || errors.Is(err, ErrDraining) }
+
+// replayed finds the transaction that took an entry's idempotency key.
+func replayed(ctx context.Context, tx pgx.Tx, e *entry) (uuid.UUID, error) {
+	if e.request.IdempotencyKey == "" {
+		return uuid.Nil, ErrDraining
+	}
+	var id uuid.UUID
+	var hash []byte
+	err := tx.QueryRow(ctx, `select id, req_hash from transactions where tenant_id = $1 and idem_key = $2`, e.request.Tenant, e.request.IdempotencyKey).Scan(&id, &hash)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return uuid.Nil, ErrDraining
+	}
 	if err != nil {
-		return uuid.Nil, [32]byte{}, fmt.Errorf("find idempotency key: %w", err)
+		return uuid.Nil, err
 	}
-	if len(rows) == 0 {
-		return uuid.Nil, [32]byte{}, ErrNotFound
+	if !bytes.Equal(hash, e.fingerprint[:]) {
+		return uuid.Nil, ErrKeyReused
 	}
-	return rows[0].ID, [32]byte(rows[0].Hash), nil
+	return id, nil
+}
+
+func insertArgs(chainID int64, entries []*entry) pgx.NamedArgs {
+	n := len(entries)
+	ids, tenants, senders, recipients := make([]uuid.UUID, n), make([]string, n), make([][]byte, n), make([][]byte, n)
+	values, datas, gases, fees, accessLists := make([]string, n), make([][]byte, n), make([]*int64, n), make([][]byte, n), make([][]byte, n)
+	keys, hashes, references := make([]*string, n), make([][]byte, n), make([]*string, n)
+	notAfters, redrives := make([]*time.Time, n), make([]*uuid.UUID, n)
+	for i, e := range entries {
+		r := &e.request
+		ids[i], tenants[i], senders[i], recipients[i] = e.id, r.Tenant, r.Sender[:], addressOrNull(r.To)
+		values[i], datas[i], gases[i] = r.Value.String(), r.Data, nullIfZero(int64(r.Gas))
+		fees[i], accessLists[i] = jsonOrNull(r.Fees, r.Fees.IsZero()), jsonOrNull(r.AccessList, len(r.AccessList) == 0)
+		keys[i], hashes[i], references[i] = nullIfZero(r.IdempotencyKey), e.fingerprint[:], nullIfZero(r.Reference)
+		notAfters[i], redrives[i] = nullIfZero(r.NotAfter), r.RedriveOf
+	}
+	return pgx.NamedArgs{
+		"chain": chainID, "ids": ids, "tenants": tenants, "senders": senders, "recipients": recipients, "values": values, "datas": datas, "gases": gases,
+		"fees": fees, "access_lists": accessLists, "idem_keys": keys, "req_hashes": hashes, "references": references, "not_afters": notAfters, "redrives": redrives,
+	}
+}
+
+// countQueued counts the waiting transactions of senders and tenants, each up
+// to most, under the keys of queueLimits.
+func (s *Store) countQueued(ctx context.Context, most int) (map[string]int, error) {
+	type row struct {
+		Key   string
+		Count int
+	}
+	rows, err := query(ctx, s, `
+		select 's' || encode(s.address, 'hex'), (select count(*) from (
+			select from transactions t where t.chain_id = s.chain_id and t.sender = s.address and t.status = 'queued' limit @most) q)
+		from senders s where s.chain_id = @chain
+		union all
+		select 't' || tenant_id, count(*) from (select tenant_id from transactions where status = 'queued' limit @most) q group by tenant_id`,
+		pgx.NamedArgs{"chain": s.chainID, "most": most}, pgx.RowToStructByPos[row])
+	if err != nil {
+		return nil, fmt.Errorf("count queued transactions: %w", err)
+	}
+	counts := make(map[string]int, len(rows))
+	for _, r := range rows {
+		counts[r.Key] = r.Count
+	}
+	return counts, nil
 }
 
 // selectTransaction reads everything a Transaction holds.
@@ -89,6 +180,8 @@ type Filter struct {
 	Tenant         string
 	Sender         *common.Address
 	Status         Status
+	Statuses       []Status  // any of them
+	Since, Until   time.Time // accepted in this time, Until not included
 	IdempotencyKey string
 	Reference      string
 	Before         int64 // only older ones: Transaction.Seq of the last one of the page before
@@ -109,6 +202,13 @@ func (s *Store) List(ctx context.Context, f Filter) ([]Transaction, error) {
 		add(true, "t.sender = @sender", "sender", f.Sender[:])
 	}
 	add(f.Status != "", "t.status = @status::transaction_status", "status", string(f.Status))
+	statuses := make([]string, len(f.Statuses))
+	for i, status := range f.Statuses {
+		statuses[i] = string(status)
+	}
+	add(len(statuses) > 0, "t.status = any(@statuses::text[]::transaction_status[])", "statuses", statuses)
+	add(!f.Since.IsZero(), "t.created_at >= @since", "since", f.Since)
+	add(!f.Until.IsZero(), "t.created_at < @until", "until", f.Until)
 	add(f.IdempotencyKey != "", "t.idem_key = @key", "key", f.IdempotencyKey)
 	add(f.Reference != "", "t.reference = @reference", "reference", f.Reference)
 	add(f.Before > 0, "t.seq < @before", "before", f.Before)

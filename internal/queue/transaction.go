@@ -22,6 +22,7 @@ type Request struct {
 	IdempotencyKey string // "" for none; at most MaxIdempotencyKey bytes
 	Reference      string // the caller's own name for it, not unique
 	NotAfter       time.Time
+	RedriveOf      *uuid.UUID // the transaction that is tried once more
 }
 
 // MaxIdempotencyKey is the longest idempotency key, in bytes.
@@ -102,6 +103,8 @@ const (
 	WaitingForSigner  = "signer_unavailable"
 	WaitingRefused    = "refused_by_node"
 	WaitingPrice      = "underpriced"
+	WaitingAtCap      = "underpriced_at_cap"
+	Cancelling        = "cancelling"
 )
 
 // Receipt is what the chain says of a transaction.

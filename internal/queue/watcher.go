@@ -25,6 +25,10 @@ type watcher struct {
 	log     *slog.Logger
 	metrics *metrics
 	drivers func() []*driver
+	// identify compares the node's chain with the one that is pinned; halt stops
+	// all senders.
+	identify func(ctx context.Context) error
+	halt     func(ctx context.Context, reason string) error
 
 	seen uint64 // blocks up to here were handed on; 0: none
 }
@@ -58,6 +62,15 @@ func (w *watcher) look(ctx context.Context) error {
 	}
 	if head == w.seen {
 		return nil
+	}
+	if head < w.seen { // a reorganisation, a node behind, or another chain
+		if err := w.identify(ctx); errors.Is(err, ErrOtherChain) {
+			w.log.ErrorContext(ctx, "the chain was replaced, all senders are halted", slog.Any("err", err))
+			w.seen = head
+			return w.halt(ctx, err.Error())
+		} else if err != nil {
+			return err
+		}
 	}
 	w.metrics.head.WithLabelValues().Set(float64(head))
 
