@@ -22,6 +22,8 @@ type driver struct {
 	cfg     Config
 	lease   lease
 	store   *Store
+	commits *gather[*commitment]
+	sends   *sendRecorder
 	node    Node
 	keys    *signing.Keyring
 	market  *marketSource

@@ -17,108 +17,15 @@ type entry struct {
 	request     Request
 	fingerprint [32]byte
 
-	// The rest is set when it is there, or not.
-	at         acceptance
-	isReplay   bool // the tenant's idempotency key was taken, by the same request
-	original   uuid.UUID
-	err        error
-	done, lead chan struct{}
+	// The rest says what came of it.
+	at       acceptance
+	isReplay bool // the tenant's idempotency key was taken, by the same request
+	original uuid.UUID
+	err      error
 }
 
-// intake gathers the transactions that are accepted at the same time, so that
-// they share one commit: under load the disk is waited for once for many. There
-// is no delay: who comes while there is a free writer becomes one at once, and
-// takes along who came meanwhile. It needs no goroutine of its own, the callers lead in turn.
-type intake struct {
-	store *Store
-
-	mu      sync.Mutex // guards the fields below
-	waiting []*entry
-	writers int
-}
-
-const (
-	// maxWriters is how many batches are written at a time: while one waits for
-	// the disk, the next is filled.
-	maxWriters = 2
-	// maxIntake is the most transactions of one batch.
-	maxIntake = 200
-)
-
-// add sees an entry into the database. What was begun is not given up when ctx
-// ends: the caller then does not know whether the entry was accepted.
-func (i *intake) add(ctx context.Context, e *entry) error {
-	e.done, e.lead = make(chan struct{}), make(chan struct{}, 1)
-	i.mu.Lock()
-	i.waiting = append(i.waiting, e)
-	if i.writers < maxWriters {
-		i.writers++
-		e.lead <- struct{}{}
-	}
-	i.mu.Unlock()
-	for {
-		select {
-		case <-e.done:
-			return e.err
-		case <-e.lead:
-			i.write(ctx)
-		}
-		if ctx.Err() != nil {
-			i.leave(e)
-			select {
-			case <-e.done:
-				return e.err
-			default:
-				return fmt.Errorf("%w: %w", ErrUnavailable, context.Cause(ctx))
-			}
-		}
-	}
-}
-
-// leave takes an entry out that nobody waits for any more, unless it is being
-// written, and passes on what its caller was to do.
-func (i *intake) leave(e *entry) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	for at, w := range i.waiting {
-		if w == e {
-			i.waiting = append(i.waiting[:at:at], i.waiting[at+1:]...)
-			break
-		}
-	}
-	select {
-	case <-e.lead:
-		i.passOn()
-	default:
-	}
-}
-
-// write writes one batch and lets the next one be led by its first caller.
-func (i *intake) write(ctx context.Context) {
-	i.mu.Lock()
-	n := min(len(i.waiting), maxIntake)
-	batch := i.waiting[:n:n]
-	i.waiting = i.waiting[n:]
-	i.mu.Unlock()
-	if n > 0 {
-		i.store.insertBatch(context.WithoutCancel(ctx), batch)
-		for _, e := range batch {
-			close(e.done)
-		}
-	}
-	i.mu.Lock()
-	i.passOn()
-	i.mu.Unlock()
-}
-
-// passOn needs the lock.
-func (i *intake) passOn() {
-	if len(i.waiting) == 0 {
-		i.writers--
-		return
-	}
-	i.waiting[0].lead <- struct{}{} // has room: nobody leads twice
-}
+// maxIntake is the most transactions that are accepted in one SQL transaction.
+const maxIntake = 200
 
 // insertBatch accepts entries that have nothing to do with each other. When the
 // database refuses them together they are tried one by one, so that nobody pays

@@ -20,6 +20,8 @@ type keeper struct {
 	cfg     Config
 	owner   uuid.UUID
 	store   *Store
+	commits *gather[*commitment]
+	sends   *sendRecorder
 	node    Node
 	keys    *signing.Keyring
 	waiters *waiters
@@ -144,7 +146,7 @@ func (k *keeper) failed(ctx context.Context, err error) {
 func (k *keeper) start(ctx context.Context, l lease, market *marketSource) {
 	driverCtx, stop := context.WithCancel(ctx)
 	r := &running{stop: stop, done: make(chan struct{}), driver: &driver{
-		cfg: k.cfg, lease: l, store: k.store, node: k.node, keys: k.keys, market: market, waiters: k.waiters, metrics: k.metrics,
+		cfg: k.cfg, lease: l, store: k.store, commits: k.commits, sends: k.sends, node: k.node, keys: k.keys, market: market, waiters: k.waiters, metrics: k.metrics,
 		log:    k.log.With(slog.String("sender", l.Sender.Hex()), slog.Int64("epoch", l.Epoch)),
 		wakeUp: make(chan struct{}, 1),
 	}}

@@ -35,7 +35,7 @@ type Queue struct {
 	keys    *signing.Keyring
 	waiters *waiters
 	keeper  *keeper
-	intake  *intake
+	intake  *gather[*entry]
 	limits  *queueLimits
 	metrics *metrics
 	log     *slog.Logger
@@ -50,9 +50,10 @@ func New(cfg Config, deps Deps) (*Queue, error) {
 	w := newWaiters()
 	return &Queue{
 		cfg: cfg, store: deps.Store, node: deps.Node, keys: deps.Keys, waiters: w, metrics: m, log: deps.Log,
-		intake: &intake{store: deps.Store}, limits: &queueLimits{cfg: cfg, store: deps.Store},
+		intake: &gather[*entry]{write: deps.Store.insertBatch, most: maxIntake}, limits: &queueLimits{cfg: cfg, store: deps.Store},
 		keeper: &keeper{
-			cfg: cfg, owner: uuid.New(), store: deps.Store, node: deps.Node, keys: deps.Keys, waiters: w, metrics: m, log: deps.Log,
+			cfg: cfg, owner: uuid.New(), store: deps.Store, commits: &gather[*commitment]{write: deps.Store.commitBatch, most: maxCommitments},
+			sends: newSendRecorder(deps.Store, w, deps.Log), node: deps.Node, keys: deps.Keys, waiters: w, metrics: m, log: deps.Log,
 			wakeUp: make(chan struct{}, 1), drivers: map[common.Address]*running{},
 		},
 	}, nil
@@ -83,6 +84,7 @@ func (q *Queue) Run(ctx context.Context) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { q.keeper.run(ctx); return nil })
+	group.Go(func() error { q.keeper.sends.run(ctx); return nil })
 	group.Go(func() error { w.run(ctx); return nil })
 	return group.Wait()
 }
@@ -227,6 +229,9 @@ func (q *Queue) enqueue(ctx context.Context, id uuid.UUID, r Request) (Accepted,
 	}
 	if err := q.intake.add(ctx, e); err != nil {
 		return Accepted{}, err
+	}
+	if e.err != nil {
+		return Accepted{}, e.err
 	}
 	return q.accepted(ctx, e)
 }

@@ -79,9 +79,7 @@ func (d *driver) offer(ctx context.Context, chunk []*slot) (bool, error) {
 		d.sendPause.next()
 		d.logRefusals(ctx, results)
 	}
-	if err := d.store.RecordSends(ctx, records); err != nil {
-		return false, err
-	}
+	d.sends.add(records)
 	return goOn, d.noteWaiting(ctx, chunk, results)
 }
 

@@ -117,7 +117,11 @@ func txData(p prepared, chainID, nonce uint64) types.TxData {
 // commit makes the signed bytes durable; only then may they leave.
 func (d *driver) commit(ctx context.Context, signed []signedTx) error {
 	start := time.Now()
-	err := d.store.Commit(ctx, d.lease, signed)
+	c := &commitment{lease: d.lease, txs: signed}
+	err := d.commits.add(ctx, c)
+	if err == nil {
+		err = c.err
+	}
 	d.metrics.toCommit.WithLabelValues().Observe(time.Since(start).Seconds())
 	switch {
 	case errors.Is(err, errFenced):

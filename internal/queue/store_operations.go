@@ -123,7 +123,7 @@ func (s *Store) Replace(ctx context.Context, l lease, r replacement) error {
 		"purpose": r.purpose, "raw": r.raw, "hash": r.hash[:], "fees": mustJSON(r.fees),
 	}
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, `select from senders where chain_id = @chain and address = @sender and lease_epoch = @epoch and state <> 'halted' for update`, args)
+		tag, err := tx.Exec(ctx, `select from senders where chain_id = @chain and address = @sender and lease_epoch = @epoch and state <> 'halted' for no key update`, args)
 		if err != nil {
 			return err
 		}
