@@ -87,8 +87,8 @@ deps-run: ## Install what running needs: PostgreSQL
 	@scripts/deps.sh postgres
 
 .PHONY: deps-test
-deps-test: ## Install what testing needs: PostgreSQL, Redis, Node.js, a C compiler
-	@scripts/deps.sh postgres redis node cc
+deps-test: ## Install what testing needs: PostgreSQL, PgBouncer, Redis, Node.js, a C compiler
+	@scripts/deps.sh postgres pgbouncer redis node cc
 
 .PHONY: clean
 clean: ## Remove what was built (not the state of slipway dev in .slipway)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what is missing of: postgres redis node cc
+# Installs what is missing of: postgres redis node cc pgbouncer
 # What is there is left alone, so a second run does nothing.
 set -eu
 
@@ -8,6 +8,7 @@ has() {
 	postgres) command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres \
 		/opt/homebrew/opt/postgresql@*/bin/postgres /usr/local/opt/postgresql@*/bin/postgres 2>/dev/null | grep -q . ;;
 	redis) command -v redis-server >/dev/null ;;
+	pgbouncer) PATH=$PATH:/usr/sbin command -v pgbouncer >/dev/null ;;
 	node) command -v node >/dev/null && command -v npm >/dev/null ;;
 	cc) echo '#include <stdlib.h>' | cc -x c -c -o /dev/null - 2>/dev/null ;;
 	*) echo "deps: unknown dependency: $1" >&2; exit 2 ;;
@@ -26,6 +27,7 @@ packages() {
 		case "$1-$dep" in
 		apt-postgres) echo postgresql ;;
 		apt-redis) echo redis-server ;;
+		*-pgbouncer) echo pgbouncer ;;
 		apt-node)
 			command -v node >/dev/null || echo nodejs
 			command -v npm >/dev/null || echo npm ;;

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/big"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
@@ -736,4 +738,28 @@ func TestQueue_ReplicasTogether(t *testing.T) {
 		require.Equal(t, 1, times, data)
 	}
 	require.Len(t, b.chain.executed, 150)
+}
+
+// However many transactions wait, those that come next are read from the front
+// of an index: no row is sorted, and none is read that is not wanted.
+func TestStore_ALongQueueDoesNotSlowTheClaim(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.queue(t)
+	const waiting = 200_000
+	_, err := b.pool.Exec(t.Context(), `
+		insert into transactions (id, chain_id, sender, value, data, req_hash, priority)
+		select gen_random_uuid(), $1, $2, 0, '', sha256(i::text::bytea), i % 3 from generate_series(1, $3) i`, testChain, b.sender(0).Bytes(), waiting)
+	require.NoError(t, err)
+	_, err = b.pool.Exec(t.Context(), `analyze transactions`)
+	require.NoError(t, err)
+
+	args := pgx.NamedArgs{"chain": testChain, "sender": b.sender(0).Bytes(), "limit": 100}
+	lines, err := query(t.Context(), NewStore(b.pool, testChain), "explain (analyze, timing off, costs off) "+selectClaimable, args, scanText)
+	require.NoError(t, err)
+	plan := strings.Join(lines, "\n")
+	require.Contains(t, plan, "Index Scan using transactions_queued")
+	require.NotContains(t, plan, "Sort")
+	require.NotContains(t, plan, "Seq Scan on transactions")
+	require.Contains(t, plan, "(actual rows=100 loops=1)\n", plan)
 }

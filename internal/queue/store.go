@@ -27,6 +27,9 @@ const storeTimeout = 15 * time.Second
 type ConnectConfig struct {
 	DSN      string
 	MaxConns int32
+	// IsPooled says that a pooler may give each SQL transaction another session,
+	// as PgBouncer does in its transaction mode. Statements are not prepared then.
+	IsPooled bool
 }
 
 // Connect opens a pool and checks that the database answers. The DSN never
@@ -40,6 +43,10 @@ func Connect(ctx context.Context, cfg ConnectConfig) (*pgxpool.Pool, error) {
 		poolConfig.MaxConns = cfg.MaxConns
 	}
 	poolConfig.ConnConfig.ConnectTimeout = 5 * time.Second
+	if cfg.IsPooled {
+		poolConfig.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+		poolConfig.ConnConfig.StatementCacheCapacity = 0
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, poolConfig)
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", storeError(err))

@@ -220,14 +220,17 @@ func (s *Store) List(ctx context.Context, f Filter) ([]Transaction, error) {
 	return rows, nil
 }
 
-// Claimable reads the next queued transactions of a sender, in the order in
-// which they get their nonces. A sender that is not active has none.
-func (s *Store) Claimable(ctx context.Context, sender common.Address, limit int) ([]claimed, error) {
-	rows, err := query(ctx, s, `
+// selectClaimable reads from the front of an index, however long the queue is.
+const selectClaimable = `
 		select t.id, t.version, t.recipient, t.value::text, t.data, t.gas, t.fees, t.access_list, t.not_after <= now(), t.substatus
 		from transactions t join senders s on s.chain_id = t.chain_id and s.address = t.sender
 		where t.chain_id = @chain and t.sender = @sender and t.status = 'queued' and s.state = 'active'
-		order by t.priority desc, t.seq limit @limit`,
+		order by t.priority desc, t.seq limit @limit`
+
+// Claimable reads the next queued transactions of a sender, in the order in
+// which they get their nonces. A sender that is not active has none.
+func (s *Store) Claimable(ctx context.Context, sender common.Address, limit int) ([]claimed, error) {
+	rows, err := query(ctx, s, selectClaimable,
 		pgx.NamedArgs{"chain": s.chainID, "sender": sender[:], "limit": limit}, scanClaimed)
 	if err != nil {
 		return nil, fmt.Errorf("claim transactions: %w", err)

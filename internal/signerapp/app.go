@@ -1,6 +1,7 @@
 package signerapp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -164,7 +165,7 @@ func (a *App) openDatabase(ctx context.Context) (*pgxpool.Pool, error) {
 	deadline, cancel := context.WithTimeout(ctx, a.cfg.DatabaseWait)
 	defer cancel()
 	for {
-		pool, err := queue.Connect(deadline, queue.ConnectConfig{DSN: a.cfg.DatabaseURL.Reveal(), MaxConns: a.cfg.DatabaseConns})
+		pool, err := queue.Connect(deadline, queue.ConnectConfig{DSN: a.cfg.DatabaseURL.Reveal(), MaxConns: a.cfg.DatabaseConns, IsPooled: a.cfg.DatabasePooler})
 		if err == nil {
 			return a.migrated(ctx, pool)
 		}
@@ -186,7 +187,7 @@ const migrateTimeout = 10 * time.Minute
 func (a *App) migrated(ctx context.Context, pool *pgxpool.Pool) (*pgxpool.Pool, error) {
 	ctx, cancel := context.WithTimeout(ctx, migrateTimeout)
 	defer cancel()
-	if err := schema.Migrate(ctx, a.cfg.DatabaseURL.Reveal()); err != nil {
+	if err := schema.Migrate(ctx, cmp.Or(a.cfg.MigrateURL.Reveal(), a.cfg.DatabaseURL.Reveal())); err != nil {
 		pool.Close()
 		return nil, err
 	}

@@ -27,6 +27,12 @@ type Config struct {
 	GatewayURL secret.String `yaml:"gatewayUrl"`
 	// DatabaseURL is the PostgreSQL URL; its role must be able to create tables.
 	DatabaseURL secret.String `yaml:"databaseUrl"`
+	// DatabasePooler says that databaseUrl leads through a pooler in transaction
+	// mode, such as PgBouncer. migrateUrl is needed then.
+	DatabasePooler bool `yaml:"databasePooler"`
+	// MigrateURL is the PostgreSQL URL for changes of the tables at the start; they
+	// need a session of their own. Empty takes databaseUrl.
+	MigrateURL secret.String `yaml:"migrateUrl"`
 	// DatabaseConns is the most connections to the database.
 	DatabaseConns int32 `yaml:"databaseConns"`
 	// DatabaseWait is how long the start waits for the database.
@@ -83,6 +89,7 @@ func (c Config) Validate() error {
 	}
 	check(!c.GatewayURL.IsEmpty(), "gatewayUrl: is missing")
 	check(!c.DatabaseURL.IsEmpty(), "databaseUrl: is missing")
+	check(!c.DatabasePooler || !c.MigrateURL.IsEmpty(), "migrateUrl: is missing; through a pooler the tables cannot be changed")
 	check(c.DatabaseConns >= 4, "databaseConns: must be at least 4")
 	check(!c.Keys.Mnemonic.IsEmpty() || c.Keys.MnemonicFile != "", "keys: mnemonic or mnemonicFile is missing")
 	check(c.Keys.Mnemonic.IsEmpty() || c.Keys.MnemonicFile == "", "keys: mnemonic and mnemonicFile exclude each other")
