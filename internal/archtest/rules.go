@@ -108,6 +108,7 @@ func cages() []cage {
 		{"github.com/aws/", "signing/awskms", false},
 		{"github.com/hashicorp/vault", "signing/vault", false},
 		{"github.com/tyler-smith/go-bip39", "signing/local wallets", true},
+		{"golang.org/x/crypto", "wallets", false},
 		{"github.com/prometheus/client_golang", "metrics.go telemetry", true},
 		{"github.com/golang-jwt", "auth", true},
 		{"github.com/valyala/fasthttp", "http1_conn.go bare.go", false},

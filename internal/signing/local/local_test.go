@@ -106,3 +106,28 @@ func TestSigner_SignsForItsAddressAndHidesItsKey(t *testing.T) {
 	// The key of account 0 of this phrase is as public as the phrase.
 	require.NotContains(t, strings.ToLower(fmt.Sprintf("%v %+v %#v %s", signers[0], signers[0], signers[0], signers[0])), "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80")
 }
+
+func TestHD_DerivesOnDemandAndTellsNothing(t *testing.T) {
+	t.Parallel()
+
+	hd, err := NewHD(secret.New(junk), secret.String{})
+	require.NoError(t, err)
+	path, err := accounts.ParseDerivationPath("m/44'/60'/0'/0/2")
+	require.NoError(t, err)
+	signer, err := hd.Signer(path)
+	require.NoError(t, err)
+	require.Equal(t, "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC", signer.Address().Hex())
+	require.EqualValues(t, "local:m/44'/60'/0'/0/2", signer.Ref())
+
+	one, err := hd.Key("one")
+	require.NoError(t, err)
+	two, err := hd.Key("two")
+	require.NoError(t, err)
+	require.Len(t, one, 32)
+	require.NotEqual(t, one, two)
+	for _, text := range []string{fmt.Sprint(hd), fmt.Sprintf("%+v", hd), fmt.Sprintf("%#v", hd)} {
+		require.Equal(t, "mnemonic "+hd.ID().Hex(), text)
+	}
+	_, err = NewHD(secret.New("hunter2"), secret.String{})
+	require.ErrorIs(t, err, ErrMnemonic)
+}

@@ -48,11 +48,7 @@ func Accounts(cfg Config) ([]signing.Signer, error) {
 		if err != nil {
 			return nil, fmt.Errorf("account %s: %w", account, err)
 		}
-		signers = append(signers, &signer{
-			key:     key,
-			address: crypto.PubkeyToAddress(key.PublicKey),
-			ref:     signing.KeyRef("local:" + account.String()),
-		})
+		signers = append(signers, newSigner(key, account))
 	}
 	return signers, nil
 }
@@ -62,6 +58,10 @@ type signer struct {
 	key     *ecdsa.PrivateKey
 	address common.Address
 	ref     signing.KeyRef
+}
+
+func newSigner(key *ecdsa.PrivateKey, path accounts.DerivationPath) *signer {
+	return &signer{key: key, address: crypto.PubkeyToAddress(key.PublicKey), ref: signing.KeyRef("local:" + path.String())}
 }
 
 func (s *signer) Address() common.Address { return s.address }

@@ -1,0 +1,115 @@
+package wallets
+
+import (
+	"context"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// newWallet is what create has to fill in once the index is known.
+type newWallet struct {
+	vault  common.Address
+	name   string
+	wanted *int64 // the index asked for, nil for the next free one
+	floor  int64  // indexes below belong to the signer itself
+	derive func(index int64) (common.Address, string, error)
+}
+
+// create gives out an index and stores the wallet, in one SQL transaction. The
+// lock on the vault's row makes creators wait for each other, on all replicas.
+func (s *Store) create(ctx context.Context, n newWallet) (Wallet, error) {
+	w := Wallet{ID: uuid.New(), Name: n.name}
+	err := s.inTransaction(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		index, err := takeIndex(ctx, tx, n)
+		if err != nil {
+			return err
+		}
+		if w.Address, w.Path, err = n.derive(index); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `
+			insert into wallets (id, vault, wallet_index, name, address, derivation_path)
+			values (@id, @vault, @index, @name, @address, @path)`,
+			pgx.NamedArgs{"id": w.ID, "vault": n.vault[:], "index": index, "name": n.name, "address": w.Address[:], "path": w.Path})
+		if hasCode(err, uniqueViolation) {
+			return ErrIndexTaken
+		}
+		return err
+	})
+	return w, err
+}
+
+// takeIndex locks the vault and chooses an index: the wanted one, or the first
+// at or above all that were ever given out which nobody chose by himself.
+func takeIndex(ctx context.Context, tx pgx.Tx, n newWallet) (int64, error) {
+	args := pgx.NamedArgs{"vault": n.vault[:], "floor": n.floor}
+	if _, err := tx.Exec(ctx, `insert into wallet_vaults (vault) values (@vault) on conflict do nothing`, args); err != nil {
+		return 0, err
+	}
+	var from int64
+	if err := tx.QueryRow(ctx, `select greatest(next_index, @floor) from wallet_vaults where vault = @vault for update`, args).Scan(&from); err != nil {
+		return 0, err
+	}
+	if n.wanted != nil {
+		return *n.wanted, nil
+	}
+	var index int64
+	args["from"] = from
+	err := tx.QueryRow(ctx, `
+		with candidates as (
+			select @from::bigint as i union select wallet_index + 1 from wallets where vault = @vault and wallet_index >= @from),
+		chosen as (
+			select min(i) as i from candidates c
+			where not exists (select from wallets w where w.vault = @vault and w.wallet_index = c.i))
+		update wallet_vaults v set next_index = chosen.i + 1 from chosen where v.vault = @vault returning chosen.i`, args).Scan(&index)
+	return index, err
+}
+
+// path finds a wallet by its address. The wallet becomes a sender of the chain
+// by the way, so that the queue can drive it.
+func (s *Store) path(ctx context.Context, vault, address common.Address) (string, error) {
+	var path string
+	err := s.inTransaction(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			with found as (select address, derivation_path from wallets where vault = @vault and address = @address),
+			registered as (
+				insert into senders (chain_id, address, key_ref)
+				select @chain, address, 'local:' || derivation_path from found on conflict do nothing)
+			select derivation_path from found`,
+			pgx.NamedArgs{"chain": s.chainID, "vault": vault[:], "address": address[:]})
+		if err != nil {
+			return err
+		}
+		paths, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		switch {
+		case err != nil:
+			return err
+		case len(paths) == 0:
+			return ErrUnknownWallet
+		}
+		path = paths[0]
+		return nil
+	})
+	return path, err
+}
+
+// addresses lists wallets in the order of their indexes.
+func (s *Store) addresses(ctx context.Context, vault common.Address, limit int) ([]common.Address, error) {
+	var out []common.Address
+	err := s.inTransaction(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `select address from wallets where vault = @vault order by wallet_index limit @limit`,
+			pgx.NamedArgs{"vault": vault[:], "limit": limit})
+		if err != nil {
+			return err
+		}
+		out, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (common.Address, error) {
+			var raw []byte
+			err := row.Scan(&raw)
+			return common.BytesToAddress(raw), err
+		})
+		return err
+	})
+	return out, err
+}

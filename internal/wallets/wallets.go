@@ -1,0 +1,120 @@
+package wallets
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/ethereum/go-ethereum/accounts"
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/google/uuid"
+
+	"github.com/slipwayhq/slipway/internal/signing/local"
+)
+
+// Wallet is an end user's account.
+type Wallet struct {
+	ID      uuid.UUID
+	Name    string
+	Address common.Address
+	Path    string // BIP-44
+}
+
+// Deps are what wallets are made with.
+type Deps struct {
+	Store *Store
+	// HD is the mnemonic.
+	HD *local.HD
+	// Path is the path of index 0; the index is added to its last element.
+	Path accounts.DerivationPath
+	// Reserved is how many indexes, from 0 on, are accounts of the signer itself.
+	Reserved int
+	// Key seals secrets in the database; nil derives one from the mnemonic.
+	Key []byte
+}
+
+// Service makes wallets, guards them and finds their keys. It is safe for
+// concurrent use.
+type Service struct {
+	cfg     Config
+	deps    Deps
+	checker checker
+	keys    keyCache
+}
+
+// New makes the service; it talks to nobody.
+func New(cfg Config, deps Deps) (*Service, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	key := deps.Key
+	if key == nil {
+		var err error
+		if key, err = deps.HD.Key("slipway wallet verifications, version 1"); err != nil {
+			return nil, err
+		}
+	}
+	box, err := newBox(key)
+	if err != nil {
+		return nil, err
+	}
+	return &Service{cfg: cfg, deps: deps, checker: checker{
+		box: box, hasher: newHasher(), limits: limits{maxFailures: cfg.MaxFailures, lockFor: cfg.LockFor},
+	}}, nil
+}
+
+// maxIndex is the last index that needs no hardening (BIP-32).
+const maxIndex = 1<<31 - 1
+
+// Create makes a wallet at the index that is asked for, or at the next free
+// one. It returns an InvalidError, ErrIndexTaken or ErrUnavailable.
+func (s *Service) Create(ctx context.Context, keyVaultID, name string, index *int64) (Wallet, error) {
+	if keyVaultID == "" {
+		return Wallet{}, invalid("keyVaultId: is missing")
+	}
+	if s.cfg.KeyVaultID != "" && s.cfg.KeyVaultID != keyVaultID {
+		return Wallet{}, invalid("keyVaultId: this signer has no such key vault")
+	}
+	if err := checkName("name", name); err != nil {
+		return Wallet{}, err
+	}
+	if index != nil && *index < int64(s.deps.Reserved) {
+		return Wallet{}, invalid(fmt.Sprintf("walletIndex: indexes below %d are accounts of the signer itself", s.deps.Reserved))
+	}
+	if index != nil && *index > maxIndex {
+		return Wallet{}, invalid("walletIndex: must be below 2^31")
+	}
+	w, err := s.deps.Store.create(ctx, newWallet{
+		vault: s.deps.HD.ID(), name: name, wanted: index, floor: int64(s.deps.Reserved), derive: s.derive,
+	})
+	if err != nil {
+		return Wallet{}, fmt.Errorf("create wallet: %w", err)
+	}
+	return w, nil
+}
+
+// derive returns address and path of an index.
+func (s *Service) derive(index int64) (common.Address, string, error) {
+	path := append(accounts.DerivationPath{}, s.deps.Path...)
+	last := &path[len(path)-1]
+	if index > maxIndex-int64(*last&maxIndex) {
+		return common.Address{}, "", invalid("walletIndex: is beyond the last index of the derivation path")
+	}
+	*last += uint32(index)
+	signer, err := s.deps.HD.Signer(path)
+	if err != nil {
+		return common.Address{}, "", fmt.Errorf("%w: %w", errDerive, err)
+	}
+	return signer.Address(), path.String(), nil
+}
+
+// maxListed bounds eth_accounts.
+const maxListed = 10_000
+
+// Addresses lists the first 10,000 wallets in the order of their indexes.
+func (s *Service) Addresses(ctx context.Context) ([]common.Address, error) {
+	list, err := s.deps.Store.addresses(ctx, s.deps.HD.ID(), maxListed)
+	if err != nil {
+		return nil, fmt.Errorf("list wallets: %w", err)
+	}
+	return list, nil
+}
