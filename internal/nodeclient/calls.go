@@ -49,6 +49,8 @@ type CallMsg struct {
 	Value      *big.Int
 	Data       []byte
 	AccessList types.AccessList
+	// Authorizations are those of a set-code transaction (EIP-7702).
+	Authorizations []types.SetCodeAuthorization
 }
 
 // Estimate is the answer to one CallMsg. Err is a *jsonrpc.Error where the node
@@ -233,6 +235,9 @@ func (m CallMsg) params() []byte {
 	}
 	if len(m.AccessList) > 0 {
 		msg["accessList"] = m.AccessList
+	}
+	if len(m.Authorizations) > 0 {
+		msg["authorizationList"] = m.Authorizations
 	}
 	params, err := json.Marshal([]any{msg})
 	if err != nil { // only text and numbers above

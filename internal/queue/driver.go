@@ -25,7 +25,7 @@ type driver struct {
 	commits *gather[*commitment]
 	sends   *sendRecorder
 	node    Node
-	keys    *signing.Keyring
+	keys    signing.Keys
 	market  *marketSource
 	waiters *waiters
 	metrics *metrics

@@ -29,6 +29,12 @@ func (r Request) fingerprint(chainID uint64) [32]byte {
 			f.text(key.Hex())
 		}
 	}
+	for _, a := range r.Authorizations {
+		f.text("authorization", a.ChainID.Hex(), a.Address.Hex(), strconv.FormatUint(a.Nonce, 10), strconv.Itoa(int(a.V)), a.R.Hex(), a.S.Hex())
+	}
+	if r.Nonce != nil {
+		f.text("nonce", strconv.FormatUint(*r.Nonce, 10))
+	}
 	f.text("reference", r.Reference)
 	if !r.NotAfter.IsZero() {
 		f.text(r.NotAfter.UTC().Format(time.RFC3339Nano))

@@ -23,7 +23,7 @@ type keeper struct {
 	commits *gather[*commitment]
 	sends   *sendRecorder
 	node    Node
-	keys    *signing.Keyring
+	keys    signing.Keys
 	waiters *waiters
 	metrics *metrics
 	log     *slog.Logger

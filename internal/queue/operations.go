@@ -129,6 +129,7 @@ func (q *Queue) Redrive(ctx context.Context, tenant string, id uuid.UUID) (Accep
 	again := t.Request
 	again.IdempotencyKey = "redrive:" + id.String()
 	again.RedriveOf = &id
+	again.Nonce = nil // it is over: another transaction may have it
 	again.NotAfter = time.Time{}
 	return q.Enqueue(ctx, again)
 }

@@ -30,7 +30,11 @@ func (d *driver) prepare(ctx context.Context, queued []claimed) (ready []prepare
 		// Only with nothing before it in flight does the newest block show the
 		// state the transaction will meet: only then is a refusal believed.
 		alone := d.slots.len() == 0 && len(ready) == 0
+		fees := chooseFees(c.request.Fees, d.cfg.FeeMode, d.cfg.FixedFeePerGas, m)
 		gas, verdict := judge(c, estimates[i], d.cfg.GasMargin, m.head.GasLimit, alone)
+		if reason := misfit(c.request, fees, d.nextNonce+uint64(len(ready))); reason != nil && !verdict.expired {
+			verdict = refusal(reason)
+		}
 		switch {
 		case verdict.wait != "":
 			return ready, ended, d.noteClaimed(ctx, queued[i:i+1], verdict.wait)
@@ -41,7 +45,6 @@ func (d *driver) prepare(ctx context.Context, queued []claimed) (ready []prepare
 			err = d.store.Refuse(ctx, d.lease, c, *verdict.refuse)
 			ended++
 		default:
-			fees := chooseFees(c.request.Fees, d.cfg.FeeMode, d.cfg.FixedFeePerGas, m)
 			if c.request.Fees.IsZero() && isAbove(fees, d.cfg.MaxFeePerGas) {
 				return ready, ended, d.noteClaimed(ctx, queued[i:i+1], WaitingAtCap)
 			}
@@ -80,6 +83,7 @@ func (d *driver) estimate(ctx context.Context, queued []claimed) ([]nodeclient.E
 		at = append(at, i)
 		msgs = append(msgs, nodeclient.CallMsg{
 			From: d.lease.Sender, To: c.request.To, Value: c.request.Value, Data: c.request.Data, AccessList: c.request.AccessList,
+			Authorizations: c.request.Authorizations,
 		})
 	}
 	if len(msgs) == 0 {
@@ -122,9 +126,27 @@ func judge(c claimed, e nodeclient.Estimate, margin, blockLimit uint64, alone bo
 		gas = min(gas, max(e.Gas, blockLimit))
 	}
 	if blockLimit > 0 && gas > blockLimit {
-		return 0, verdict{refuse: &Reason{Code: ReasonGasLimit, Message: fmt.Sprintf("gas %d is above the block gas limit %d", gas, blockLimit)}}
+		return 0, verdict{refuse: &Reason{Code: ReasonGasLimit, Message: fmt.Sprintf("exceeds block gas limit: gas %d, limit %d", gas, blockLimit)}}
 	}
 	return gas, verdict{}
+}
+
+func refusal(r *Reason) verdict { return verdict{refuse: r} }
+
+// misfit says why a request cannot become the transaction that comes next: it
+// wants another nonce, or a type that the network's prices rule out. It is pure.
+// The words are those of geth, which clients look for.
+func misfit(r Request, fees Fees, next uint64) *Reason {
+	switch {
+	case r.Nonce != nil && *r.Nonce < next:
+		return &Reason{Code: ReasonNonce, Message: fmt.Sprintf("nonce too low: next nonce %d, tx nonce %d", next, *r.Nonce)}
+	case r.Nonce != nil && *r.Nonce > next:
+		return &Reason{Code: ReasonNonce, Message: fmt.Sprintf("nonce too high: next nonce %d, tx nonce %d", next, *r.Nonce)}
+	case len(r.Authorizations) > 0 && (fees.GasPrice != nil || r.To == nil):
+		return &Reason{Code: ReasonUnsupported, Message: "transaction type not supported: a set-code transaction needs a recipient and prices of EIP-1559"}
+	default:
+		return nil
+	}
 }
 
 // refusalOf turns a node's answer to eth_estimateGas into the reason shown to

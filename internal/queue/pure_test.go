@@ -75,7 +75,7 @@ func TestJudge(t *testing.T) {
 		"any other refusal":              {claimed{}, nodeclient.Estimate{Err: &jsonrpc.Error{Code: -32602, Message: "Invalid params"}}, true, 0, verdict{refuse: &Reason{Code: ReasonPreparation, Message: "Invalid params"}}},
 		"unreadable":                     {claimed{}, nodeclient.Estimate{Err: errors.New("x")}, true, 0, verdict{refuse: &Reason{Code: ReasonPreparation, Message: "the node's gas estimate could not be read"}}},
 		"expired":                        {claimed{expired: true}, nodeclient.Estimate{Gas: 21_000}, true, 0, verdict{expired: true}},
-		"the caller's gas above a block": {claimed{request: Request{Gas: 2_000_000}}, nodeclient.Estimate{Gas: 2_000_000}, true, 0, verdict{refuse: &Reason{Code: ReasonGasLimit, Message: "gas 2000000 is above the block gas limit 1000000"}}},
+		"the caller's gas above a block": {claimed{request: Request{Gas: 2_000_000}}, nodeclient.Estimate{Gas: 2_000_000}, true, 0, verdict{refuse: &Reason{Code: ReasonGasLimit, Message: "exceeds block gas limit: gas 2000000, limit 1000000"}}},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -98,6 +98,51 @@ func TestTxData_TypeFollowsThePrice(t *testing.T) {
 	} {
 		require.Equal(t, want, types.NewTx(txData(p, 1, 0)).Type())
 	}
+
+	to := common.HexToAddress("0x2")
+	huge := new(big.Int).Lsh(wei(1), 300)
+	setCode := types.NewTx(txData(prepared{fees: Fees{MaxFee: huge, MaxTip: wei(1)}, claimed: claimed{request: Request{
+		To: &to, Value: wei(3), AccessList: access, Authorizations: []types.SetCodeAuthorization{{Nonce: 4}},
+	}}}, 9, 5))
+	require.EqualValues(t, types.SetCodeTxType, setCode.Type())
+	require.Equal(t, wei(9), setCode.ChainId())
+	require.Equal(t, wei(3), setCode.Value())
+	require.Equal(t, 256, setCode.GasFeeCap().BitLen())
+	require.Len(t, setCode.SetCodeAuthorizations(), 1)
+}
+
+func TestMisfit(t *testing.T) {
+	t.Parallel()
+
+	to := common.HexToAddress("0x1")
+	nonce := func(n uint64) Request { return Request{To: &to, Nonce: &n} }
+	setCode := Request{To: &to, Authorizations: make([]types.SetCodeAuthorization, 1)}
+	cases := map[string]struct {
+		r    Request
+		fees Fees
+		want string // "": fits
+	}{
+		"no nonce":                       {Request{}, Fees{}, ""},
+		"the next nonce":                 {nonce(7), Fees{}, ""},
+		"an earlier one":                 {nonce(6), Fees{}, "nonce too low: next nonce 7, tx nonce 6"},
+		"a later one":                    {nonce(8), Fees{}, "nonce too high: next nonce 7, tx nonce 8"},
+		"set-code":                       {setCode, Fees{MaxFee: wei(0), MaxTip: wei(0)}, ""},
+		"set-code on a network too old":  {setCode, Fees{GasPrice: wei(0)}, "transaction type not supported"},
+		"set-code without a recipient":   {Request{Authorizations: setCode.Authorizations}, Fees{MaxFee: wei(0)}, "transaction type not supported"},
+		"legacy where nothing else goes": {Request{To: &to}, Fees{GasPrice: wei(0)}, ""},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := misfit(c.r, c.fees, 7)
+			if c.want == "" {
+				require.Nil(t, got)
+				return
+			}
+			require.NotNil(t, got)
+			require.Contains(t, got.Message, c.want)
+		})
+	}
 }
 
 func TestFingerprint_SeesEveryField(t *testing.T) {
@@ -111,6 +156,9 @@ func TestFingerprint_SeesEveryField(t *testing.T) {
 		"gas price": func(r *Request) { r.Fees.GasPrice = wei(0) }, "max fee": func(r *Request) { r.Fees.MaxFee = wei(0) }, "tip": func(r *Request) { r.Fees.MaxTip = wei(0) },
 		"reference": func(r *Request) { r.Reference = "x" }, "not after": func(r *Request) { r.NotAfter = time.Unix(1, 0) },
 		"access list": func(r *Request) { r.AccessList = types.AccessList{{Address: to}} },
+		"nonce":       func(r *Request) { r.Nonce = new(uint64) },
+		"authority":   func(r *Request) { r.Authorizations = []types.SetCodeAuthorization{{Address: to}} },
+		"authority 2": func(r *Request) { r.Authorizations = []types.SetCodeAuthorization{{Address: to, V: 1}} },
 	}
 	seen := map[[32]byte]string{base().fingerprint(1): "unchanged", base().fingerprint(2): "chain"}
 	for name, change := range changes {

@@ -21,7 +21,7 @@ import (
 type Deps struct {
 	Store   *Store
 	Node    Node
-	Keys    *signing.Keyring
+	Keys    signing.Keys
 	Metrics telemetry.Factory
 	Log     *slog.Logger
 }
@@ -32,7 +32,7 @@ type Queue struct {
 	cfg     Config
 	store   *Store
 	node    Node
-	keys    *signing.Keyring
+	keys    signing.Keys
 	waiters *waiters
 	keeper  *keeper
 	intake  *gather[*entry]
@@ -137,7 +137,8 @@ type Accepted struct {
 }
 
 // Enqueue accepts a transaction. When it returns without an error the request
-// is durable. It returns ErrUnknownSender, ErrKeyReused or ErrUnavailable.
+// is durable. It returns ErrUnknownSender, ErrKeyReused, ErrUnavailable or what
+// kept the keys from saying whether they know the sender.
 func (q *Queue) Enqueue(ctx context.Context, r Request) (Accepted, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
@@ -270,8 +271,11 @@ func (q *Queue) EnqueueAll(ctx context.Context, requests []Request) ([]Accepted,
 
 // entry checks a request and completes it.
 func (q *Queue) entry(id uuid.UUID, r Request) (*entry, error) {
-	if _, err := q.keys.Signer(r.Sender); err != nil {
+	switch _, err := q.keys.Signer(r.Sender); {
+	case errors.Is(err, signing.ErrUnknownSigner):
 		return nil, fmt.Errorf("%w %s", ErrUnknownSender, r.Sender)
+	case err != nil:
+		return nil, fmt.Errorf("look for the sender's key: %w", err)
 	}
 	r.Tenant = tenantOf(r.Tenant)
 	if r.Value == nil {

@@ -14,7 +14,9 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/google/uuid"
+	"github.com/holiman/uint256"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
@@ -382,6 +384,84 @@ func TestQueue_StartsFromTheChainsNonce(t *testing.T) {
 	require.NoError(t, err)
 
 	require.EqualValues(t, 17, *until(t, q, accepted.ID, hasStatus(StatusConfirmed)).Nonce)
+}
+
+func TestQueue_AWantedNonceIsTheNextOrNone(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.chain.set(func(c *fakeChain) { c.nonces[b.sender(1)] = 17 })
+	q := b.queue(t)
+	wanting := func(nonce uint64, data string) uuid.UUID {
+		r := b.request(1, data)
+		r.Nonce = &nonce
+		accepted, err := q.Enqueue(t.Context(), r)
+		require.NoError(t, err)
+		return accepted.ID
+	}
+	next, low, after, high, last := wanting(17, "a"), wanting(17, "b"), wanting(18, "c"), wanting(20, "d"), wanting(19, "e")
+
+	b.run(t, q)
+
+	for nonce, id := range map[uint64]uuid.UUID{17: next, 18: after, 19: last} {
+		done := until(t, q, id, hasStatus(StatusConfirmed))
+		require.Equal(t, nonce, *done.Nonce)
+		require.Equal(t, nonce, *done.Request.Nonce)
+	}
+	for text, id := range map[string]uuid.UUID{"nonce too low: next nonce 18, tx nonce 17": low, "nonce too high: next nonce 19, tx nonce 20": high} {
+		rejected := until(t, q, id, hasStatus(StatusRejected))
+		require.Equal(t, Reason{Code: ReasonNonce, Message: text}, *rejected.Error)
+		require.Nil(t, rejected.Nonce)
+	}
+	again, err := q.Redrive(t.Context(), "", low)
+	require.NoError(t, err)
+	require.EqualValues(t, 20, *until(t, q, again.ID, hasStatus(StatusConfirmed)).Nonce, "a nonce is wanted once")
+}
+
+func TestQueue_ASetCodeTransaction(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	q, _ := b.start(t)
+	key, err := crypto.GenerateKey()
+	require.NoError(t, err)
+	authorization, err := types.SignSetCode(key, types.SetCodeAuthorization{ChainID: *uint256.NewInt(testChain), Address: common.Address{7}, Nonce: 3})
+	require.NoError(t, err)
+	r := b.request(0, "delegate")
+	r.Authorizations = []types.SetCodeAuthorization{authorization}
+
+	accepted, err := q.Enqueue(t.Context(), r)
+	require.NoError(t, err)
+
+	done := until(t, q, accepted.ID, hasStatus(StatusConfirmed))
+	require.Equal(t, r.Authorizations, done.Request.Authorizations)
+	var raw []byte
+	require.NoError(t, b.pool.QueryRow(t.Context(), `select raw from attempts where hash = $1`, done.Hash[:]).Scan(&raw))
+	var tx types.Transaction
+	require.NoError(t, tx.UnmarshalBinary(raw))
+	require.EqualValues(t, types.SetCodeTxType, tx.Type())
+	require.Equal(t, r.Authorizations, tx.SetCodeAuthorizations())
+
+	data, err := (&driver{cfg: b.cfg}).replacementData(t.Context(), attempt{raw: raw}, purposeBump, Fees{MaxFee: wei(9), MaxTip: wei(1)})
+	require.NoError(t, err)
+	dearer := types.NewTx(data)
+	require.Equal(t, r.Authorizations, dearer.SetCodeAuthorizations())
+	require.Equal(t, wei(9), dearer.GasFeeCap())
+}
+
+// awayKeys are keys that cannot be asked for.
+type awayKeys struct{ signing.Keys }
+
+func (awayKeys) Signer(common.Address) (signing.Signer, error) { return nil, errors.New("away") }
+
+func TestQueue_KeysThatAreAwayAreNoUnknownSender(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	q, err := New(b.cfg, Deps{Store: NewStore(b.pool, testChain), Node: b.chain, Keys: awayKeys{b.keys}, Metrics: telemetry.NewFactory(), Log: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	require.NoError(t, q.Register(t.Context()))
+
+	_, err = q.Enqueue(t.Context(), b.request(0, "x"))
+	require.ErrorContains(t, err, "away")
+	require.NotErrorIs(t, err, ErrUnknownSender)
 }
 
 func TestQueue_ANonceUsedElsewhereFailsThatTransactionOnly(t *testing.T) {

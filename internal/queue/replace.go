@@ -131,7 +131,7 @@ func (d *driver) replacementData(ctx context.Context, old attempt, purpose strin
 		return nil, fmt.Errorf("read stored transaction: %w", err)
 	}
 	p := prepared{gas: tx.Gas(), fees: fees, claimed: claimed{request: Request{
-		To: tx.To(), Value: tx.Value(), Data: tx.Data(), AccessList: tx.AccessList(),
+		To: tx.To(), Value: tx.Value(), Data: tx.Data(), AccessList: tx.AccessList(), Authorizations: tx.SetCodeAuthorizations(),
 	}}}
 	if purpose == purposeCancel {
 		self := d.lease.Sender

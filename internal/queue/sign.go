@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/holiman/uint256"
 
 	"github.com/slipwayhq/slipway/internal/signing"
 )
@@ -95,10 +96,16 @@ func signTx(ctx context.Context, key signing.Signer, chain types.Signer, tx *typ
 }
 
 // txData chooses the transaction type by the kind of price: legacy (EIP-155),
-// 0x1 when an access list comes with a gas price (EIP-2930), else 0x2 (EIP-1559).
+// 0x1 when an access list comes with a gas price (EIP-2930), else 0x2 (EIP-1559);
+// 0x4 with authorizations (EIP-7702).
 func txData(p prepared, chainID, nonce uint64) types.TxData {
 	r := p.request
 	switch {
+	case len(r.Authorizations) > 0:
+		return &types.SetCodeTx{
+			ChainID: uint256.NewInt(chainID), Nonce: nonce, GasTipCap: capped(p.fees.MaxTip), GasFeeCap: capped(p.fees.MaxFee),
+			Gas: p.gas, To: *r.To, Value: capped(r.Value), Data: r.Data, AccessList: r.AccessList, AuthList: r.Authorizations,
+		}
 	case p.fees.GasPrice == nil:
 		return &types.DynamicFeeTx{
 			ChainID: new(big.Int).SetUint64(chainID), Nonce: nonce, GasTipCap: p.fees.MaxTip, GasFeeCap: p.fees.MaxFee,
@@ -112,6 +119,16 @@ func txData(p prepared, chainID, nonce uint64) types.TxData {
 	default:
 		return &types.LegacyTx{Nonce: nonce, GasPrice: p.fees.GasPrice, Gas: p.gas, To: r.To, Value: r.Value, Data: r.Data}
 	}
+}
+
+// capped turns a number of wei into 256 bits. Prices that were added up may be
+// above what anybody can pay: they stay so.
+func capped(v *big.Int) *uint256.Int {
+	out, overflow := uint256.FromBig(v)
+	if overflow {
+		return new(uint256.Int).SetAllOne()
+	}
+	return out
 }
 
 // commit makes the signed bytes durable; only then may they leave.

@@ -23,33 +23,46 @@ type claimed struct {
 
 func scanClaimed(row pgx.CollectableRow) (claimed, error) {
 	var c claimed
-	var recipient, fees, accessList []byte
-	var value string
-	var gas *int64
+	var r requestColumns
 	var expired *bool
 	var substatus *string
-	if err := row.Scan(&c.id, &c.version, &recipient, &value, &c.request.Data, &gas, &fees, &accessList, &expired, &substatus); err != nil {
+	err := row.Scan(&c.id, &c.version, &r.recipient, &r.value, &c.request.Data, &r.gas, &r.fees, &r.accessList, &r.nonce, &r.authorizations, &expired, &substatus)
+	if err != nil {
 		return c, err
 	}
 	c.expired, c.substatus = deref(expired), deref(substatus)
-	return c, fillRequest(&c.request, recipient, value, gas, fees, accessList)
+	return c, r.fill(&c.request)
 }
 
-func fillRequest(r *Request, recipient []byte, value string, gas *int64, fees, accessList []byte) error {
-	if recipient != nil {
-		to := common.BytesToAddress(recipient)
+// requestColumns are the columns of a request that need some reading.
+type requestColumns struct {
+	recipient                        []byte
+	value                            string
+	gas, nonce                       *int64
+	fees, accessList, authorizations []byte // JSON, nil for none
+}
+
+func (c requestColumns) fill(r *Request) error {
+	if c.recipient != nil {
+		to := common.BytesToAddress(c.recipient)
 		r.To = &to
 	}
-	r.Value, _ = new(big.Int).SetString(value, 10)
-	r.Gas = uint64(deref(gas))
-	if fees != nil {
-		if err := json.Unmarshal(fees, &r.Fees); err != nil {
-			return fmt.Errorf("read fees: %w", err)
-		}
+	r.Value, _ = new(big.Int).SetString(c.value, 10)
+	r.Gas = uint64(deref(c.gas))
+	if c.nonce != nil {
+		n := uint64(*c.nonce)
+		r.Nonce = &n
 	}
-	if accessList != nil {
-		if err := json.Unmarshal(accessList, &r.AccessList); err != nil {
-			return fmt.Errorf("read access list: %w", err)
+	for _, column := range []struct {
+		text []byte
+		into any
+		name string
+	}{{c.fees, &r.Fees, "fees"}, {c.accessList, &r.AccessList, "access list"}, {c.authorizations, &r.Authorizations, "authorizations"}} {
+		if column.text == nil {
+			continue
+		}
+		if err := json.Unmarshal(column.text, column.into); err != nil {
+			return fmt.Errorf("read %s: %w", column.name, err)
 		}
 	}
 	return nil
@@ -58,13 +71,14 @@ func fillRequest(r *Request, recipient []byte, value string, gas *int64, fees, a
 func scanTransaction(row pgx.CollectableRow) (Transaction, error) {
 	var t Transaction
 	var chainID int64
-	var sender, recipient, fees, accessList, reason, hash []byte
-	var value, status string
-	var gas, nonce *int64
+	var sender, reason, hash []byte
+	var status string
+	var nonce *int64
+	var q requestColumns
 	var key, reference, substatus *string
 	var notAfter *time.Time
 	var r receiptColumns
-	err := row.Scan(&t.ID, &t.Seq, &t.Request.Tenant, &chainID, &sender, &recipient, &value, &t.Request.Data, &gas, &fees, &accessList, &key, &reference, &notAfter,
+	err := row.Scan(&t.ID, &t.Seq, &t.Request.Tenant, &chainID, &sender, &q.recipient, &q.value, &t.Request.Data, &q.gas, &q.fees, &q.accessList, &q.nonce, &q.authorizations, &key, &reference, &notAfter,
 		&status, &substatus, &t.CreatedAt, &t.UpdatedAt, &reason, &nonce, &hash,
 		&r.hash, &r.block, &r.blockHash, &r.status, &r.gas, &r.price, &r.contract, &r.final)
 	if err != nil {
@@ -88,7 +102,7 @@ func scanTransaction(row pgx.CollectableRow) (Transaction, error) {
 		}
 	}
 	t.Receipt = r.receipt()
-	return t, fillRequest(&t.Request, recipient, value, gas, fees, accessList)
+	return t, q.fill(&t.Request)
 }
 
 type receiptColumns struct {

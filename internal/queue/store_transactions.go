@@ -29,11 +29,12 @@ func (s *Store) insertAll(ctx context.Context, entries []*entry, isWhole bool) e
 	insert := func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
 			with accepted as (
-				insert into transactions (id, tenant_id, chain_id, sender, recipient, value, data, gas, fees, access_list, idem_key, req_hash, reference, not_after, redrive_of)
-				select id, tenant, @chain, sender, recipient, value::numeric, data, gas, fees, access_list, idem_key, req_hash, reference, not_after, redrive_of
+				insert into transactions (id, tenant_id, chain_id, sender, recipient, value, data, gas, fees, access_list, idem_key, req_hash, reference, not_after, redrive_of, asked_nonce, authorizations)
+				select id, tenant, @chain, sender, recipient, value::numeric, data, gas, fees, access_list, idem_key, req_hash, reference, not_after, redrive_of, asked_nonce, authorizations
 				from unnest(@ids::uuid[], @tenants::text[], @senders::bytea[], @recipients::bytea[], @values::text[], @datas::bytea[], @gases::bigint[], @fees::jsonb[],
-					@access_lists::jsonb[], @idem_keys::text[], @req_hashes::bytea[], @references::text[], @not_afters::timestamptz[], @redrives::uuid[]) with ordinality
-				as e (id, tenant, sender, recipient, value, data, gas, fees, access_list, idem_key, req_hash, reference, not_after, redrive_of, place)
+					@access_lists::jsonb[], @idem_keys::text[], @req_hashes::bytea[], @references::text[], @not_afters::timestamptz[], @redrives::uuid[],
+					@asked_nonces::bigint[], @authorizations::jsonb[]) with ordinality
+				as e (id, tenant, sender, recipient, value, data, gas, fees, access_list, idem_key, req_hash, reference, not_after, redrive_of, asked_nonce, authorizations, place)
 				where not exists (select from senders s where s.chain_id = @chain and s.address = e.sender and s.state = 'draining')
 				order by place
 				on conflict (tenant_id, idem_key) where idem_key is not null do nothing
@@ -113,6 +114,7 @@ func insertArgs(chainID int64, entries []*entry) pgx.NamedArgs {
 	values, datas, gases, fees, accessLists := make([]string, n), make([][]byte, n), make([]*int64, n), make([][]byte, n), make([][]byte, n)
 	keys, hashes, references := make([]*string, n), make([][]byte, n), make([]*string, n)
 	notAfters, redrives := make([]*time.Time, n), make([]*uuid.UUID, n)
+	nonces, authorizations := make([]*uint64, n), make([][]byte, n)
 	for i, e := range entries {
 		r := &e.request
 		ids[i], tenants[i], senders[i], recipients[i] = e.id, r.Tenant, r.Sender[:], addressOrNull(r.To)
@@ -120,10 +122,12 @@ func insertArgs(chainID int64, entries []*entry) pgx.NamedArgs {
 		fees[i], accessLists[i] = jsonOrNull(r.Fees, r.Fees.IsZero()), jsonOrNull(r.AccessList, len(r.AccessList) == 0)
 		keys[i], hashes[i], references[i] = nullIfZero(r.IdempotencyKey), e.fingerprint[:], nullIfZero(r.Reference)
 		notAfters[i], redrives[i] = nullIfZero(r.NotAfter), r.RedriveOf
+		nonces[i], authorizations[i] = r.Nonce, jsonOrNull(r.Authorizations, len(r.Authorizations) == 0)
 	}
 	return pgx.NamedArgs{
 		"chain": chainID, "ids": ids, "tenants": tenants, "senders": senders, "recipients": recipients, "values": values, "datas": datas, "gases": gases,
 		"fees": fees, "access_lists": accessLists, "idem_keys": keys, "req_hashes": hashes, "references": references, "not_afters": notAfters, "redrives": redrives,
+		"asked_nonces": nonces, "authorizations": authorizations,
 	}
 }
 
@@ -153,7 +157,7 @@ func (s *Store) countQueued(ctx context.Context, most int) (map[string]int, erro
 
 // selectTransaction reads everything a Transaction holds.
 const selectTransaction = `
-	select t.id, t.seq, t.tenant_id, t.chain_id, t.sender, t.recipient, t.value::text, t.data, t.gas, t.fees, t.access_list, t.idem_key, t.reference, t.not_after,
+	select t.id, t.seq, t.tenant_id, t.chain_id, t.sender, t.recipient, t.value::text, t.data, t.gas, t.fees, t.access_list, t.asked_nonce, t.authorizations, t.idem_key, t.reference, t.not_after,
 		t.status::text, t.substatus, t.created_at, t.updated_at, t.error, n.nonce, a.hash,
 		r.hash, r.block_number, r.block_hash, r.status, r.gas_used, r.effective_gas_price::text, r.contract, r.final
 	from transactions t
@@ -222,7 +226,7 @@ func (s *Store) List(ctx context.Context, f Filter) ([]Transaction, error) {
 
 // selectClaimable reads from the front of an index, however long the queue is.
 const selectClaimable = `
-		select t.id, t.version, t.recipient, t.value::text, t.data, t.gas, t.fees, t.access_list, t.not_after <= now(), t.substatus
+		select t.id, t.version, t.recipient, t.value::text, t.data, t.gas, t.fees, t.access_list, t.asked_nonce, t.authorizations, t.not_after <= now(), t.substatus
 		from transactions t join senders s on s.chain_id = t.chain_id and s.address = t.sender
 		where t.chain_id = @chain and t.sender = @sender and t.status = 'queued' and s.state = 'active'
 		order by t.priority desc, t.seq limit @limit`

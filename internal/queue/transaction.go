@@ -11,14 +11,20 @@ import (
 
 // Request is what a caller asks to be executed.
 type Request struct {
-	Tenant         string
-	Sender         common.Address
-	To             *common.Address // nil: contract creation
-	Value          *big.Int        // wei; nil means 0
-	Data           []byte
-	Gas            uint64 // 0: estimated
-	Fees           Fees
-	AccessList     types.AccessList
+	Tenant     string
+	Sender     common.Address
+	To         *common.Address // nil: contract creation
+	Value      *big.Int        // wei; nil means 0
+	Data       []byte
+	Gas        uint64 // 0: estimated
+	Fees       Fees
+	AccessList types.AccessList
+	// Authorizations make it a set-code transaction (EIP-7702), which needs To
+	// and a network after Prague.
+	Authorizations []types.SetCodeAuthorization
+	// Nonce, when it is not nil, must be the sender's next: otherwise the
+	// transaction is rejected. Nonces are given out here all the same.
+	Nonce          *uint64
 	IdempotencyKey string // "" for none; at most MaxIdempotencyKey bytes
 	Reference      string // the caller's own name for it, not unique
 	NotAfter       time.Time
@@ -93,6 +99,8 @@ const (
 	ReasonPreparation       = "preparation_failed"
 	ReasonSigning           = "signing_failed"
 	ReasonNonceTaken        = "nonce_consumed_externally"
+	ReasonNonce             = "nonce_mismatch"
+	ReasonUnsupported       = "transaction_type_not_supported"
 )
 
 // Substatuses of a waiting transaction.
