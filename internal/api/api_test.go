@@ -24,6 +24,7 @@ import (
 	"github.com/slipwayhq/slipway/internal/jsonrpc"
 	"github.com/slipwayhq/slipway/internal/nodeclient"
 	"github.com/slipwayhq/slipway/internal/queue"
+	"github.com/slipwayhq/slipway/internal/signing"
 	"github.com/slipwayhq/slipway/internal/telemetry"
 )
 
@@ -40,6 +41,7 @@ type fakeQueue struct {
 	unsig   bool          // the watch never sees a hash
 	ended   *queue.Reason // the watch sees a rejection
 	filters []queue.Filter
+	sender  common.Address // accepted besides alice
 }
 
 func (q *fakeQueue) Enqueue(_ context.Context, r queue.Request) (queue.Accepted, error) {
@@ -48,7 +50,7 @@ func (q *fakeQueue) Enqueue(_ context.Context, r queue.Request) (queue.Accepted,
 	if q.err != nil {
 		return queue.Accepted{}, q.err
 	}
-	if r.Sender != common.HexToAddress(alice) {
+	if r.Sender != common.HexToAddress(alice) && r.Sender != q.sender {
 		return queue.Accepted{}, fmt.Errorf("%w %s", queue.ErrUnknownSender, r.Sender)
 	}
 	for _, t := range q.list {
@@ -142,10 +144,20 @@ type fixture struct {
 
 func serve(t *testing.T) *fixture {
 	t.Helper()
+	return serveWith(t, func(*Deps, *Config) {})
+}
+
+func serveWith(t *testing.T, change func(*Deps, *Config)) *fixture {
+	t.Helper()
 	f := &fixture{queue: &fakeQueue{}, node: &fakeNode{}}
 	cfg := Default()
 	cfg.SendWait, cfg.MaxBody = time.Second, 300<<10
-	handler, err := NewHandler(cfg, Deps{Queue: f.queue, Node: f.node, ChainID: 31337, LocalOnly: true, Metrics: telemetry.NewFactory(), Log: slog.New(slog.DiscardHandler)})
+	deps := Deps{
+		Queue: f.queue, Node: f.node, Keys: signing.NewKeyring(), ChainID: 31337, LocalOnly: true,
+		Metrics: telemetry.NewFactory(), Log: slog.New(slog.DiscardHandler),
+	}
+	change(&deps, &cfg)
+	handler, err := NewHandler(cfg, deps)
 	require.NoError(t, err)
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
@@ -385,8 +397,8 @@ func TestRPC_BadInput(t *testing.T) {
 		"wrong hex":       {body: send(`{` + from + `,"data":"0xz"}`), status: 200, code: jsonrpc.CodeInvalidParams, message: "data"},
 		"wrong type":      {body: send(`{"from":7}`), status: 200, code: jsonrpc.CodeInvalidParams, message: "from"},
 		"data and input":  {body: send(`{` + from + `,"data":"0x01","input":"0x02"}`), status: 200, code: jsonrpc.CodeInvalidParams, message: "differ"},
-		"own nonce":       {body: send(`{` + from + `,"nonce":"0x1"}`), status: 200, code: jsonrpc.CodeInvalidParams, message: "nonce"},
-		"another chain":   {body: send(`{` + from + `,"chainId":"0x1"}`), status: 200, code: jsonrpc.CodeInvalidParams, message: "another chain"},
+		"huge nonce":      {body: send(`{` + from + `,"nonce":"0xffffffffffffffff"}`), status: 200, code: jsonrpc.CodeInvalidParams, message: "nonce"},
+		"another chain":   {body: send(`{` + from + `,"chainId":"0x1"}`), status: 200, code: jsonrpc.CodeInvalidParams, message: "chainId does not match node's (have=1, want=31337)"},
 		"unknown sender":  {body: send(`{"from":"` + bob + `","to":"` + alice + `"}`), status: 200, code: jsonrpc.CodeServer, message: "unknown account"},
 		"body over limit": {body: `"` + strings.Repeat("x", 400<<10) + `"`, status: 413, code: jsonrpc.CodeInvalidRequest, message: "too large"},
 		"gateway away":    {body: `{"jsonrpc":"2.0","id":7,"method":"eth_chainId"}`, prepare: func(f *fixture) { f.node.away = true }, status: 200, code: jsonrpc.CodeUnavailable, message: "gateway"},

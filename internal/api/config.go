@@ -14,6 +14,9 @@ type Config struct {
 	// SendWait is how long eth_sendTransaction waits for its hash. The
 	// transaction goes on when the time is over.
 	SendWait time.Duration `yaml:"sendWait"`
+	// AllowHashSigning lets eth_sign sign 32 bytes, which are mostly a hash of
+	// something that nobody has seen.
+	AllowHashSigning bool `yaml:"allowHashSigning"`
 }
 
 // Default returns the limits that hold when nothing is configured.

@@ -27,6 +27,8 @@ type txFields struct {
 	MaxFeePerGas         *quantity        `json:"maxFeePerGas"`
 	MaxPriorityFeePerGas *quantity        `json:"maxPriorityFeePerGas"`
 	AccessList           types.AccessList `json:"accessList"`
+	// AuthorizationList makes it a set-code transaction (EIP-7702).
+	AuthorizationList []types.SetCodeAuthorization `json:"authorizationList"`
 }
 
 // maxCalldata is the largest calldata, in bytes. Nodes refuse transactions over
@@ -68,9 +70,30 @@ func (f txFields) request() (queue.Request, error) {
 		}
 		r.Gas = f.Gas.v.Uint64()
 	}
-	r.AccessList = f.AccessList
+	r.AccessList, r.Authorizations = f.AccessList, f.AuthorizationList
 	r.Fees = queue.Fees{GasPrice: f.GasPrice.big(), MaxFee: f.MaxFeePerGas.big(), MaxTip: f.MaxPriorityFeePerGas.big()}
+	if err := checkAuthorizations(r); err != nil {
+		return r, err
+	}
 	return r, checkFees(r.Fees)
+}
+
+// maxAuthorizations is more than fit into a block: each costs 25,000 gas (EIP-7702).
+const maxAuthorizations = 256
+
+func checkAuthorizations(r queue.Request) error {
+	switch {
+	case len(r.Authorizations) == 0:
+		return nil
+	case len(r.Authorizations) > maxAuthorizations:
+		return invalid(fmt.Sprintf("authorizationList: more than %d entries", maxAuthorizations))
+	case r.To == nil:
+		return invalid("authorizationList: a set-code transaction needs to")
+	case r.Fees.GasPrice != nil:
+		return invalid("authorizationList and gasPrice exclude each other")
+	default:
+		return nil
+	}
 }
 
 func checkFees(f queue.Fees) error {

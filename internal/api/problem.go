@@ -8,6 +8,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/slipwayhq/slipway/internal/queue"
+	"github.com/slipwayhq/slipway/internal/wallets"
 )
 
 // problem is an RFC 9457 problem document.
@@ -56,7 +57,9 @@ func problemOf(err error) problem {
 			with("use a new key for a new transaction; the first one stands")
 	case errors.Is(err, queue.ErrNotFound):
 		return problemType{"not-found", "There is no such transaction", 404}.with("")
-	case errors.Is(err, queue.ErrUnavailable):
+	case isUnproven(err):
+		return problemType{"verification-required", "The wallet signs only with a right challenge response", 403}.with(walletRPCError(err).Message)
+	case errors.Is(err, queue.ErrUnavailable), errors.Is(err, wallets.ErrUnavailable):
 		return problemType{"database-unavailable", "The database cannot be reached", 503}.
 			with("repeat the request with its idempotency key: if it was accepted the first time, it will not be executed twice")
 	case errors.As(err, &http):
@@ -64,6 +67,14 @@ func problemOf(err error) problem {
 	default:
 		return problemType{"internal", "Internal error", 500}.with("")
 	}
+}
+
+// isUnproven says whether a wallet did not sign because its user showed
+// nothing, or something wrong.
+func isUnproven(err error) bool {
+	var shown *proofError
+	var locked *wallets.LockedError
+	return errors.Is(err, wallets.ErrUnverified) || errors.As(err, &shown) || errors.As(err, &locked)
 }
 
 // httpProblem is what the router itself refuses.

@@ -21,22 +21,19 @@ func (s *server) handleRPC(c echo.Context) error {
 		return s.writeRPC(c, http.StatusRequestEntityTooLarge, jsonrpc.AppendError(nil, nil, rpcErrorOf(err)))
 	}
 	ctx := c.Request().Context()
-	key := c.Request().Header.Get("Idempotency-Key")
-	if key == "" {
-		key = c.Request().Header.Get("X-Idempotency-Key")
-	}
+	who := callerOf(c.Request().Header)
 	if jsonrpc.IsBatch(body) {
-		return s.handleBatch(c, body)
+		return s.handleBatch(c, body, who)
 	}
 
 	req, rpcErr := jsonrpc.ScanRequest(body)
 	switch {
 	case rpcErr != nil: // 400, as the gateway answers
 		return s.writeRPC(c, http.StatusBadRequest, jsonrpc.AppendError(nil, req.ID, rpcErr))
-	case !isOurs(req.Method):
+	case !s.isOurs(req.Method):
 		return s.forward(c, req.ID, body)
 	}
-	answer := s.begin(ctx, req, key)(ctx)
+	answer := s.begin(ctx, req, who)(ctx)
 	if req.IsNotification() {
 		return c.NoContent(http.StatusNoContent)
 	}
@@ -65,31 +62,25 @@ func (s *server) count(method string, ok bool) {
 	s.metrics.calls.WithLabelValues(method, outcome).Inc()
 }
 
-// isOurs says whether a method needs this process.
-func isOurs(method string) bool {
-	return method == "eth_accounts" || method == "eth_sendTransaction"
-}
-
 // answer finishes a call that was begun and returns its response.
 type answer func(ctx context.Context) []byte
 
 // begin starts a call of ours. What must happen in order (accepting) happens
-// before it returns; what may take time (waiting for the hash) in the answer.
-func (s *server) begin(ctx context.Context, req jsonrpc.Request, key string) answer {
-	if req.Method == "eth_accounts" {
-		s.count(req.Method, true)
-		return done(jsonrpc.AppendResult(nil, req.ID, s.accounts()))
+// before it returns; what may take time in the answer.
+func (s *server) begin(ctx context.Context, req jsonrpc.Request, who caller) answer {
+	if req.Method != sendTransaction {
+		return func(ctx context.Context) []byte { return s.answer(ctx, req, who) }
 	}
-	watch, err := s.acceptCall(ctx, req, key)
+	watch, err := s.acceptCall(ctx, req, who)
 	if err != nil {
 		s.count(req.Method, false)
-		return done(jsonrpc.AppendError(nil, req.ID, rpcErrorOf(err)))
+		return done(jsonrpc.AppendError(nil, req.ID, s.rpcError(ctx, err)))
 	}
 	return func(ctx context.Context) []byte {
 		hash, err := s.waitHash(ctx, watch)
 		s.count(req.Method, err == nil)
 		if err != nil {
-			return jsonrpc.AppendError(nil, req.ID, rpcErrorOf(err))
+			return jsonrpc.AppendError(nil, req.ID, s.rpcError(ctx, err))
 		}
 		return jsonrpc.AppendResult(nil, req.ID, []byte(`"`+hash.Hex()+`"`))
 	}
@@ -97,60 +88,33 @@ func (s *server) begin(ctx context.Context, req jsonrpc.Request, key string) ans
 
 func done(response []byte) answer { return func(context.Context) []byte { return response } }
 
-func (s *server) accounts() []byte {
-	out := []string{}
-	for _, a := range s.queue.Accounts() {
-		out = append(out, a.Hex())
+// answer calls a method of the table.
+func (s *server) answer(ctx context.Context, req jsonrpc.Request, who caller) []byte {
+	result, err := s.methods[req.Method](ctx, req.Params, who)
+	var text []byte
+	if err == nil {
+		text, err = json.Marshal(result)
 	}
-	text, err := json.Marshal(out)
-	if err != nil { // a list of texts always marshals
-		return []byte("[]")
+	s.count(req.Method, err == nil)
+	if err != nil {
+		return jsonrpc.AppendError(nil, req.ID, s.rpcError(ctx, err))
 	}
-	return text
+	return jsonrpc.AppendResult(nil, req.ID, text)
 }
 
-// sendArgs is the transaction object of eth_sendTransaction. Fields that
-// clients add for themselves are accepted and ignored, as nodes do.
-type sendArgs struct {
-	txFields
-	Input          *string   `json:"input"`
-	Nonce          *quantity `json:"nonce"`
-	ChainID        *quantity `json:"chainId"`
-	IdempotencyKey string    `json:"idempotencyKey"`
-}
-
-func (s *server) acceptCall(ctx context.Context, req jsonrpc.Request, key string) (queue.Watch, error) {
-	var args sendArgs
-	object := jsonrpc.Element(req.Params, 0)
-	if object == nil || object[0] != '{' {
-		return nil, invalid("eth_sendTransaction needs one transaction object")
-	}
-	if err := json.Unmarshal(object, &args); err != nil {
-		return nil, invalid(decodeDetail(err))
-	}
-	r, err := args.request(s.chainID)
+func (s *server) acceptCall(ctx context.Context, req jsonrpc.Request, who caller) (queue.Watch, error) {
+	args, r, err := s.transaction(req.Params, req.Method)
 	if err != nil {
 		return nil, err
 	}
-	if r.IdempotencyKey, err = idempotencyKey(key, args.IdempotencyKey); err != nil {
+	if r.IdempotencyKey, err = idempotencyKey(who.key, args.IdempotencyKey); err != nil {
+		return nil, err
+	}
+	if err := s.authorise(ctx, r.Sender, args.proofOr(who.proof)); err != nil {
 		return nil, err
 	}
 	_, watch, err := s.queue.EnqueueWatched(ctx, r)
 	return watch, err
-}
-
-func (a sendArgs) request(chainID uint64) (queue.Request, error) {
-	switch {
-	case a.Nonce != nil:
-		return queue.Request{}, invalid("nonce: the signer gives nonces, leave it out")
-	case a.ChainID != nil && (!a.ChainID.v.IsUint64() || a.ChainID.v.Uint64() != chainID):
-		return queue.Request{}, invalid("chainId: this signer works on another chain")
-	case a.Input != nil && a.Data != nil && *a.Input != *a.Data:
-		return queue.Request{}, invalid("data and input differ")
-	case a.Input != nil:
-		a.Data = a.Input
-	}
-	return a.txFields.request()
 }
 
 // errNoHashYet says that a transaction is accepted but was not signed in time.

@@ -12,13 +12,13 @@ import (
 // handleBatch answers a batch: calls of ours are accepted in their order, the
 // others go to the gateway as one batch, and the answers come in the order of
 // the calls.
-func (s *server) handleBatch(c echo.Context, body []byte) error {
+func (s *server) handleBatch(c echo.Context, body []byte, who caller) error {
 	elements, rpcErr := jsonrpc.ScanBatch(body, s.cfg.MaxBatch)
 	if rpcErr != nil {
 		return s.writeRPC(c, http.StatusBadRequest, jsonrpc.AppendError(nil, nil, rpcErr))
 	}
 	ctx := c.Request().Context()
-	b := s.splitBatch(ctx, elements)
+	b := s.splitBatch(ctx, elements, who)
 	b.finish(ctx)
 	if out := b.join(); out != nil {
 		return s.writeRPC(c, http.StatusOK, out)
@@ -36,7 +36,8 @@ type batch struct {
 }
 
 // splitBatch begins our calls, in order, and collects the others.
-func (s *server) splitBatch(ctx context.Context, elements [][]byte) *batch {
+func (s *server) splitBatch(ctx context.Context, elements [][]byte, who caller) *batch {
+	who.key = "" // one key cannot stand for many transactions
 	b := &batch{
 		server: s, requests: make([]jsonrpc.Request, len(elements)),
 		begun: make([]answer, len(elements)), responses: make([][]byte, len(elements)),
@@ -47,8 +48,8 @@ func (s *server) splitBatch(ctx context.Context, elements [][]byte) *batch {
 		switch {
 		case rpcErr != nil:
 			b.begun[i] = done(jsonrpc.AppendError(nil, req.ID, rpcErr))
-		case isOurs(req.Method):
-			b.begun[i] = s.begin(ctx, req, "")
+		case s.isOurs(req.Method):
+			b.begun[i] = s.begin(ctx, req, who)
 		default:
 			b.forwarded = append(b.forwarded, element)
 		}

@@ -5,14 +5,25 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/slipwayhq/slipway/internal/jsonrpc"
 	"github.com/slipwayhq/slipway/internal/queue"
+	"github.com/slipwayhq/slipway/internal/wallets"
 )
 
 // errGatewayAway is what a call gets that the gateway did not answer.
 func errGatewayAway() *jsonrpc.Error {
 	return jsonrpc.NewError(jsonrpc.CodeUnavailable, "the gateway cannot be reached")
+}
+
+// rpcError is rpcErrorOf, with a log line for what is a fault of ours.
+func (s *server) rpcError(ctx context.Context, err error) *jsonrpc.Error {
+	out := rpcErrorOf(err)
+	if out.Code == jsonrpc.CodeInternal {
+		s.log.ErrorContext(ctx, "call failed", slog.Any("err", err))
+	}
+	return out
 }
 
 // rpcErrorOf turns a Go error into a JSON-RPC error, with the codes clients of
@@ -24,6 +35,8 @@ func rpcErrorOf(err error) *jsonrpc.Error {
 	switch {
 	case errors.As(err, &bad):
 		return jsonrpc.NewError(jsonrpc.CodeInvalidParams, bad.detail)
+	case isWalletError(err):
+		return walletRPCError(err)
 	case errors.Is(err, errBodyTooLarge):
 		return jsonrpc.NewError(jsonrpc.CodeInvalidRequest, "the request body is too large")
 	case errors.Is(err, queue.ErrUnknownSender):
@@ -34,10 +47,58 @@ func rpcErrorOf(err error) *jsonrpc.Error {
 		return endedRPCError(ended)
 	case errors.As(err, &waiting):
 		return waitRPCError(waiting)
-	case errors.Is(err, queue.ErrUnavailable):
+	case errors.Is(err, queue.ErrUnavailable), errors.Is(err, wallets.ErrUnavailable):
 		return jsonrpc.NewError(jsonrpc.CodeUnavailable, "the database cannot be reached; repeat the call with an idempotency key to be safe")
 	default:
 		return jsonrpc.NewError(jsonrpc.CodeInternal, "internal error")
+	}
+}
+
+func isWalletError(err error) bool {
+	var invalid *wallets.InvalidError
+	var locked *wallets.LockedError
+	var shown *proofError
+	var refused *refusedError
+	for _, known := range []error{
+		errNoWallets, wallets.ErrUnverified, wallets.ErrUnknownWallet, wallets.ErrUnknownVerification,
+		wallets.ErrIndexTaken, wallets.ErrTooMany, wallets.ErrSealed,
+	} {
+		if errors.Is(err, known) {
+			return true
+		}
+	}
+	return errors.As(err, &invalid) || errors.As(err, &locked) || errors.As(err, &shown) || errors.As(err, &refused)
+}
+
+// walletRPCError is the answer of wallets that do not want to, or cannot.
+func walletRPCError(err error) *jsonrpc.Error {
+	var invalid *wallets.InvalidError
+	var locked *wallets.LockedError
+	var shown *proofError
+	var refused *refusedError
+	switch {
+	case errors.As(err, &invalid):
+		return jsonrpc.NewError(jsonrpc.CodeInvalidParams, invalid.Detail)
+	case errors.As(err, &locked):
+		return jsonrpc.NewError(jsonrpc.CodeUnauthorized, locked.Error())
+	case errors.As(err, &shown):
+		return jsonrpc.NewError(jsonrpc.CodeUnauthorized, shown.detail)
+	case errors.As(err, &refused):
+		return jsonrpc.NewError(jsonrpc.CodeServer, refused.detail)
+	case errors.Is(err, wallets.ErrUnverified):
+		return jsonrpc.NewError(jsonrpc.CodeUnauthorized, wallets.ErrUnverified.Error())
+	case errors.Is(err, errNoWallets):
+		return jsonrpc.NewError(jsonrpc.CodeNotSupported, errNoWallets.Error())
+	case errors.Is(err, wallets.ErrUnknownWallet):
+		return jsonrpc.NewError(jsonrpc.CodeResourceNotFound, wallets.ErrUnknownWallet.Error())
+	case errors.Is(err, wallets.ErrUnknownVerification):
+		return jsonrpc.NewError(jsonrpc.CodeResourceNotFound, wallets.ErrUnknownVerification.Error())
+	case errors.Is(err, wallets.ErrIndexTaken):
+		return jsonrpc.NewError(jsonrpc.CodeServer, wallets.ErrIndexTaken.Error())
+	case errors.Is(err, wallets.ErrTooMany):
+		return jsonrpc.NewError(jsonrpc.CodeServer, wallets.ErrTooMany.Error())
+	default:
+		return jsonrpc.NewError(jsonrpc.CodeInternal, wallets.ErrSealed.Error())
 	}
 }
 

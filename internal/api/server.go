@@ -14,7 +14,9 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/slipwayhq/slipway/internal/queue"
+	"github.com/slipwayhq/slipway/internal/signing"
 	"github.com/slipwayhq/slipway/internal/telemetry"
+	"github.com/slipwayhq/slipway/internal/wallets"
 )
 
 // Queue is what the API needs of the transaction queue.
@@ -31,10 +33,19 @@ type Node interface {
 	Forward(ctx context.Context, body []byte) (answer []byte, status int, err error)
 }
 
+// Keys finds the signer of an account, or signing.ErrUnknownSigner.
+type Keys interface {
+	Signer(address common.Address) (signing.Signer, error)
+}
+
 // Deps are what the API works with.
 type Deps struct {
-	Queue   Queue
-	Node    Node
+	Queue Queue
+	Node  Node
+	// Keys sign messages.
+	Keys Keys
+	// Wallets are the accounts of end users; nil for none.
+	Wallets *wallets.Service
 	ChainID uint64
 	// LocalOnly refuses web pages from elsewhere; for a signer without
 	// authentication.
@@ -48,6 +59,9 @@ type server struct {
 	cfg     Config
 	queue   Queue
 	node    Node
+	keys    Keys
+	wallets *wallets.Service
+	methods map[string]method
 	chainID uint64
 	metrics *metrics
 	log     *slog.Logger
@@ -58,7 +72,11 @@ func NewHandler(cfg Config, deps Deps) (http.Handler, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &server{cfg: cfg, queue: deps.Queue, node: deps.Node, chainID: deps.ChainID, metrics: newMetrics(deps.Metrics), log: deps.Log}
+	s := &server{
+		cfg: cfg, queue: deps.Queue, node: deps.Node, keys: deps.Keys, wallets: deps.Wallets,
+		chainID: deps.ChainID, metrics: newMetrics(deps.Metrics), log: deps.Log,
+	}
+	s.methods = s.methodTable()
 
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true

@@ -77,6 +77,12 @@ func (s *server) createTransaction(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := s.checkAuthorities(r); err != nil {
+		return err
+	}
+	if err := s.authorise(c.Request().Context(), r.Sender, proofOf(c.Request().Header)); err != nil {
+		return err
+	}
 	accepted, err := s.queue.Enqueue(c.Request().Context(), r)
 	if err != nil {
 		return err

@@ -23,6 +23,7 @@ import (
 	"github.com/slipwayhq/slipway/internal/signing"
 	"github.com/slipwayhq/slipway/internal/signing/local"
 	"github.com/slipwayhq/slipway/internal/telemetry"
+	"github.com/slipwayhq/slipway/internal/wallets"
 )
 
 // Deps are what the signer is given.
@@ -36,6 +37,7 @@ type App struct {
 	log     *slog.Logger
 	metrics telemetry.Factory
 	keys    *signing.Keyring
+	wallets func(*wallets.Store) (*wallets.Service, error)
 	node    *nodeclient.Client
 
 	mu          sync.Mutex // guards the fields below
@@ -51,21 +53,33 @@ func New(cfg Config, deps Deps) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
+	users, err := loadWallets(cfg)
+	if err != nil {
+		return nil, err
+	}
 	node, err := nodeclient.New(nodeclient.Config{URL: cfg.GatewayURL})
 	if err != nil {
 		return nil, fmt.Errorf("gatewayUrl: %w", err)
 	}
-	return &App{cfg: cfg, log: deps.Log, metrics: telemetry.NewFactory(), keys: keys, node: node}, nil
+	return &App{cfg: cfg, log: deps.Log, metrics: telemetry.NewFactory(), keys: keys, wallets: users, node: node}, nil
+}
+
+// readMnemonic takes the phrase from where the configuration has it.
+func readMnemonic(cfg KeysConfig) (secret.String, error) {
+	if cfg.MnemonicFile == "" {
+		return cfg.Mnemonic, nil
+	}
+	text, err := os.ReadFile(cfg.MnemonicFile)
+	if err != nil {
+		return secret.String{}, fmt.Errorf("read keys.mnemonicFile: %w", err)
+	}
+	return secret.New(string(text)), nil
 }
 
 func loadKeys(cfg KeysConfig) (*signing.Keyring, error) {
-	mnemonic := cfg.Mnemonic
-	if cfg.MnemonicFile != "" {
-		text, err := os.ReadFile(cfg.MnemonicFile)
-		if err != nil {
-			return nil, fmt.Errorf("read keys.mnemonicFile: %w", err)
-		}
-		mnemonic = secret.New(string(text))
+	mnemonic, err := readMnemonic(cfg)
+	if err != nil {
+		return nil, err
 	}
 	signers, err := local.Accounts(local.Config{Mnemonic: mnemonic, Passphrase: cfg.Passphrase, Path: cfg.DerivationPath, Accounts: cfg.Accounts})
 	if err != nil {
@@ -111,14 +125,19 @@ func (a *App) Run(ctx context.Context, ready func()) error {
 	}
 	defer pool.Close()
 
+	users, err := a.wallets(wallets.NewStore(pool, a.cfg.Queue.ChainID))
+	if err != nil {
+		return err
+	}
+	keys := signing.Chain{a.keys, users}
 	q, err := queue.New(a.cfg.Queue, queue.Deps{
-		Store: queue.NewStore(pool, a.cfg.Queue.ChainID), Node: a.node, Keys: a.keys, Metrics: a.metrics, Log: a.log,
+		Store: queue.NewStore(pool, a.cfg.Queue.ChainID), Node: a.node, Keys: keys, Metrics: a.metrics, Log: a.log,
 	})
 	if err != nil {
 		return err
 	}
 	handler, err := api.NewHandler(a.cfg.API, api.Deps{
-		Queue: q, Node: a.node, ChainID: a.cfg.Queue.ChainID, LocalOnly: a.cfg.Dev, Metrics: a.metrics, Log: a.log,
+		Queue: q, Node: a.node, Keys: keys, Wallets: users, ChainID: a.cfg.Queue.ChainID, LocalOnly: a.cfg.Dev, Metrics: a.metrics, Log: a.log,
 	})
 	if err != nil {
 		return err

@@ -95,6 +95,32 @@ func TestApp_ARealTransaction(t *testing.T) {
 	require.Contains(t, answer, `signer_queue_ended_total{status="confirmed"}`)
 }
 
+// A wallet that one replica made sends through the other one.
+func TestApp_AWalletSends(t *testing.T) {
+	t.Parallel()
+	gateway, dsn := chain(t).HTTPURL(), pgtest.DSN(t)
+	var urls []string
+	for range 2 {
+		app, err := New(config(t, gateway, dsn), Deps{Log: slog.New(slog.DiscardHandler)})
+		require.NoError(t, err)
+		lifecycletest.Start(t, app.Run)
+		urls = append(urls, "http://"+app.Addr())
+	}
+
+	_, answer := call(t, "POST", urls[0], `{"jsonrpc":"2.0","id":1,"method":"user_createWallet","params":["atk-hd-private-key",{"name":"Alice"}]}`)
+	const wallet = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC" // index 2: 0 and 1 are the signer's own
+	require.Contains(t, answer, `"address":"`+wallet+`","derivationPath":"m/44'/60'/0'/0/2"`)
+
+	send := fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"eth_sendTransaction","params":[{"from":"%s","to":"%s"}]}`, wallet, bob)
+	_, answer = call(t, "POST", urls[1], send)
+	require.Contains(t, answer, `"result":"0x`)
+
+	_, answer = call(t, "POST", urls[0], fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"user_createWalletVerification","params":["%s",{"name":"pin","verificationType":"PINCODE","pincode":"123456"}]}`, wallet))
+	require.Contains(t, answer, `"verificationType":"PINCODE"`)
+	_, answer = call(t, "POST", urls[1], send)
+	require.Contains(t, answer, "x-auth-challenge-response")
+}
+
 func TestApp_SaysWhatKeepsItFromStarting(t *testing.T) {
 	t.Parallel()
 
@@ -149,4 +175,11 @@ func TestConfig_ReportsEverythingAtOnce(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, []byte(phrase+"\n"), 0o600))
 	_, err = New(bad, Deps{})
 	require.NoError(t, err)
+
+	bad.Wallets.EncryptionKeyFile = filepath.Join(t.TempDir(), "missing")
+	_, err = New(bad, Deps{})
+	require.ErrorContains(t, err, "wallets.encryptionKeyFile")
+	bad.Wallets.EncryptionKeyFile = file // the phrase is no key
+	_, err = New(bad, Deps{})
+	require.EqualError(t, err, "wallets.encryptionKeyFile: must be 32 bytes as hex or base64")
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/slipwayhq/slipway/internal/api"
 	"github.com/slipwayhq/slipway/internal/queue"
 	"github.com/slipwayhq/slipway/internal/secret"
+	"github.com/slipwayhq/slipway/internal/wallets"
 )
 
 // Config is everything the signer can be told.
@@ -39,6 +40,8 @@ type Config struct {
 	DatabaseWait time.Duration `yaml:"databaseWait"`
 	// Keys are the accounts that may sign.
 	Keys KeysConfig `yaml:"keys"`
+	// Wallets are the accounts of end users, derived from the same mnemonic.
+	Wallets wallets.Config `yaml:"wallets"`
 	// Queue tunes the transaction queue.
 	Queue queue.Config `yaml:"queue"`
 	// API bounds what clients may ask.
@@ -70,6 +73,7 @@ func Default() Config {
 		DatabaseConns: 32,
 		DatabaseWait:  30 * time.Second,
 		Keys:          KeysConfig{DerivationPath: "m/44'/60'/0'/0/0", Accounts: 1},
+		Wallets:       wallets.Default(),
 		Queue:         queue.Default(),
 		API:           api.Default(),
 		DrainTimeout:  20 * time.Second,
@@ -99,7 +103,7 @@ func (c Config) Validate() error {
 	} else {
 		errs = append(errs, errors.New("this version has no authentication: it runs with dev only, on a loopback address"))
 	}
-	return errors.Join(append(errs, c.Queue.Validate(), c.API.Validate())...)
+	return errors.Join(append(errs, c.Wallets.Validate(), c.Queue.Validate(), c.API.Validate())...)
 }
 
 func isLoopback(address string) bool {

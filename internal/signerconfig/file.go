@@ -96,6 +96,8 @@ func Variables() []Variable {
 		{"SLIPWAY_MNEMONIC", "keys.mnemonic", mnemonic},
 		{"SLIPWAY_MNEMONIC_FILE", "keys.mnemonicFile", text(func(f *File) *string { return &f.App.Keys.MnemonicFile })},
 		{"PRIVATE_KEY_DERIVATION_PATH", "keys.derivationPath", path},
+		{"SLIPWAY_ENCRYPTION_KEY", "wallets.encryptionKey", hidden(func(f *File) *secret.String { return &f.App.Wallets.EncryptionKey })},
+		{"SLIPWAY_ENCRYPTION_KEY_FILE", "wallets.encryptionKeyFile", text(func(f *File) *string { return &f.App.Wallets.EncryptionKeyFile })},
 		{"TX_SIGNER_CHAIN_ID", "queue.chainId", chainID},
 		{"SLIPWAY_CHAIN_ID", "queue.chainId", chainID},
 		{"TX_SIGNER_PORT", "listen", port(func(f *File) *string { return &f.App.Listen })},

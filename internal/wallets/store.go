@@ -27,6 +27,18 @@ func NewStore(pool *pgxpool.Pool, chainID uint64) *Store {
 // storeTimeout bounds one SQL transaction, waiting for a connection included.
 const storeTimeout = 15 * time.Second
 
+// query runs one statement and reads its rows with scan.
+func query[T any](ctx context.Context, s *Store, sql string, args pgx.NamedArgs, scan pgx.RowToFunc[T]) ([]T, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	rows, err := s.pool.Query(ctx, sql, args)
+	if err != nil {
+		return nil, storeError(err)
+	}
+	out, err := pgx.CollectRows(rows, scan)
+	return out, storeError(err)
+}
+
 // inTransaction runs statements that belong together. What they report with
 // Go errors of this package comes back as it is.
 func (s *Store) inTransaction(ctx context.Context, do func(ctx context.Context, tx pgx.Tx) error) error {

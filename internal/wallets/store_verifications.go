@@ -71,13 +71,13 @@ func (s *Store) verifications(ctx context.Context, vault, address common.Address
 // isProtected says whether an address has a verification. Addresses that are no
 // wallets have none.
 func (s *Store) isProtected(ctx context.Context, address common.Address) (bool, error) {
-	var protected bool
-	err := s.inTransaction(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		return tx.QueryRow(ctx, `
-			select exists (select from wallet_verifications v join wallets w on w.id = v.wallet_id where w.address = @address)`,
-			pgx.NamedArgs{"address": address[:]}).Scan(&protected)
-	})
-	return protected, err
+	rows, err := query(ctx, s, `
+		select exists (select from wallet_verifications v join wallets w on w.id = v.wallet_id where w.address = @address)`,
+		pgx.NamedArgs{"address": address[:]}, pgx.RowTo[bool])
+	if err != nil || len(rows) == 0 {
+		return false, err
+	}
+	return rows[0], nil
 }
 
 // deleteVerification takes a verification and its challenges away.

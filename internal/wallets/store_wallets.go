@@ -70,46 +70,28 @@ func takeIndex(ctx context.Context, tx pgx.Tx, n newWallet) (int64, error) {
 // path finds a wallet by its address. The wallet becomes a sender of the chain
 // by the way, so that the queue can drive it.
 func (s *Store) path(ctx context.Context, vault, address common.Address) (string, error) {
-	var path string
-	err := s.inTransaction(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `
-			with found as (select address, derivation_path from wallets where vault = @vault and address = @address),
-			registered as (
-				insert into senders (chain_id, address, key_ref)
-				select @chain, address, 'local:' || derivation_path from found on conflict do nothing)
-			select derivation_path from found`,
-			pgx.NamedArgs{"chain": s.chainID, "vault": vault[:], "address": address[:]})
-		if err != nil {
-			return err
-		}
-		paths, err := pgx.CollectRows(rows, pgx.RowTo[string])
-		switch {
-		case err != nil:
-			return err
-		case len(paths) == 0:
-			return ErrUnknownWallet
-		}
-		path = paths[0]
-		return nil
-	})
-	return path, err
+	paths, err := query(ctx, s, `
+		with found as (select address, derivation_path from wallets where vault = @vault and address = @address),
+		registered as (
+			insert into senders (chain_id, address, key_ref)
+			select @chain, address, 'local:' || derivation_path from found on conflict do nothing)
+		select derivation_path from found`,
+		pgx.NamedArgs{"chain": s.chainID, "vault": vault[:], "address": address[:]}, pgx.RowTo[string])
+	if err != nil {
+		return "", err
+	}
+	if len(paths) == 0 {
+		return "", ErrUnknownWallet
+	}
+	return paths[0], nil
 }
 
 // addresses lists wallets in the order of their indexes.
 func (s *Store) addresses(ctx context.Context, vault common.Address, limit int) ([]common.Address, error) {
-	var out []common.Address
-	err := s.inTransaction(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `select address from wallets where vault = @vault order by wallet_index limit @limit`,
-			pgx.NamedArgs{"vault": vault[:], "limit": limit})
-		if err != nil {
-			return err
-		}
-		out, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (common.Address, error) {
+	return query(ctx, s, `select address from wallets where vault = @vault order by wallet_index limit @limit`,
+		pgx.NamedArgs{"vault": vault[:], "limit": limit}, func(row pgx.CollectableRow) (common.Address, error) {
 			var raw []byte
 			err := row.Scan(&raw)
 			return common.BytesToAddress(raw), err
 		})
-		return err
-	})
-	return out, err
 }

@@ -1,0 +1,68 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/google/uuid"
+
+	"github.com/slipwayhq/slipway/internal/wallets"
+)
+
+// proof is what a user shows so that his wallet signs. The names of headers
+// and fields are those of TxSigner's clients.
+type proof struct {
+	Response     string `json:"challengeResponse"`
+	Challenge    string `json:"challengeId"`
+	Verification string `json:"verificationId"`
+}
+
+func proofOf(h http.Header) proof {
+	return proof{
+		Response:     h.Get("X-Auth-Challenge-Response"),
+		Challenge:    h.Get("X-Auth-Challenge-Id"),
+		Verification: h.Get("X-Auth-Verification-Id"),
+	}
+}
+
+// proofError says why a wallet does not sign. Its text is made for the client.
+type proofError struct{ detail string }
+
+func (e *proofError) Error() string { return e.detail }
+
+// authorise lets a call sign with an account: at once where the account has no
+// verification, otherwise when the response is right. A right response is used
+// up, so authorise comes last before what it protects.
+func (s *server) authorise(ctx context.Context, account common.Address, p proof) error {
+	if s.wallets == nil {
+		return nil
+	}
+	protected, err := s.wallets.IsProtected(ctx, account)
+	if err != nil || !protected {
+		return err
+	}
+	target, err := p.target(account)
+	if err != nil {
+		return err
+	}
+	return s.wallets.Verify(ctx, target, p.Response)
+}
+
+func (p proof) target(account common.Address) (wallets.Target, error) {
+	if p.Response == "" || (p.Challenge == "" && p.Verification == "") {
+		return wallets.Target{}, &proofError{"this wallet signs only with a challenge response: send the headers x-auth-challenge-response and x-auth-challenge-id (or x-auth-verification-id)"}
+	}
+	target := wallets.Target{Address: &account}
+	var err1, err2 error
+	if p.Challenge != "" {
+		target.Challenge, err1 = uuid.Parse(p.Challenge)
+	}
+	if p.Verification != "" {
+		target.Verification, err2 = uuid.Parse(p.Verification)
+	}
+	if err1 != nil || err2 != nil {
+		return wallets.Target{}, &proofError{"the challenge or verification id is not a UUID"}
+	}
+	return target, nil
+}

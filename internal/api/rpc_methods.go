@@ -1,0 +1,109 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"slices"
+
+	"github.com/ethereum/go-ethereum/common"
+
+	"github.com/slipwayhq/slipway/internal/jsonrpc"
+)
+
+// caller is what a connection or a request says besides its calls.
+type caller struct {
+	key   string // idempotency key
+	proof proof
+}
+
+func callerOf(h http.Header) caller {
+	c := caller{key: h.Get("Idempotency-Key"), proof: proofOf(h)}
+	if c.key == "" {
+		c.key = h.Get("X-Idempotency-Key")
+	}
+	return c
+}
+
+// method answers one call; the result is marshalled.
+type method func(ctx context.Context, params []byte, who caller) (any, error)
+
+// methods are the calls that need this process, but for eth_sendTransaction,
+// which is answered in two steps. All others go to the gateway.
+func (s *server) methodTable() map[string]method {
+	return map[string]method{
+		"eth_accounts":         s.accounts,
+		"eth_sign":             s.ethSign,
+		"personal_sign":        s.personalSign,
+		"eth_signTransaction":  s.signTransaction,
+		"eth_signTypedData":    s.signTypedData,
+		"eth_signTypedData_v3": s.signTypedData,
+		"eth_signTypedData_v4": s.signTypedData,
+
+		"user_createWallet":                       s.createWallet,
+		"user_walletVerifications":                s.walletVerifications,
+		"user_createWalletVerification":           s.createVerification,
+		"user_deleteWalletVerification":           s.deleteVerification,
+		"user_createWalletVerificationChallenge":  s.createChallenge,
+		"user_createWalletVerificationChallenges": s.createChallenges,
+		"user_verifyWalletVerificationChallenge":  s.verifyChallenge,
+	}
+}
+
+const sendTransaction = "eth_sendTransaction"
+
+// isOurs says whether a method needs this process.
+func (s *server) isOurs(name string) bool { return name == sendTransaction || s.methods[name] != nil }
+
+// accounts lists the signer's own accounts and then the wallets.
+func (s *server) accounts(ctx context.Context, _ []byte, _ caller) (any, error) {
+	list := slices.Clone(s.queue.Accounts())
+	if s.wallets != nil {
+		wallets, err := s.wallets.Addresses(ctx)
+		if err != nil {
+			return nil, err
+		}
+		known := make(map[common.Address]bool, len(list))
+		for _, a := range list {
+			known[a] = true
+		}
+		for _, a := range wallets {
+			if !known[a] {
+				list = append(list, a)
+			}
+		}
+	}
+	out := make([]string, len(list))
+	for i, a := range list {
+		out[i] = a.Hex()
+	}
+	return out, nil
+}
+
+// param reads one parameter into a value; what is missing or of another type
+// is named by its place.
+func param(params []byte, n int, name string, into any) error {
+	text := jsonrpc.Element(params, n)
+	if text == nil || string(text) == "null" {
+		return invalid("missing value for required argument " + argument(n, name))
+	}
+	if err := json.Unmarshal(text, into); err != nil {
+		return invalid("invalid argument " + argument(n, name) + ": " + decodeDetail(err))
+	}
+	return nil
+}
+
+func argument(n int, name string) string { return string(rune('0'+n)) + " (" + name + ")" }
+
+// addressParam reads an account.
+func addressParam(params []byte, n int) (common.Address, error) {
+	var text string
+	if err := param(params, n, "address", &text); err != nil {
+		return common.Address{}, err
+	}
+	return address("address", text)
+}
+
+// isObject says whether a parameter is a JSON object.
+func isObject(text []byte) bool { return bytes.HasPrefix(text, []byte{'{'}) }

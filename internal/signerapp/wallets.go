@@ -1,0 +1,57 @@
+package signerapp
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/ethereum/go-ethereum/accounts"
+
+	"github.com/slipwayhq/slipway/internal/signing/local"
+	"github.com/slipwayhq/slipway/internal/wallets"
+)
+
+// loadWallets reads everything wallets need but the database, so that what is
+// wrong is said before the signer talks to anybody.
+func loadWallets(cfg Config) (func(*wallets.Store) (*wallets.Service, error), error) {
+	mnemonic, err := readMnemonic(cfg.Keys)
+	if err != nil {
+		return nil, err
+	}
+	hd, err := local.NewHD(mnemonic, cfg.Keys.Passphrase)
+	if err != nil {
+		return nil, fmt.Errorf("keys: %w", err)
+	}
+	path := accounts.DefaultBaseDerivationPath
+	if cfg.Keys.DerivationPath != "" {
+		if path, err = accounts.ParseDerivationPath(cfg.Keys.DerivationPath); err != nil {
+			return nil, fmt.Errorf("keys.derivationPath: %w", err)
+		}
+	}
+	key, err := encryptionKey(cfg.Wallets)
+	if err != nil {
+		return nil, err
+	}
+	return func(store *wallets.Store) (*wallets.Service, error) {
+		return wallets.New(cfg.Wallets, wallets.Deps{Store: store, HD: hd, Path: path, Reserved: cfg.Keys.Accounts, Key: key})
+	}, nil
+}
+
+// encryptionKey returns nil where none is configured.
+func encryptionKey(cfg wallets.Config) ([]byte, error) {
+	switch {
+	case cfg.EncryptionKeyFile != "":
+		text, err := os.ReadFile(cfg.EncryptionKeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("read wallets.encryptionKeyFile: %w", err)
+		}
+		key, err := wallets.ParseKey(string(text))
+		if err != nil {
+			return nil, fmt.Errorf("wallets.encryptionKeyFile: %w", err)
+		}
+		return key, nil
+	case !cfg.EncryptionKey.IsEmpty():
+		return wallets.ParseKey(cfg.EncryptionKey.Reveal())
+	default:
+		return nil, nil
+	}
+}
