@@ -42,6 +42,7 @@ type fakeQueue struct {
 	ended   *queue.Reason // the watch sees a rejection
 	filters []queue.Filter
 	sender  common.Address // accepted besides alice
+	hold    chan struct{}  // when not nil, hashes come once it is closed
 }
 
 func (q *fakeQueue) Enqueue(_ context.Context, r queue.Request) (queue.Accepted, error) {
@@ -103,6 +104,9 @@ func (q *fakeQueue) waitSigned(ctx context.Context, t queue.Transaction) (queue.
 		t.Substatus = queue.WaitingForNode
 		return t, context.Cause(ctx)
 	}
+	if q.hold != nil {
+		<-q.hold
+	}
 	h := common.BigToHash(big.NewInt(t.Seq))
 	t.Hash, t.Status = &h, queue.StatusSigned
 	return t, nil
@@ -137,9 +141,10 @@ func (n *fakeNode) Forward(_ context.Context, body []byte) ([]byte, int, error) 
 }
 
 type fixture struct {
-	queue *fakeQueue
-	node  *fakeNode
-	url   string
+	queue   *fakeQueue
+	node    *fakeNode
+	handler *Handler
+	url     string
 }
 
 func serve(t *testing.T) *fixture {
@@ -161,7 +166,7 @@ func serveWith(t *testing.T, change func(*Deps, *Config)) *fixture {
 	require.NoError(t, err)
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	f.url = server.URL
+	f.url, f.handler = server.URL, handler
 	return f
 }
 

@@ -14,6 +14,8 @@ type Config struct {
 	// SendWait is how long eth_sendTransaction waits for its hash. The
 	// transaction goes on when the time is over.
 	SendWait time.Duration `yaml:"sendWait"`
+	// MaxSockets is the most WebSocket connections at a time.
+	MaxSockets int `yaml:"maxSockets"`
 	// AllowHashSigning lets eth_sign sign 32 bytes, which are mostly a hash of
 	// something that nobody has seen.
 	AllowHashSigning bool `yaml:"allowHashSigning"`
@@ -21,7 +23,7 @@ type Config struct {
 
 // Default returns the limits that hold when nothing is configured.
 func Default() Config {
-	return Config{MaxBody: 1 << 20, MaxBatch: 100, SendWait: 30 * time.Second}
+	return Config{MaxBody: 1 << 20, MaxBatch: 100, SendWait: 30 * time.Second, MaxSockets: 1000}
 }
 
 // Validate reports all problems at once.
@@ -35,6 +37,9 @@ func (c Config) Validate() error {
 	}
 	if c.SendWait < time.Second {
 		errs = append(errs, errors.New("sendWait: must be at least 1s"))
+	}
+	if c.MaxSockets < 1 {
+		errs = append(errs, errors.New("maxSockets: must be at least 1"))
 	}
 	return errors.Join(errs...)
 }

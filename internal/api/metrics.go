@@ -10,6 +10,7 @@ type metrics struct {
 	requests *prometheus.CounterVec   // route, status
 	seconds  *prometheus.HistogramVec // route
 	calls    *prometheus.CounterVec   // method, outcome
+	sockets  *prometheus.GaugeVec
 }
 
 func newMetrics(f telemetry.Factory) *metrics {
@@ -17,5 +18,6 @@ func newMetrics(f telemetry.Factory) *metrics {
 		requests: f.CounterVec("signer_api_requests_total", "HTTP requests, by route and status.", "route", "status"),
 		seconds:  f.DurationVec("signer_api_request_seconds", "Time to answer an HTTP request.", "route"),
 		calls:    f.CounterVec("signer_api_calls_total", `JSON-RPC calls, by method ("forwarded" for all that go to the gateway) and outcome (ok, error).`, "method", "outcome"),
+		sockets:  f.GaugeVec("signer_api_websockets", "Open WebSocket connections of clients."),
 	}
 }

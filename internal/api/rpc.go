@@ -46,12 +46,17 @@ func (s *server) writeRPC(c echo.Context, status int, body []byte) error {
 
 // forward passes a body to the gateway and its answer back, both as they are.
 func (s *server) forward(c echo.Context, id jsonrpc.ID, body []byte) error {
-	answer, status, err := s.node.Forward(c.Request().Context(), body)
+	answer, status := s.forwarded(c.Request().Context(), id, body)
+	return s.writeRPC(c, status, answer)
+}
+
+func (s *server) forwarded(ctx context.Context, id jsonrpc.ID, body []byte) ([]byte, int) {
+	answer, status, err := s.node.Forward(ctx, body)
 	s.count("forwarded", err == nil)
 	if err != nil {
-		return s.writeRPC(c, http.StatusOK, jsonrpc.AppendError(nil, id, errGatewayAway()))
+		return jsonrpc.AppendError(nil, id, errGatewayAway()), http.StatusOK
 	}
-	return s.writeRPC(c, status, answer)
+	return answer, status
 }
 
 func (s *server) count(method string, ok bool) {

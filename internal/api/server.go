@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
+	"github.com/slipwayhq/slipway/internal/nodeclient"
 	"github.com/slipwayhq/slipway/internal/queue"
 	"github.com/slipwayhq/slipway/internal/signing"
 	"github.com/slipwayhq/slipway/internal/telemetry"
@@ -38,6 +39,11 @@ type Keys interface {
 	Signer(address common.Address) (signing.Signer, error)
 }
 
+// Sources open WebSockets to the gateway, for subscriptions.
+type Sources interface {
+	Dial(ctx context.Context) (*nodeclient.Socket, error)
+}
+
 // Deps are what the API works with.
 type Deps struct {
 	Queue Queue
@@ -46,6 +52,8 @@ type Deps struct {
 	Keys Keys
 	// Wallets are the accounts of end users; nil for none.
 	Wallets *wallets.Service
+	// Sources are where eth_subscribe goes; with nil it goes to Node.
+	Sources Sources
 	ChainID uint64
 	// LocalOnly refuses web pages from elsewhere; for a signer without
 	// authentication.
@@ -61,19 +69,34 @@ type server struct {
 	node    Node
 	keys    Keys
 	wallets *wallets.Service
+	sources Sources
+	sockets *sockets
 	methods map[string]method
 	chainID uint64
-	metrics *metrics
-	log     *slog.Logger
+	// localOnly says that guardLocal has looked at the origin of every request.
+	localOnly bool
+	metrics   *metrics
+	log       *slog.Logger
 }
 
+// Handler is the HTTP handler of the signer's port. It must be run as well: see Run.
+type Handler struct {
+	http.Handler
+	sockets *sockets
+}
+
+// Run keeps the WebSocket connections: it ends them, once their calls are
+// answered, when ctx ends. It implements lifecycle.Run.
+func (h *Handler) Run(ctx context.Context, ready func()) error { return h.sockets.run(ctx, ready) }
+
 // NewHandler makes the HTTP handler of the signer's port.
-func NewHandler(cfg Config, deps Deps) (http.Handler, error) {
+func NewHandler(cfg Config, deps Deps) (*Handler, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	s := &server{
 		cfg: cfg, queue: deps.Queue, node: deps.Node, keys: deps.Keys, wallets: deps.Wallets,
+		sources: deps.Sources, sockets: &sockets{most: cfg.MaxSockets, open: map[*socket]struct{}{}}, localOnly: deps.LocalOnly,
 		chainID: deps.ChainID, metrics: newMetrics(deps.Metrics), log: deps.Log,
 	}
 	s.methods = s.methodTable()
@@ -86,11 +109,12 @@ func NewHandler(cfg Config, deps Deps) (http.Handler, error) {
 		e.Use(guardLocal)
 	}
 	e.POST("/", s.handleRPC)
+	e.GET("/", s.handleSocket)
 	e.GET("/health", s.handleHealth)
 	e.POST("/v1/transactions", s.createTransaction)
 	e.GET("/v1/transactions", s.listTransactions)
 	e.GET("/v1/transactions/:id", s.getTransaction)
-	return e, nil
+	return &Handler{Handler: e, sockets: s.sockets}, nil
 }
 
 // handleHealth says that the process answers; /readyz on the admin port says
@@ -111,6 +135,9 @@ func (s *server) measure(next echo.HandlerFunc) echo.HandlerFunc {
 			route = "none"
 		}
 		s.metrics.requests.WithLabelValues(route, strconv.Itoa(c.Response().Status)).Inc()
+		if isUpgrade(c.Request()) {
+			return nil // it lasted as long as its client wished
+		}
 		s.metrics.seconds.WithLabelValues(route).Observe(time.Since(start).Seconds())
 		return nil
 	}

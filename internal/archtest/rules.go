@@ -103,7 +103,7 @@ func cages() []cage {
 		{"github.com/pressly/goose", "schema", false},
 		{"github.com/redis/go-redis", "redisconn/... cache/... ratelimit sharedstate", true},
 		{"github.com/maypok86/otter", "cache/...", false},
-		{"github.com/coder/websocket", "upstreams gateway bench/soak", true},
+		{"github.com/coder/websocket", "upstreams gateway api nodeclient bench/soak", true},
 		{"github.com/failsafe-go", "upstreams", false},
 		{"github.com/aws/", "signing/awskms", false},
 		{"github.com/hashicorp/vault", "signing/vault", false},

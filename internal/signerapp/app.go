@@ -137,7 +137,7 @@ func (a *App) Run(ctx context.Context, ready func()) error {
 		return err
 	}
 	handler, err := api.NewHandler(a.cfg.API, api.Deps{
-		Queue: q, Node: a.node, Keys: keys, Wallets: users, ChainID: a.cfg.Queue.ChainID, LocalOnly: a.cfg.Dev, Metrics: a.metrics, Log: a.log,
+		Queue: q, Node: a.node, Keys: keys, Wallets: users, Sources: a.node, ChainID: a.cfg.Queue.ChainID, LocalOnly: a.cfg.Dev, Metrics: a.metrics, Log: a.log,
 	})
 	if err != nil {
 		return err
@@ -155,6 +155,7 @@ func (a *App) Run(ctx context.Context, ready func()) error {
 		ready()
 		return q.Run(ctx)
 	})
+	group.Add("WebSockets", handler.Run)
 	group.Add("api port", a.serve(a.cfg.Listen, handler, func(addr string) { a.addr = addr }).Run)
 	return group.Run(ctx, ready)
 }
