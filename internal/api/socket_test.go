@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -14,7 +15,9 @@ import (
 	"github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
 
+	"github.com/slipwayhq/slipway/internal/devnet"
 	"github.com/slipwayhq/slipway/internal/jsonrpc"
+	"github.com/slipwayhq/slipway/internal/lifecycle/lifecycletest"
 	"github.com/slipwayhq/slipway/internal/nodeclient"
 	"github.com/slipwayhq/slipway/internal/secret"
 )
@@ -170,6 +173,37 @@ func TestSocket_SubscriptionsComeFromTheGateway(t *testing.T) {
 	// Subscriptions that are over must not look alive.
 	require.NoError(t, upstream.CloseNow())
 	require.Equal(t, websocket.StatusTryAgainLater, closing(t, conn))
+}
+
+func TestSocket_HeadsOfARealChain(t *testing.T) {
+	t.Parallel()
+	chain, err := devnet.New(devnet.Config{
+		ChainID: 31337, BlockTime: 50 * time.Millisecond, HTTPAddr: "127.0.0.1:0", WSAddr: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler),
+	})
+	require.NoError(t, err)
+	lifecycletest.Start(t, chain.Run)
+	client, err := nodeclient.New(nodeclient.Config{URL: secret.New(strings.Replace(chain.WSURL(), "ws://", "http://", 1))})
+	require.NoError(t, err)
+	f := serveWith(t, func(d *Deps, _ *Config) { d.Sources = client })
+	conn := f.dial(t)
+
+	write(t, conn, `{"jsonrpc":"2.0","id":1,"method":"eth_subscribe","params":["newHeads"]}`)
+
+	var subscribed struct{ Result string }
+	require.NoError(t, json.Unmarshal([]byte(read(t, conn)), &subscribed))
+	for range 3 {
+		var head struct {
+			Method string
+			Params struct {
+				Subscription string
+				Result       struct{ Number string }
+			}
+		}
+		require.NoError(t, json.Unmarshal([]byte(read(t, conn)), &head))
+		require.Equal(t, "eth_subscription", head.Method)
+		require.Equal(t, subscribed.Result, head.Params.Subscription)
+		require.NotEmpty(t, head.Params.Result.Number)
+	}
 }
 
 func TestSocket_AGatewayWithoutWebSocketsIsSaidSo(t *testing.T) {

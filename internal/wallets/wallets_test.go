@@ -181,6 +181,20 @@ func TestSigner_IsFoundOnEveryReplica(t *testing.T) {
 	require.Empty(t, two.Signers())
 }
 
+// A row that was tampered with makes no key sign for another account.
+func TestSigner_APathThatLeadsElsewhereIsNotUsed(t *testing.T) {
+	t.Parallel()
+	s := replica(t, pgtest.DSN(t))
+	address := create(t, s)
+	for path, want := range map[string]string{"m/44'/60'/0'/0/7": "another account", "m/x": "malformed"} {
+		_, err := s.deps.Store.pool.Exec(t.Context(), `update wallets set derivation_path = $1`, path)
+		require.NoError(t, err)
+		_, err = s.Signer(address)
+		require.ErrorContains(t, err, want)
+		require.NotErrorIs(t, err, signing.ErrUnknownSigner)
+	}
+}
+
 func TestSigner_ADatabaseThatIsAwayIsNoUnknownAccount(t *testing.T) {
 	t.Parallel()
 	s := replica(t, pgtest.DSN(t))
