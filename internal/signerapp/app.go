@@ -129,7 +129,10 @@ func (a *App) Run(ctx context.Context, ready func()) error {
 	if err != nil {
 		return err
 	}
-	keys := signing.Chain{a.keys, users}
+	keys := signing.Chain{a.keys}
+	if users != nil {
+		keys = append(keys, users)
+	}
 	q, err := queue.New(a.cfg.Queue, queue.Deps{
 		Store: queue.NewStore(pool, a.cfg.Queue.ChainID), Node: a.node, Keys: keys, Metrics: a.metrics, Log: a.log,
 	})

@@ -11,11 +11,15 @@ import (
 )
 
 // loadWallets reads everything wallets need but the database, so that what is
-// wrong is said before the signer talks to anybody.
+// wrong is said before the signer talks to anybody. Without a mnemonic there
+// are no wallets: the service is nil then.
 func loadWallets(cfg Config) (func(*wallets.Store) (*wallets.Service, error), error) {
 	mnemonic, err := readMnemonic(cfg.Keys)
 	if err != nil {
 		return nil, err
+	}
+	if mnemonic.IsEmpty() {
+		return func(*wallets.Store) (*wallets.Service, error) { return nil, nil }, nil
 	}
 	hd, err := local.NewHD(mnemonic, cfg.Keys.Passphrase)
 	if err != nil {
