@@ -237,7 +237,7 @@ func (n NetworkFile) network(path string, r *report) gatewayapp.NetworkConfig {
 	warnOfNetworkBreakers(rules(n.Failsafe), path+".failsafe", r)
 	pool.Rules = poolRules(rules(n.Failsafe), path+".failsafe", r)
 	n.checkIntegrity(path, r)
-	pool.Checks = n.checks()
+	pool.Integrity = n.integrity(path, r)
 	take(&pool.Broadcast, n.EVM.BroadcastTransactions)
 	d := n.DirectiveDefaults
 	latestMaxAge := gatewayapp.DefaultNetwork().LatestMaxAge

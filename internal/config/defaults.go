@@ -5,7 +5,7 @@ package config
 type Inherited struct{}
 
 // inherit gives every network and node of the projects what their section
-// leaves out and the project's networkDefaults or upstreamDefaults say.
+// leaves out and the project's networkDefaults, integrity or upstreamDefaults say.
 func inherit(root *node, s schema) {
 	projects := root.get("projects")
 	if projects == nil || projects.form != list {
@@ -15,9 +15,22 @@ func inherit(root *node, s schema) {
 		if project.form != section {
 			continue
 		}
-		project.setItems("networks", project.get("networkDefaults"), "Network", s)
+		project.setItems("networks", networkDefaults(project, s), "Network", s)
 		project.setItems("upstreams", project.get("upstreamDefaults"), "Upstream", s)
 	}
+}
+
+// networkDefaults is what networks inherit: the section of that name, and the
+// project's integrity.
+func networkDefaults(project *node, s schema) *node {
+	base, integrity := project.get("networkDefaults"), project.get("integrity")
+	if integrity == nil {
+		return base
+	}
+	if base == nil {
+		base = &node{}
+	}
+	return inherited(base, &node{form: section, fields: []field{{key: "integrity", at: integrity.at, value: integrity}}}, "Network", s)
 }
 
 // setItems lets each item of a list inherit. The project's own fields are

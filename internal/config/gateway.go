@@ -129,6 +129,8 @@ type ProjectFile struct {
 	NetworkDefaults Inherited `yaml:"networkDefaults,omitempty"`
 	// What holds for each node that does not say it itself, with the keys of upstreams[]: key by key in sections, lists as a whole.
 	UpstreamDefaults Inherited `yaml:"upstreamDefaults,omitempty"`
+	// How closely the nodes' answers are looked at on each network that does not say it itself, with the keys of networks[].integrity.
+	Integrity Inherited `yaml:"integrity,omitempty"`
 	// Networks, each reached by its chain id or its alias.
 	Networks []NetworkFile `yaml:"networks"`
 	// Nodes of all networks, for each network the preferred one first.
@@ -163,7 +165,7 @@ type NetworkFile struct {
 	FinalityDepth uint64 `yaml:"finalityDepth"`
 	// Directives that hold for every request that does not say otherwise.
 	DirectiveDefaults DirectiveDefaultsFile `yaml:"directiveDefaults,omitempty"`
-	// What of the nodes' answers is recomputed.
+	// How closely the nodes' answers are looked at.
 	Integrity IntegrityFile `yaml:"integrity,omitempty"`
 	// Answers that are given without a node.
 	StaticResponses []StaticResponseFile `yaml:"staticResponses,omitempty"`
@@ -185,10 +187,30 @@ type DirectiveDefaultsFile struct {
 	SkipConsensus bool `yaml:"skipConsensus,omitempty"`
 	// Whether a range of blocks must not end before it begins, and waits for an end that is about to be there; left out: true.
 	EnforceGetLogsBlockRange *bool `yaml:"enforceGetLogsBlockRange,omitempty"`
-	// Whether the root of a block's transactions is recomputed.
-	ValidateTransactionsRoot bool `yaml:"validateTransactionsRoot,omitempty"`
+	// Whether the root of a block's transactions is recomputed; left out: a block must only not come without transactions where the root says that it has some.
+	ValidateTransactionsRoot *bool `yaml:"validateTransactionsRoot,omitempty"`
+	// Whether the hashes and the filter in a block's header must have their sizes.
+	ValidateHeaderFieldLengths bool `yaml:"validateHeaderFieldLengths,omitempty"`
+	// Whether the hashes of a block's transactions must have their size and stand there once each.
+	ValidateTransactionFields bool `yaml:"validateTransactionFields,omitempty"`
+	// Whether a block's transactions must name that block and their place in it.
+	ValidateTransactionBlockInfo bool `yaml:"validateTransactionBlockInfo,omitempty"`
+	// Whether the logs of a block's receipts must be numbered from 0 without a gap, those of one receipt without a gap, and those of a search upwards.
+	EnforceLogIndexStrictIncrements bool `yaml:"enforceLogIndexStrictIncrements,omitempty"`
+	// Whether each transaction of a block must have one receipt at most.
+	ValidateTxHashUniqueness bool `yaml:"validateTxHashUniqueness,omitempty"`
+	// Whether the receipts of a block must stand in the order of its transactions, without a gap.
+	ValidateTransactionIndex bool `yaml:"validateTransactionIndex,omitempty"`
+	// Whether logs must have addresses of 20 bytes and up to four topics of 32, and name the transaction and the block of their receipt.
+	ValidateLogFields bool `yaml:"validateLogFields,omitempty"`
+	// Whether a receipt's filter must be empty exactly when it has no logs.
+	ValidateLogsBloomEmptiness bool `yaml:"validateLogsBloomEmptiness,omitempty"`
 	// Whether the filters of receipts are recomputed from their logs.
 	ValidateLogsBloomMatch bool `yaml:"validateLogsBloomMatch,omitempty"`
+	// Whether receipts must be those of the transactions in their block, which is asked for unless it was seen just before.
+	ValidateReceiptTransactionMatch bool `yaml:"validateReceiptTransactionMatch,omitempty"`
+	// Whether a receipt must have the address of a contract exactly when its transaction has no recipient.
+	ValidateContractCreation bool `yaml:"validateContractCreation,omitempty"`
 }
 
 // EVMNetworkFile is a network's section evm.

@@ -2,6 +2,8 @@ package config
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,8 +20,58 @@ type EVMIntegrityFile struct {
 
 // IntegrityFile is a network's section integrity.
 type IntegrityFile struct {
-	// What is recomputed: off is nothing, intrinsic is hashes, roots, filters and every log of a search. The higher levels of eRPC, corroborated and authoritative, are taken as intrinsic.
+	// How closely answers are looked at: off is what directiveDefaults say, intrinsic is everything that needs nothing but the answer, corroborated the same, authoritative also what needs the block of a receipt, which is asked for unless it was seen just before.
 	Level string `yaml:"level,omitempty"`
+	// Single checks, by eRPC's name of the check, over what the level says.
+	Checks map[string]IntegrityCheckFile `yaml:"checks,omitempty"`
+	// What the checks may cost.
+	Budget IntegrityBudgetFile `yaml:"budget,omitempty"`
+	// Whether answers that fail a check are only counted, and passed on all the same.
+	ObserveOnly bool `yaml:"observeOnly,omitempty"`
+}
+
+// IntegrityCheckFile is one of the checks.
+type IntegrityCheckFile struct {
+	// Whether the check is made; left out: as the level says.
+	Enabled *bool `yaml:"enabled,omitempty"`
+	// What happens to an answer that fails it: reject (left out; another node is asked), soft-flag (it is only counted) or off (the check is not made).
+	OnFailure string `yaml:"onFailure,omitempty"`
+}
+
+// IntegrityBudgetFile is the section budget.
+type IntegrityBudgetFile struct {
+	// How many blocks are asked for at a time to compare answers with, an answer beyond is not compared; left out: 16.
+	MaxConcurrent *int `yaml:"maxConcurrent,omitempty"`
+}
+
+// UpstreamIntegrityFile is a node's section evm.integrity.
+type UpstreamIntegrityFile struct {
+	// Checks of its answers to eth_getBlockReceipts.
+	BlockReceipts ReceiptIntegrityFile `yaml:"eth_getBlockReceipts,omitempty"` //nolint:tagliatelle // as eRPC spells it
+}
+
+// ReceiptIntegrityFile is the section eth_getBlockReceipts.
+type ReceiptIntegrityFile struct {
+	// Whether any of them is made.
+	Enabled bool `yaml:"enabled,omitempty"`
+	// Whether logs must be numbered from 0 without a gap; left out: yes.
+	CheckLogIndexStrictIncrements *bool `yaml:"checkLogIndexStrictIncrements,omitempty"`
+	// Whether filters are recomputed from logs; left out: yes.
+	CheckLogsBloom *bool `yaml:"checkLogsBloom,omitempty"`
+}
+
+func (f ReceiptIntegrityFile) checks() upstreams.Checks {
+	var out upstreams.Checks
+	if !f.Enabled {
+		return out
+	}
+	if f.CheckLogIndexStrictIncrements == nil || *f.CheckLogIndexStrictIncrements {
+		out |= upstreams.CheckSet(upstreams.CheckLogOrder)
+	}
+	if f.CheckLogsBloom == nil || *f.CheckLogsBloom {
+		out |= upstreams.CheckSet(upstreams.CheckLogsBloom)
+	}
+	return out
 }
 
 // StaticResponseFile is an answer that is given without a node.
@@ -181,12 +233,82 @@ func (n NetworkFile) checkIntegrity(path string, r *report) {
 	atLeast(n.EVM.BroadcastTransactions, 1, at+"broadcastTransactions", r)
 }
 
-func (n NetworkFile) checks() upstreams.Checks {
-	isOn := n.Integrity.Level != "" && n.Integrity.Level != "off"
-	return upstreams.Checks{
-		HeaderHash: isOn, Logs: isOn,
-		TransactionsRoot: isOn || n.DirectiveDefaults.ValidateTransactionsRoot,
-		LogsBloom:        isOn || n.DirectiveDefaults.ValidateLogsBloomMatch,
+// integrity is what the level, the directives and the single checks make of the
+// default, in this order.
+func (n NetworkFile) integrity(path string, r *report) upstreams.Integrity {
+	out := upstreams.DefaultIntegrity()
+	take(&out.MaxLookups, n.Integrity.Budget.MaxConcurrent)
+	atLeast(n.Integrity.Budget.MaxConcurrent, 0, path+".integrity.budget.maxConcurrent", r)
+	switch n.Integrity.Level {
+	case "", "off":
+	case "authoritative":
+		out.Checks |= upstreams.IntrinsicChecks() | upstreams.CorroboratedChecks()
+	default:
+		out.Checks |= upstreams.IntrinsicChecks()
+	}
+	n.DirectiveDefaults.addChecks(&out.Checks)
+	for _, name := range slices.Sorted(maps.Keys(n.Integrity.Checks)) {
+		n.Integrity.Checks[name].apply(name, path+".integrity.checks."+name, &out, r)
+	}
+	if n.Integrity.ObserveOnly {
+		out.Observed = out.Checks
+	}
+	return out
+}
+
+// addChecks adds the checks that the directives ask for; validateTransactionsRoot
+// alone can take some away.
+func (d DirectiveDefaultsFile) addChecks(checks *upstreams.Checks) {
+	for _, c := range []struct {
+		is    bool
+		check upstreams.Check
+	}{
+		{d.ValidateHeaderFieldLengths, upstreams.CheckHeaderFields},
+		{d.ValidateTransactionFields, upstreams.CheckTransactionFields},
+		{d.ValidateTransactionBlockInfo, upstreams.CheckTransactionBlock},
+		{d.EnforceLogIndexStrictIncrements, upstreams.CheckLogOrder},
+		{d.ValidateTxHashUniqueness, upstreams.CheckTransactionUnique},
+		{d.ValidateTransactionIndex, upstreams.CheckTransactionIndex},
+		{d.ValidateLogFields, upstreams.CheckLogFields},
+		{d.ValidateLogsBloomEmptiness, upstreams.CheckBloomEmptiness},
+		{d.ValidateLogsBloomMatch, upstreams.CheckLogsBloom},
+		{d.ValidateReceiptTransactionMatch, upstreams.CheckReceiptTransactions},
+		{d.ValidateContractCreation, upstreams.CheckContractCreation},
+	} {
+		if c.is {
+			*checks |= upstreams.CheckSet(c.check)
+		}
+	}
+	if root := upstreams.CheckSet(upstreams.CheckTransactionsPresent, upstreams.CheckTransactionsRoot); d.ValidateTransactionsRoot != nil {
+		*checks = checks.Without(root)
+		if *d.ValidateTransactionsRoot {
+			*checks |= root
+		}
+	}
+}
+
+// apply changes what holds for one check.
+func (f IntegrityCheckFile) apply(name, path string, to *upstreams.Integrity, r *report) {
+	check, isKnown := upstreams.CheckNamed(name)
+	if !isKnown {
+		r.warn(path, r.places[path], "has no effect: the gateway has no such check")
+		return
+	}
+	set := upstreams.CheckSet(check)
+	if f.Enabled != nil {
+		to.Checks = to.Checks.Without(set)
+		if *f.Enabled {
+			to.Checks |= set
+		}
+	}
+	switch f.OnFailure {
+	case "", "reject":
+	case "soft-flag":
+		to.Observed |= set
+	case "off":
+		to.Checks = to.Checks.Without(set)
+	default:
+		r.fail(path+".onFailure", "must be reject, soft-flag or off")
 	}
 }
 

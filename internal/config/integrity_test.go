@@ -63,7 +63,7 @@ func TestLoadGateway_ChecksOfAnswers(t *testing.T) {
 		Logs: gateway.Splitting{Chunk: 800, Concurrency: 3}, Traces: gateway.Splitting{Concurrency: 2},
 	}, network.Search)
 	require.Equal(t, 2, network.Pool.Broadcast)
-	require.Equal(t, upstreams.Checks{HeaderHash: true, TransactionsRoot: true, LogsBloom: true, Logs: true}, network.Pool.Checks)
+	require.Equal(t, upstreams.Integrity{Checks: upstreams.IntrinsicChecks(), MaxLookups: 16}, network.Pool.Integrity)
 	require.Equal(t, []gateway.StaticResponse{
 		{Method: "eth_gasPrice", Result: []byte(`"0x0"`)},
 		{Method: "eth_call", Params: []byte(`[{"to":"0x1"},5,true,null]`), Error: &jsonrpc.Error{Code: 3, Message: "no", Data: []byte(`"0x08"`)}},
@@ -85,6 +85,78 @@ func TestLoadGateway_ChecksOfAnswers(t *testing.T) {
 	require.Equal(t, network.Search, again.App.Projects[0].Networks[0].Search)
 	require.Equal(t, network.Static, again.App.Projects[0].Networks[0].Static)
 	require.Equal(t, network.Pool.Rules, again.App.Projects[0].Networks[0].Pool.Rules)
+}
+
+func TestLoadGateway_WhichChecksAreMade(t *testing.T) {
+	t.Parallel()
+
+	some := upstreams.CheckSet
+	byDefault := some(upstreams.CheckTransactionsPresent)
+	all := upstreams.IntrinsicChecks() | upstreams.CorroboratedChecks()
+	cases := map[string]struct {
+		project, network string
+		want             upstreams.Integrity
+	}{
+		"nothing is said":        {"", "", upstreams.Integrity{Checks: byDefault}},
+		"off":                    {"", "integrity: { level: off }", upstreams.Integrity{Checks: byDefault}},
+		"what needs the answer":  {"", "integrity: { level: corroborated }", upstreams.Integrity{Checks: upstreams.IntrinsicChecks()}},
+		"everything":             {"", "integrity: { level: authoritative }", upstreams.Integrity{Checks: all}},
+		"for all networks":       {"integrity: { level: authoritative, observeOnly: true },", "", upstreams.Integrity{Checks: all, Observed: all}},
+		"the network's own wins": {"integrity: { level: authoritative, budget: { maxConcurrent: 3 } },", "integrity: { level: off }", upstreams.Integrity{Checks: byDefault, MaxLookups: 3}},
+		"no root at all":         {"", "directiveDefaults: { validateTransactionsRoot: false }", upstreams.Integrity{}},
+		"the root":               {"", "directiveDefaults: { validateTransactionsRoot: true }", upstreams.Integrity{Checks: byDefault | some(upstreams.CheckTransactionsRoot)}},
+		"every directive": {
+			"", "directiveDefaults: { validateHeaderFieldLengths: true, validateTransactionFields: true, validateTransactionBlockInfo: true, enforceLogIndexStrictIncrements: true, " +
+				"validateTxHashUniqueness: true, validateTransactionIndex: true, validateLogFields: true, validateLogsBloomEmptiness: true, validateLogsBloomMatch: true, validateReceiptTransactionMatch: true, validateContractCreation: true }",
+			upstreams.Integrity{Checks: byDefault | some(upstreams.CheckHeaderFields, upstreams.CheckTransactionFields, upstreams.CheckTransactionBlock, upstreams.CheckLogOrder,
+				upstreams.CheckTransactionUnique, upstreams.CheckTransactionIndex, upstreams.CheckLogFields, upstreams.CheckBloomEmptiness, upstreams.CheckLogsBloom,
+				upstreams.CheckReceiptTransactions, upstreams.CheckContractCreation)},
+		},
+		"single checks": {
+			"", "integrity: { checks: { receiptsRootRecompute: { enabled: true }, bloomMatch: { enabled: true, onFailure: soft-flag }, transactionsRootConsistency: { onFailure: off } } }",
+			upstreams.Integrity{Checks: some(upstreams.CheckReceiptsRoot, upstreams.CheckLogsBloom), Observed: some(upstreams.CheckLogsBloom)},
+		},
+		"one less": {
+			"", "integrity: { level: intrinsic, checks: { senderRecovery: { enabled: false } } }",
+			upstreams.Integrity{Checks: upstreams.IntrinsicChecks().Without(some(upstreams.CheckSender))},
+		},
+	}
+	for name, c := range cases {
+		file := "projects: [{ id: a, " + c.project + " networks: [{ evm: { chainId: 1 }, " + c.network + " }], upstreams: [{ endpoint: 'http://a' }] }]"
+		g, err := parseGateway("f.yaml", []byte(file), func(string) string { return "" })
+		require.NoError(t, err, name)
+		require.Empty(t, g.Warnings, name)
+		if c.want.MaxLookups == 0 {
+			c.want.MaxLookups = upstreams.DefaultIntegrity().MaxLookups
+		}
+		require.Equal(t, c.want, g.App.Projects[0].Networks[0].Pool.Integrity, name)
+	}
+}
+
+func TestLoadGateway_ChecksOfOneNode(t *testing.T) {
+	t.Parallel()
+
+	for text, want := range map[string]upstreams.Checks{
+		"enabled: true":                                       upstreams.CheckSet(upstreams.CheckLogOrder, upstreams.CheckLogsBloom),
+		"enabled: true, checkLogsBloom: false":                upstreams.CheckSet(upstreams.CheckLogOrder),
+		"enabled: true, checkLogIndexStrictIncrements: false": upstreams.CheckSet(upstreams.CheckLogsBloom),
+		"checkLogsBloom: true":                                0,
+	} {
+		file := "projects: [{ id: a, networks: [{ evm: { chainId: 1 } }], upstreams: [{ endpoint: 'http://a', evm: { integrity: { eth_getBlockReceipts: { " + text + " } } } }] }]"
+		g, err := parseGateway("f.yaml", []byte(file), func(string) string { return "" })
+		require.NoError(t, err, text)
+		require.Equal(t, want, g.App.Projects[0].Networks[0].Pool.Upstreams[0].ReceiptChecks, text)
+	}
+}
+
+func TestLoadGateway_AnUnknownCheckIsAWarning(t *testing.T) {
+	t.Parallel()
+
+	file := "projects: [{ id: a, networks: [{ evm: { chainId: 1 }, integrity: { checks: { reorgDepth: { enabled: true } } } }], upstreams: [{ endpoint: 'http://a' }] }]"
+	g, err := parseGateway("f.yaml", []byte(file), func(string) string { return "" })
+	require.NoError(t, err)
+	require.Len(t, g.Warnings, 1)
+	require.Contains(t, g.Warnings[0], "the gateway has no such check")
 }
 
 func TestLeastChunk(t *testing.T) {
@@ -116,6 +188,8 @@ func TestLoadGateway_ChecksThatMakeNoSense(t *testing.T) {
 
 	for text, problem := range map[string]string{
 		"integrity: { level: much }":                                                "integrity.level: must be off",
+		"integrity: { budget: { maxConcurrent: -1 } }":                              "integrity.budget.maxConcurrent: must be at least 0",
+		"integrity: { checks: { bloomMatch: { onFailure: panic } } }":               "onFailure: must be reject, soft-flag or off",
 		"staticResponses: [{ method: m, response: {} }]":                            "staticResponses[0].response: must have a result or an error",
 		"staticResponses: [{ method: '', response: { result: 1 } }]":                "staticResponses[0].method: is needed",
 		"failsafe: [{ consensus: { agreementThreshold: 9 } }]":                      "consensus.agreementThreshold: must be between 1 and maxParticipants",

@@ -75,7 +75,7 @@ type schemaWriter struct {
 
 // learn finds the structs of a block and of the blocks below it.
 func (w *schemaWriter) learn(block string, value reflect.Value) {
-	for value.Kind() == reflect.Pointer || value.Kind() == reflect.Slice {
+	for value.Kind() == reflect.Pointer || value.Kind() == reflect.Slice || value.Kind() == reflect.Map {
 		value = reflect.Zero(value.Type().Elem())
 	}
 	if _, isKnown := w.structs[block]; isKnown {

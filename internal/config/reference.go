@@ -93,6 +93,11 @@ func (w *referenceWriter) field(key string, value reflect.Value, doc string) {
 		w.structure(key+"[].", reflect.Zero(kind.Elem()))
 		return
 	}
+	if kind.Kind() == reflect.Map && kind.Elem().Kind() == reflect.Struct && !isScalar(kind.Elem()) {
+		w.row(key, "sections by name", "", doc)
+		w.structure(key+".<name>.", reflect.Zero(kind.Elem()))
+		return
+	}
 	if kind.Kind() == reflect.Struct && !isScalar(kind) {
 		w.row(key, "section", "", doc)
 		w.structure(key+".", value)

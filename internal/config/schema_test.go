@@ -30,7 +30,7 @@ func compareBlock(t *testing.T, s schema, blockName string, kind reflect.Type) {
 	for name, of := range fields {
 		k, ok := s.find(blockName, name)
 		require.True(t, ok, "%s.%s", blockName, name)
-		for of.Kind() == reflect.Pointer || of.Kind() == reflect.Slice {
+		for of.Kind() == reflect.Pointer || of.Kind() == reflect.Slice || of.Kind() == reflect.Map {
 			of = of.Elem()
 		}
 		if k.kind.block && of != reflect.TypeFor[Inherited]() {

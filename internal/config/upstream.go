@@ -76,6 +76,8 @@ type EVMUpstreamFile struct {
 	NodeType string `yaml:"nodeType,omitempty"`
 	// How many blocks below its head the node has; with nodeType full alone 128, for requests about state.
 	MaxAvailableRecentBlocks *uint64 `yaml:"maxAvailableRecentBlocks,omitempty"`
+	// What of the node's answers is looked at besides what the network says.
+	Integrity UpstreamIntegrityFile `yaml:"integrity,omitempty"`
 	// Which blocks the node has; for others it is asked after the nodes that have them.
 	BlockAvailability BlockAvailabilityFile `yaml:"blockAvailability,omitempty"`
 	// Blocks above which an eth_getLogs is asked for in pieces, of so many each; the least of all nodes holds, 0 or less is none. Left out: 5000.
@@ -116,6 +118,7 @@ func (u UpstreamFile) choose(e *upstreams.Endpoint, path string, r *report) {
 	e.PollInterval = u.EVM.StatePollerInterval
 	e.SkipWhenSyncing, e.IgnoreSyncing = u.EVM.SkipWhenSyncing, u.EVM.SkipSyncingCheck
 	e.Blocks = u.EVM.blocks(path+".evm", r)
+	e.ReceiptChecks = u.EVM.Integrity.BlockReceipts.checks()
 	e.Rules = nodeRules(rules(u.Failsafe), path+".failsafe", r)
 }
 

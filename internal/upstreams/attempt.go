@@ -182,6 +182,8 @@ type exchange struct {
 	encode func(id uint64) []byte
 	// judge classifies the answer to a body with these ids.
 	judge func(u *Upstream, id uint64, reply httpReply) verdict
+	// corroborate compares an answer that was judged with its block; nil does not.
+	corroborate func(ctx context.Context, u *Upstream, v *verdict)
 	// ids is how many ids the body takes.
 	ids uint64
 	// method and facts of the request; without them for a batch.
@@ -191,7 +193,7 @@ type exchange struct {
 
 // single is the exchange of one request.
 func (p *Pool) single(req Request) exchange {
-	return exchange{
+	ask := exchange{
 		name: req.Facts.Method.Label(),
 		ids:  1, method: req.Method, facts: req.Facts,
 		encode: func(id uint64) []byte {
@@ -202,7 +204,7 @@ func (p *Pool) single(req Request) exchange {
 		judge: func(u *Upstream, id uint64, reply httpReply) verdict {
 			var digits [20]byte
 			v := classifyReply(req.Facts, strconv.AppendUint(digits[:0], id, 10), reply)
-			p.cfg.Checks.verify(req, &v)
+			p.verify(req, u, &v)
 			observe(p.tracker, req, u, &v)
 			if v.outcome == OutcomeOK && req.isPending(v.result) {
 				v.outcome = OutcomePending
@@ -210,6 +212,10 @@ func (p *Pool) single(req Request) exchange {
 			return v
 		},
 	}
+	if p.mayCorroborate {
+		ask.corroborate = func(ctx context.Context, u *Upstream, v *verdict) { p.corroborate(ctx, req, u, v) }
+	}
+	return ask
 }
 
 // try puts a question to one node once and notes what became of it.
@@ -226,8 +232,11 @@ func (p *Pool) try(ctx context.Context, u *Upstream, fs Failsafe, ask exchange) 
 		v = ask.judge(u, id, reply)
 	}
 	v.upstream = u
-	span.End(v.outcome.String(), v.outcome.blamesNode())
 	now := time.Now()
+	if ask.corroborate != nil {
+		ask.corroborate(ctx, u, &v)
+	}
+	span.End(v.outcome.String(), v.outcome.blamesNode())
 	u.record(now, now.Sub(start), v.outcome, ask.facts.Method)
 	switch v.outcome {
 	case OutcomeRefused:

@@ -68,7 +68,7 @@ func (p *Pool) neediest(reqs []Request) Request {
 }
 
 func (p *Pool) batchOf(reqs []Request) exchange {
-	return exchange{
+	ask := exchange{
 		name: "batch",
 		ids:  uint64(len(reqs)),
 		encode: func(id uint64) []byte {
@@ -89,6 +89,27 @@ func (p *Pool) batchOf(reqs []Request) exchange {
 		judge: func(u *Upstream, id uint64, reply httpReply) verdict {
 			return p.classifyBatch(reqs, u, id, reply)
 		},
+	}
+	if p.mayCorroborate {
+		ask.corroborate = func(ctx context.Context, u *Upstream, v *verdict) { p.corroborateBatch(ctx, reqs, u, v.batch) }
+	}
+	return ask
+}
+
+// corroborateBatch compares the answers of a batch with their blocks. What is
+// wrong is to be asked for alone.
+func (p *Pool) corroborateBatch(ctx context.Context, reqs []Request, u *Upstream, replies []BatchReply) {
+	ctx, cancel := context.WithTimeout(ctx, lookupBlockTimeout) // for all of them
+	defer cancel()
+	for i := range replies {
+		if !replies[i].IsSettled || replies[i].Result == nil {
+			continue
+		}
+		v := verdict{outcome: OutcomeOK, result: replies[i].Result}
+		p.corroborate(ctx, reqs[i], u, &v)
+		if v.outcome != OutcomeOK {
+			replies[i] = BatchReply{}
+		}
 	}
 }
 
@@ -116,7 +137,7 @@ func (p *Pool) classifyBatch(reqs []Request, u *Upstream, firstID uint64, reply 
 		}
 		at := id - firstID
 		v := classifyResponse(reqs[at].Facts, response)
-		p.cfg.Checks.verify(reqs[at], &v)
+		p.verify(reqs[at], u, &v)
 		observe(p.tracker, reqs[at], u, &v)
 		if v.outcome.settles() {
 			// A copy: who keeps one answer, as the cache does, must not keep all of them.

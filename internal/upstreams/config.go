@@ -35,8 +35,8 @@ type Config struct {
 	// Broadcast is to how many nodes a signed transaction is sent at once. The
 	// first that takes it answers.
 	Broadcast int
-	// Checks says what of an answer is recomputed.
-	Checks Checks
+	// Integrity says how closely answers are looked at.
+	Integrity Integrity
 	// MaxLag is how many blocks a node may be behind before others are preferred.
 	MaxLag uint64
 	// AwaitBlock is for how long a request for one of the next blocks, which no
@@ -58,6 +58,7 @@ func Default() Config {
 		Failsafe:     DefaultFailsafe(),
 		SendTimeout:  5 * time.Second,
 		Broadcast:    1,
+		Integrity:    DefaultIntegrity(),
 		// Besu's own readiness probe allows a node to be 2 blocks behind.
 		MaxLag:           2,
 		AwaitBlock:       2 * time.Second,
@@ -100,6 +101,9 @@ func (c Config) Validate() error {
 	}
 	if c.MaxResponseBytes < 1 {
 		errs = append(errs, errors.New("maximum response size: must be at least 1 byte"))
+	}
+	if c.Integrity.MaxLookups < 0 {
+		errs = append(errs, errors.New("integrity: the number of blocks asked for at a time must not be negative"))
 	}
 	if c.Broadcast < 1 {
 		errs = append(errs, errors.New("broadcast: must be at least 1 node"))

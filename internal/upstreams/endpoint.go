@@ -48,6 +48,9 @@ type Endpoint struct {
 	IgnoreSyncing bool
 	// Blocks is what the node has of the chain.
 	Blocks Availability
+	// ReceiptChecks are made of the node's answers to eth_getBlockReceipts besides
+	// those of the network; they need nothing but the answer.
+	ReceiptChecks Checks
 	// Rules hold for the tries at this node; the first that means a call holds.
 	Rules []NodeRule
 	// Budget names the budget of requests to the node, see Pool.SetBudgets; empty

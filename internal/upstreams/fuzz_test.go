@@ -33,3 +33,24 @@ func FuzzClassifyReply(f *testing.F) {
 		}
 	})
 }
+
+func FuzzChecks(f *testing.F) {
+	for _, text := range []string{
+		`[]`, `{}`, `null`, `[{"logs":[{"logIndex":"0x0","topics":[null]}]}]`, `{"transactions":[1,"",{}]}`,
+		`{"hash":"0x01","from":"0x02","type":"0x2","chainId":"0x0"}`, `[{"transactionHash":"0x","type":"0x7f"}]`,
+	} {
+		f.Add([]byte(text))
+	}
+	c := newChecker()
+	f.Fuzz(func(_ *testing.T, result []byte) {
+		for method := range c.byMethod {
+			req := requestOf(method)
+			c.failures(IntrinsicChecks(), req, result)
+			isAbout(req, result)
+			if compared, ok := corroborationOf(req, result); ok {
+				compared.refutes(CorroboratedChecks(), blockSummary{})
+			}
+		}
+		readSummary(result)
+	})
+}

@@ -18,6 +18,9 @@ type metrics struct {
 
 	consensus *prometheus.CounterVec
 	disagreed *prometheus.CounterVec
+
+	violations *prometheus.CounterVec
+	lookups    *prometheus.CounterVec
 }
 
 func newMetrics(f telemetry.Factory) *metrics {
@@ -30,7 +33,15 @@ func newMetrics(f telemetry.Factory) *metrics {
 
 		consensus: f.CounterVec("gateway_consensus_total", "Reads for which several upstreams were asked, by how it ended.", "network", "outcome"),
 		disagreed: f.CounterVec("gateway_upstream_disagreements_total", "Answers of an upstream that differed from the one on which enough others agreed.", "network", "upstream"),
+
+		violations: f.CounterVec("gateway_integrity_violations_total", "Answers of an upstream that failed a check, by check; observed ones too.", "network", "upstream", "check"),
+		lookups:    f.CounterVec("gateway_integrity_lookups_total", "Blocks that were wanted to compare answers with, by outcome (known, asked, failed, skipped).", "network", "outcome"),
 	}
+}
+
+// lookedUp notes that a block was wanted.
+func (m *metrics) lookedUp(cfg Config, outcome string) {
+	m.lookups.WithLabelValues(cfg.Network, outcome).Inc()
 }
 
 // upstreamMetrics are the metrics of one upstream, with their labels resolved.
@@ -41,6 +52,8 @@ type upstreamMetrics struct {
 	hedgeWon  prometheus.Counter
 	hedgeLost prometheus.Counter
 	disagreed prometheus.Counter
+
+	violation func(Check)
 
 	count    func(outcome string) prometheus.Counter
 	outcomes [outcomeCount]atomic.Pointer[prometheus.Counter] // made at first use
@@ -55,6 +68,7 @@ func (m *metrics) of(network string, id ID) *upstreamMetrics {
 		hedgeWon:  m.hedges.WithLabelValues(network, upstream, "first"),
 		hedgeLost: m.hedges.WithLabelValues(network, upstream, "second"),
 		disagreed: m.disagreed.WithLabelValues(network, upstream),
+		violation: func(c Check) { m.violations.WithLabelValues(network, upstream, c.String()).Inc() },
 		count: func(outcome string) prometheus.Counter {
 			return m.attempts.WithLabelValues(network, upstream, outcome)
 		},

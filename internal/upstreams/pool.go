@@ -27,6 +27,11 @@ type Pool struct {
 	broadcast *broadcaster
 	metrics   *metrics
 
+	checker        *checker
+	mayCorroborate bool // some check compares answers with blocks
+	blocks         summaries
+	lookups        chan struct{} // one for each block that is asked for
+
 	misconduct *misconduct
 	selectors  selectorCache
 	budgets    atomic.Pointer[Budgets]
@@ -63,7 +68,10 @@ func NewPool(cfg Config, tracker *chain.Tracker, catalogue *methods.Catalogue, f
 		broadcast: newBroadcaster(cfg.SendTimeout),
 		identity:  Identity{ChainID: cfg.ChainID, Genesis: cfg.Genesis},
 		born:      time.Now(),
+		checker:   newChecker(),
+		lookups:   make(chan struct{}, cfg.Integrity.MaxLookups),
 	}
+	p.mayCorroborate = cfg.Integrity.Checks&CorroboratedChecks() != 0
 	p.metrics, p.misconduct = newMetrics(factory), newMisconduct()
 	taken := map[ID]bool{}
 	for _, endpoint := range cfg.Upstreams {

@@ -27,6 +27,7 @@ type fixture struct {
 	catalogue *methods.Catalogue
 	tracker   *chain.Tracker
 	log       *safeBuffer
+	factory   telemetry.Factory
 }
 
 type safeBuffer struct {
@@ -59,9 +60,9 @@ func configFor(nodes ...*upstreamtest.Node) upstreams.Config {
 
 func newFixture(t *testing.T, cfg upstreams.Config) *fixture {
 	t.Helper()
-	f := &fixture{t: t, catalogue: methods.New(), tracker: chain.NewTracker(cfg.Finality), log: &safeBuffer{}}
+	f := &fixture{t: t, catalogue: methods.New(), tracker: chain.NewTracker(cfg.Finality), log: &safeBuffer{}, factory: telemetry.NewFactory()}
 	var err error
-	f.Pool, err = upstreams.NewPool(cfg, f.tracker, f.catalogue, telemetry.NewFactory(), slog.New(slog.NewTextHandler(f.log, nil)))
+	f.Pool, err = upstreams.NewPool(cfg, f.tracker, f.catalogue, f.factory, slog.New(slog.NewTextHandler(f.log, nil)))
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background()) // must outlive the nodes' cleanup order
 	ready, done := make(chan struct{}), make(chan error, 1)
@@ -81,6 +82,28 @@ func pool(t *testing.T, nodes ...*upstreamtest.Node) *fixture {
 
 func (f *fixture) do(method, params string) (upstreams.Reply, error) {
 	return f.Do(f.t.Context(), f.request(method, params))
+}
+
+// counter adds up the series of a counter that have some labels.
+func (f *fixture) counter(t *testing.T, name string, labels map[string]string) int {
+	t.Helper()
+	families, err := f.factory.Gatherer().Gather()
+	require.NoError(t, err)
+	sum := 0
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			matching := 0
+			for _, l := range m.GetLabel() {
+				if want, isWanted := labels[l.GetName()]; isWanted && want == l.GetValue() {
+					matching++
+				}
+			}
+			if family.GetName() == name && matching == len(labels) {
+				sum += int(m.GetCounter().GetValue())
+			}
+		}
+	}
+	return sum
 }
 
 func (f *fixture) request(method, params string) upstreams.Request {

@@ -7,27 +7,37 @@ import (
 	"github.com/slipwayhq/slipway/internal/methods"
 )
 
-// Checks says what of an answer is recomputed. Whether an answer is about what
-// was asked for is checked in any case.
-type Checks struct {
-	// HeaderHash recomputes the hash of a block from its header.
-	HeaderHash bool
-	// TransactionsRoot recomputes it from the transactions of a whole block.
-	TransactionsRoot bool
-	// LogsBloom recomputes the filter of a receipt from its logs.
-	LogsBloom bool
-	// Logs holds every log of a search against the filter, not only the first
-	// and the last.
-	Logs bool
-}
-
 // verify turns an answer that cannot be one into OutcomeWrong, so that another
 // node is asked. A member that is left out proves nothing.
-func (c Checks) verify(req Request, v *verdict) {
+func (p *Pool) verify(req Request, u *Upstream, v *verdict) {
 	if v.outcome != OutcomeOK {
 		return
 	}
-	if !isAbout(req, v.result) || !c.isPlausible(req, v.result) {
+	if !isAbout(req, v.result) {
+		v.outcome = OutcomeWrong
+		return
+	}
+	p.condemn(u, p.checker.failures(p.checksOf(req, u), req, v.result), v)
+}
+
+// checksOf is what the answers of a node to a request are looked at for.
+func (p *Pool) checksOf(req Request, u *Upstream) Checks {
+	if u.endpoint.ReceiptChecks != 0 && req.Facts.Method.Name == "eth_getBlockReceipts" {
+		return p.cfg.Integrity.Checks | u.endpoint.ReceiptChecks
+	}
+	return p.cfg.Integrity.Checks
+}
+
+// condemn counts the checks that an answer failed, and makes it a wrong one
+// unless they are only observed.
+func (p *Pool) condemn(u *Upstream, failed Checks, v *verdict) {
+	if failed == 0 {
+		return
+	}
+	for _, c := range failed.List() {
+		u.metrics.violation(c)
+	}
+	if failed.Without(p.cfg.Integrity.Observed) != 0 {
 		v.outcome = OutcomeWrong
 	}
 }
@@ -44,12 +54,11 @@ func isAbout(req Request, result []byte) bool {
 	case "eth_getTransactionReceipt":
 		return isHash(result, "transactionHash", req.Params)
 	case "eth_getTransactionByBlockHashAndIndex":
-		return isHash(result, "blockHash", req.Params)
+		return isHash(result, "blockHash", req.Params) && isAtIndex(result, req.Params)
 	case "eth_getTransactionByBlockNumberAndIndex":
-		return req.Facts.Ref != methods.RefNumber || isNumber(result, "blockNumber", req.Facts.Number)
+		return (req.Facts.Ref != methods.RefNumber || isNumber(result, "blockNumber", req.Facts.Number)) && isAtIndex(result, req.Params)
 	case "eth_getBlockReceipts":
-		first := jsonrpc.Element(result, 0)
-		return req.Facts.Ref != methods.RefNumber || isNumber(first, "blockNumber", req.Facts.Number)
+		return isOfBlock(jsonrpc.Element(result, 0), req)
 	case "eth_getLogs":
 		asked := readLogFilter(req.Params)
 		return asked.holds(jsonrpc.Element(result, 0)) && asked.holds(lastObject(result))
@@ -67,6 +76,34 @@ func isNumber(object []byte, member string, want uint64) bool {
 func isHash(object []byte, member string, params []byte) bool {
 	got, want := jsonrpc.Member(object, member), jsonrpc.Element(params, 0)
 	return len(got) != hashText || len(want) != hashText || bytes.EqualFold(got, want)
+}
+
+// isAtIndex compares a transaction's place in its block with the second parameter.
+func isAtIndex(transaction, params []byte) bool {
+	want, ok := methods.ParseQuantity(jsonrpc.Element(params, 1))
+	return !ok || isNumber(transaction, "transactionIndex", want)
+}
+
+// isOfBlock says whether a receipt is of the block that was asked for.
+func isOfBlock(receipt []byte, req Request) bool {
+	if req.Facts.Ref == methods.RefNumber {
+		return isNumber(receipt, "blockNumber", req.Facts.Number)
+	}
+	got, want := jsonrpc.Member(receipt, "blockHash"), askedHash(req.Params)
+	return len(got) != hashText || len(want) != hashText || bytes.EqualFold(got, want)
+}
+
+// askedHash is the hash by which a block is asked for, alone or in an object
+// (EIP-1898); nil where it is asked for otherwise.
+func askedHash(params []byte) []byte {
+	ref := jsonrpc.Element(params, 0)
+	if len(ref) > 0 && ref[0] == '{' {
+		ref = jsonrpc.Member(ref, "blockHash")
+	}
+	if len(ref) != hashText {
+		return nil
+	}
+	return ref
 }
 
 // hashText is the length of a hash as JSON text.
@@ -138,29 +175,4 @@ func isAmong(value []byte, wanted [][]byte) bool {
 		}
 	}
 	return false
-}
-
-// isPlausible recomputes what the checks ask for.
-func (c Checks) isPlausible(req Request, result []byte) bool {
-	switch req.Facts.Method.Name {
-	case "eth_getBlockByNumber", "eth_getBlockByHash":
-		return (!c.HeaderHash || isHeaderHash(result)) && (!c.TransactionsRoot || isTransactionsRoot(result))
-	case "eth_getTransactionReceipt":
-		return !c.LogsBloom || isReceiptBloom(result)
-	case "eth_getBlockReceipts":
-		return !c.LogsBloom || all(result, isReceiptBloom)
-	case "eth_getLogs":
-		return !c.Logs || all(result, readLogFilter(req.Params).holds)
-	default:
-		return true
-	}
-}
-
-func all(list []byte, is func([]byte) bool) bool {
-	for _, element := range jsonrpc.Elements(list) {
-		if !is(element) {
-			return false
-		}
-	}
-	return true
 }
