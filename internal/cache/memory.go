@@ -12,7 +12,7 @@ import (
 // that are rarely asked for make room.
 type Memory struct {
 	entries *otter.Cache[Key, Entry]
-	metrics *storeMetrics
+	metrics *Metrics
 }
 
 // entryOverhead is what an entry costs besides its bytes: table, policy
@@ -42,7 +42,7 @@ func NewMemory(maxBytes int64, m *Metrics) (*Memory, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the memory cache: %w", err)
 	}
-	return &Memory{entries: entries, metrics: m.of(InMemory)}, nil
+	return &Memory{entries: entries, metrics: m}, nil
 }
 
 // Get implements Store.
@@ -52,9 +52,9 @@ func (m *Memory) Get(_ context.Context, key Key, plan Plan) (Entry, bool) {
 	}
 	entry, ok := m.entries.GetIfPresent(key)
 	if ok {
-		m.metrics.hits.Inc()
+		m.metrics.of(InMemory, &plan).hits.Inc()
 	} else {
-		m.metrics.misses.Inc()
+		m.metrics.of(InMemory, &plan).misses.Inc()
 	}
 	return entry, ok
 }
@@ -62,13 +62,13 @@ func (m *Memory) Get(_ context.Context, key Key, plan Plan) (Entry, bool) {
 // Set implements Store.
 func (m *Memory) Set(_ context.Context, key Key, entry Entry, plan Plan) {
 	if plan.uses[InMemory] {
-		m.put(key, entry.expiring(time.Now(), plan.ttl[InMemory]))
+		m.put(key, entry.expiring(time.Now(), plan.ttl[InMemory]), plan)
 	}
 }
 
-func (m *Memory) put(key Key, entry Entry) {
+func (m *Memory) put(key Key, entry Entry, plan Plan) {
 	m.entries.Set(key, entry)
-	m.metrics.sets.Inc()
+	m.metrics.of(InMemory, &plan).sets.Inc()
 }
 
 // Delete implements Store.

@@ -2,9 +2,11 @@ package cache
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/slipwayhq/slipway/internal/chain"
@@ -50,6 +52,15 @@ type Policy struct {
 	// MinSize and MaxSize bound an answer in bytes; a MaxSize of 0 is no bound.
 	MinSize, MaxSize int
 	TTL              TTL
+
+	series *series // nil until NewPolicies
+}
+
+// name is the policy as metric label: the patterns it has for networks and
+// methods, and its finality, such as "evm:*/eth_getLogs/finalized".
+func (p Policy) name() string {
+	pattern := func(of methods.Pattern) string { return cmp.Or(of.String(), "*") }
+	return pattern(p.Network) + "/" + pattern(p.Method) + "/" + p.Finality.String()
 }
 
 // TTL is how long an answer is kept.
@@ -58,6 +69,18 @@ type TTL struct {
 	Time time.Duration
 	// Blocks times the time between blocks wins over Time, where that is known.
 	Blocks float64
+}
+
+// String is the time to live as it is configured.
+func (t TTL) String() string {
+	switch {
+	case t.Blocks > 0:
+		return strconv.FormatFloat(t.Blocks, 'g', -1, 64) + " blocks"
+	case t.Time == 0:
+		return "forever"
+	default:
+		return t.Time.String()
+	}
 }
 
 // at is the time to live; what may change is bounded however the file is written.
@@ -104,6 +127,10 @@ type Policies struct {
 // NewPolicies chooses the policies of a network.
 func NewPolicies(all []Policy, project, network string, catalogue *methods.Catalogue) *Policies {
 	p := &Policies{byMethod: make([][]Policy, catalogue.Len())}
+	all = slices.Clone(all)
+	for i := range all {
+		all[i].series = newSeries(all[i], project, network)
+	}
 	for _, m := range catalogue.All() {
 		for _, policy := range all {
 			if means(policy.Project, project) && means(policy.Network, network) && means(policy.Method, m.Name) {
@@ -118,8 +145,9 @@ func means(p methods.Pattern, name string) bool { return p.String() == "" || p.M
 
 // Plan says which stores may be used for a request, and how long they keep.
 type Plan struct {
-	uses [layers]bool
-	ttl  [layers]time.Duration
+	uses   [layers]bool
+	ttl    [layers]time.Duration
+	series [layers]*series // of the policies that put the stores there
 }
 
 // NewPlan is a plan in which some stores keep for the same time; 0 is for ever.
@@ -183,7 +211,7 @@ func (p *Policy) holdsBefore(f Finality) bool {
 func (p *Policy) add(plan *Plan, ttl time.Duration) {
 	for l := range layers {
 		if !plan.uses[l] && (len(p.Layers) == 0 || slices.Contains(p.Layers, l)) {
-			plan.uses[l], plan.ttl[l] = true, ttl
+			plan.uses[l], plan.ttl[l], plan.series[l] = true, ttl, p.series
 		}
 	}
 }

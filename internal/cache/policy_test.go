@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/slipwayhq/slipway/internal/chain"
 	"github.com/slipwayhq/slipway/internal/methods"
+	"github.com/slipwayhq/slipway/internal/telemetry"
 )
 
 const hash = `"0x00000000000000000000000000000000000000000000000000000000000000ab"`
@@ -70,7 +72,8 @@ func TestPolicies_ByDefaultOnlyWhatCannotChange(t *testing.T) {
 			require.Equal(t, c.kept, kept)
 			if kept {
 				require.Equal(t, Entry{Value: []byte(c.value), Number: entry.Number}, entry)
-				require.Equal(t, NewPlan(0), plan, "for ever, everywhere")
+				require.Equal(t, NewPlan(0).ttl, plan.ttl, "for ever")
+				require.Equal(t, NewPlan(0).uses, plan.uses, "everywhere")
 			}
 			ask.Head = chain.Head{}
 			_, _, kept = policies.Keep(ask, answer)
@@ -130,4 +133,31 @@ func FuzzKey(f *testing.F) {
 			t.Fatalf("%q became %q", canonical, again)
 		}
 	})
+}
+
+func TestPolicy_AsMetricLabels(t *testing.T) {
+	t.Parallel()
+
+	pattern := func(text string) methods.Pattern {
+		p, err := methods.ParsePattern(text)
+		require.NoError(t, err)
+		return p
+	}
+	all, err := NewMemory(1<<20, NewMetrics(telemetry.NewFactory()))
+	require.NoError(t, err)
+	require.Equal(t, "*/*/finalized", Policy{}.name())
+	require.Equal(t, "evm:1/eth_getLogs|eth_call/realtime", Policy{Network: pattern("evm:1"), Method: pattern("eth_getLogs|eth_call"), Finality: Realtime}.name())
+	for want, ttl := range map[string]TTL{"forever": {}, "5s": {Time: 5 * time.Second}, "1.5 blocks": {Time: time.Second, Blocks: 1.5}} {
+		require.Equal(t, want, ttl.String())
+	}
+
+	// The policy that put a store into the plan is the one that is counted.
+	policies := NewPolicies([]Policy{{Layers: []Layer{InRedis}}, {Empty: AllowEmpty, TTL: TTL{Time: time.Minute}}}, "main", "evm:1", methods.New())
+	facts := methods.New().Describe("eth_getBlockByHash", []byte(`[`+hash+`,false]`))
+	plan, ok := policies.LookUp(Ask{Facts: facts, Head: chain.Head{IsKnown: true}})
+	require.True(t, ok)
+	require.Equal(t, "forever", plan.series[InRedis].ttl)
+	require.Equal(t, "1m0s", plan.series[InMemory].ttl)
+	all.Get(t.Context(), "key", plan)
+	require.NotNil(t, plan.series[InMemory].stores[InMemory].Load())
 }

@@ -79,24 +79,25 @@ func (r *Redis) Get(ctx context.Context, key Key, plan Plan) (Entry, bool) {
 		text, err = client.Get(ctx, r.prefix+string(key)).Bytes()
 		return err
 	})
+	counters := r.metrics.of(InRedis, &plan)
 	if !errors.Is(err, redisconn.ErrResting) {
 		r.metrics.getSeconds.Observe(time.Since(start).Seconds())
 	}
 	if errors.Is(err, redis.Nil) {
-		r.metrics.misses.Inc()
+		counters.misses.Inc()
 		return Entry{}, false
 	}
 	if err != nil {
-		r.metrics.getFailures.Inc()
+		counters.getFailures.Inc()
 		return Entry{}, false
 	}
 	entry, err := r.coder.decode(text)
 	if err != nil {
-		r.metrics.corrupted.Inc()
+		counters.corrupted.Inc()
 		r.Delete(ctx, key)
 		return Entry{}, false
 	}
-	r.metrics.hits.Inc()
+	counters.hits.Inc()
 	return entry, true
 }
 
@@ -114,14 +115,15 @@ func (r *Redis) Set(ctx context.Context, key Key, entry Entry, plan Plan) {
 	err := r.conn.Use(ctx, func(ctx context.Context, client redis.UniversalClient) error {
 		return client.Set(ctx, r.prefix+string(key), text, ttl).Err()
 	})
+	counters := r.metrics.of(InRedis, &plan)
 	if err != nil {
-		r.metrics.setFailures.Inc()
+		counters.setFailures.Inc()
 		return
 	}
 	r.metrics.setSeconds.Observe(time.Since(start).Seconds())
 	r.metrics.originalBytes.Add(float64(len(entry.Value)))
 	r.metrics.storedBytes.Add(float64(len(text)))
-	r.metrics.sets.Inc()
+	counters.sets.Inc()
 }
 
 // Delete implements Store.

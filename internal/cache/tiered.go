@@ -15,7 +15,7 @@ type Tiered struct {
 	memory  *Memory
 	redis   *Redis
 	queue   chan write
-	dropped func()
+	metrics *Metrics
 }
 
 type write struct {
@@ -32,7 +32,7 @@ const (
 
 // NewTiered puts memory in front of Redis.
 func NewTiered(memory *Memory, redis *Redis, m *Metrics) *Tiered {
-	return &Tiered{memory: memory, redis: redis, queue: make(chan write, writeQueue), dropped: m.of(InRedis).dropped.Inc}
+	return &Tiered{memory: memory, redis: redis, queue: make(chan write, writeQueue), metrics: m}
 }
 
 // Get implements Store.
@@ -42,7 +42,7 @@ func (t *Tiered) Get(ctx context.Context, key Key, plan Plan) (Entry, bool) {
 	}
 	entry, ok := t.redis.Get(ctx, key, plan)
 	if ok && plan.uses[InMemory] {
-		t.memory.put(key, entry)
+		t.memory.put(key, entry, plan)
 	}
 	return entry, ok
 }
@@ -56,7 +56,7 @@ func (t *Tiered) Set(ctx context.Context, key Key, entry Entry, plan Plan) {
 	select {
 	case t.queue <- write{key, entry, plan}:
 	default:
-		t.dropped()
+		t.metrics.of(InRedis, &plan).dropped.Inc()
 	}
 }
 

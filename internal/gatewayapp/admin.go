@@ -19,7 +19,10 @@ import (
 // which asks who is there, is served here as well as on the clients' port.
 func (a *App) adminHandler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/", telemetry.NewAdminHandler(withERPCNames(a.factory.Gatherer(), func() []*dto.MetricFamily { return a.site.Load().stateFamilies() }), a.readiness()...))
+	mux.Handle("/", telemetry.NewAdminHandler(withERPCNames(a.factory.Gatherer(), func(project, network, upstream string) string {
+		return a.site.Load().vendor(project, network, upstream)
+	},
+		func() []*dto.MetricFamily { return a.site.Load().stateFamilies() }), a.readiness()...))
 	mux.HandleFunc("GET /upstreams", a.serveStandings)
 	mux.HandleFunc(gateway.AdminPath, func(w http.ResponseWriter, r *http.Request) { a.site.Load().front.ServeAdmin(w, r) })
 	return mux
@@ -27,9 +30,13 @@ func (a *App) adminHandler() http.Handler {
 
 // standings is the order of one network's nodes.
 type standings struct {
-	Project   string               `json:"project"`
-	Network   string               `json:"network"`
-	Upstreams []upstreams.Standing `json:"upstreams"`
+	Project string `json:"project"`
+	Network string `json:"network"`
+	// Finality is the rule by which blocks are final, and FinalitySource who decided
+	// it: "configured", or the node that was asked and what it said.
+	Finality       string               `json:"finality"`
+	FinalitySource string               `json:"finalitySource"`
+	Upstreams      []upstreams.Standing `json:"upstreams"`
 }
 
 func (a *App) serveStandings(w http.ResponseWriter, r *http.Request) {
@@ -58,7 +65,11 @@ func explain(networks []*network, method string, params []byte) []standings {
 	}
 	out := make([]standings, len(networks))
 	for i, n := range networks {
-		out[i] = standings{n.project, n.cfg.name(), n.pool.Explain(method, params)}
+		out[i] = standings{
+			Project: n.project, Network: n.cfg.name(),
+			Finality: n.pool.Finality().Mode.String(), FinalitySource: n.pool.FinalitySource(),
+			Upstreams: n.pool.Explain(method, params),
+		}
 	}
 	return out
 }

@@ -307,7 +307,7 @@ func TestApp_RedisOutlivesTheGateway(t *testing.T) {
 	require.Contains(t, text, `"0x1"`)
 	require.Eventually(t, func() bool {
 		_, metrics := get(t, "http://"+first.AdminAddr()+"/metrics")
-		return strings.Contains(metrics, `gateway_cache_sets_total{outcome="ok",store="redis"} 1`)
+		return strings.Contains(metrics, `gateway_cache_sets_total{network="evm:31337",outcome="ok",policy="*/*/finalized",project="main",store="redis",ttl="forever"} 1`)
 	}, 5*time.Second, 5*time.Millisecond)
 	_, text = post(t, second, "/", final)
 	require.Contains(t, text, `"0x1"`)
@@ -344,14 +344,24 @@ func TestApp_TellsTheOperatorTheOrderOfTheNodes(t *testing.T) {
 	status, text := get(t, "http://"+app.AdminAddr()+"/upstreams?method=eth_getLogs&params=[{}]")
 	require.Equal(t, 200, status)
 	var list []struct {
-		Network   string
-		Upstreams []upstreams.Standing
+		Network        string
+		Finality       string
+		FinalitySource string
+		Upstreams      []upstreams.Standing
 	}
 	require.NoError(t, json.Unmarshal([]byte(text), &list), text)
 	require.Len(t, list, 1)
 	require.Equal(t, "evm:31337", list[0].Network)
 	require.Equal(t, 1, list[0].Upstreams[0].Place)
 	require.Equal(t, "serving", list[0].Upstreams[0].State)
+	require.Equal(t, "other", list[0].Upstreams[0].Vendor)
+	require.Equal(t, "instant", list[0].Finality)
+	require.Equal(t, "configured", list[0].FinalitySource)
+	auto := config(upstreamtest.New(t))
+	auto.Pool().Finality.Mode = chain.Auto
+	_, text = get(t, "http://"+start(t, auto).AdminAddr()+"/upstreams")
+	require.NoError(t, json.Unmarshal([]byte(text), &list), text)
+	require.Contains(t, list[0].FinalitySource, string(list[0].Upstreams[0].Upstream)+" ", "who was asked, and what it said")
 	status, _ = get(t, "http://"+app.AdminAddr()+"/upstreams?project=other")
 	require.Equal(t, 404, status)
 	status, _ = get(t, "http://"+app.AdminAddr()+"/upstreams?params=[")

@@ -52,7 +52,8 @@ func TestApp_BudgetOfAProject(t *testing.T) {
 	require.Contains(t, metrics, `outcome="rate_limited",project="main",source="none"} 2`)
 
 	require.Contains(t, metrics, `erpc_rate_limiter_budget_max_count{budget="three",method="*",period="1h0m0s",scope=""} 3`)
-	require.Contains(t, metrics, `erpc_upstream_block_head_lag{network="evm:31337",project="main",upstream="`)
+	require.Contains(t, metrics, `erpc_upstream_block_head_lag{network="evm:31337",project="main",upstream="127.0.0.1:`)
+	require.Contains(t, metrics, `",vendor="other"} 0`)
 	require.Contains(t, metrics, "erpc_upstream_cordoned{")
 
 	require.NoError(t, app.Reload(t.Context(), cfg))

@@ -1,6 +1,7 @@
 package gatewayapp
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -27,9 +28,10 @@ func erpcNames() []erpcName {
 	perMethod := map[string]string{"project": "project", "network": "network", "category": "method"}
 	failed := map[string]string{"project": "project", "network": "network", "category": "method", "error": "outcome"}
 	perNetwork := map[string]string{"project": "project", "network": "network"}
-	perUpstream := map[string]string{"network": "network", "upstream": "upstream"}
-	upstreamError := map[string]string{"network": "network", "upstream": "upstream", "error": "outcome"}
-	perStore := map[string]string{"connector": "store"}
+	perUpstream := map[string]string{"project": "project", "network": "network", "vendor": vendorLabel, "upstream": "upstream"}
+	upstreamTries := with(perUpstream, "attempt", "attempt")
+	upstreamError := with(upstreamTries, "error", "outcome")
+	perStore := map[string]string{"project": "project", "network": "network", "connector": "store", "policy": "policy", "ttl": "ttl"}
 	answered := []string{"ok", "client_fault", "null"}
 	return []erpcName{
 		{name: "erpc_network_request_received_total", from: "gateway_requests_total", labels: perMethod},
@@ -39,7 +41,7 @@ func erpcNames() []erpcName {
 		{name: "erpc_network_multiplexed_request_total", from: "gateway_joined_total", labels: perNetwork},
 		{name: "erpc_network_hedged_request_total", from: "gateway_upstream_hedges_total", labels: perUpstream},
 		{name: "erpc_network_hedge_discards_total", from: "gateway_upstream_hedges_total", label: "winner", only: []string{"first"}, labels: perUpstream},
-		{name: "erpc_upstream_request_total", from: "gateway_upstream_attempts_total", labels: perUpstream},
+		{name: "erpc_upstream_request_total", from: "gateway_upstream_attempts_total", labels: upstreamTries},
 		{name: "erpc_upstream_request_errors_total", from: "gateway_upstream_attempts_total", label: "outcome", without: answered, labels: upstreamError},
 		{name: "erpc_upstream_failures_total", from: "gateway_upstream_attempts_total", label: "outcome", without: answered, labels: perUpstream},
 		{name: "erpc_upstream_request_duration_seconds", from: "gateway_upstream_attempt_seconds", labels: perUpstream},
@@ -57,8 +59,22 @@ func erpcNames() []erpcName {
 	}
 }
 
+// vendorLabel is what stands for the program of a node, which none of our metrics
+// has: it is looked up when they are read.
+const vendorLabel = "vendor"
+
+// with is a table of labels and one more.
+func with(labels map[string]string, name, ours string) map[string]string {
+	out := maps.Clone(labels)
+	out[name] = ours
+	return out
+}
+
+// vendorOf says what program a node is.
+type vendorOf func(project, network, upstream string) string
+
 // withERPCNames adds eRPC's names to what a gatherer reads, and what state gives.
-func withERPCNames(own prometheus.Gatherer, state func() []*dto.MetricFamily) prometheus.Gatherer {
+func withERPCNames(own prometheus.Gatherer, vendor vendorOf, state func() []*dto.MetricFamily) prometheus.Gatherer {
 	return prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
 		families, err := own.Gather()
 		if err != nil {
@@ -71,7 +87,7 @@ func withERPCNames(own prometheus.Gatherer, state func() []*dto.MetricFamily) pr
 		for _, n := range erpcNames() {
 			if f := byName[n.from]; f != nil {
 				// A family without series cannot be written.
-				if renamed := n.family(f); len(renamed.GetMetric()) > 0 {
+				if renamed := n.family(f, vendor); len(renamed.GetMetric()) > 0 {
 					families = append(families, renamed)
 				}
 			}
@@ -87,7 +103,7 @@ func withERPCNames(own prometheus.Gatherer, state func() []*dto.MetricFamily) pr
 }
 
 // family makes the family under eRPC's name.
-func (n erpcName) family(from *dto.MetricFamily) *dto.MetricFamily {
+func (n erpcName) family(from *dto.MetricFamily, vendor vendorOf) *dto.MetricFamily {
 	help := "As " + n.from + ", under the name that dashboards made for eRPC use."
 	out := &dto.MetricFamily{Name: &n.name, Help: &help, Type: from.Type}
 	sums := map[string]*dto.Metric{}
@@ -95,7 +111,7 @@ func (n erpcName) family(from *dto.MetricFamily) *dto.MetricFamily {
 		if !n.keeps(m) {
 			continue
 		}
-		labels, key := n.relabel(m)
+		labels, key := n.relabel(m, vendor)
 		if sum := sums[key]; sum != nil && sum.Counter != nil && m.GetCounter() != nil {
 			value := sum.Counter.GetValue() + m.GetCounter().GetValue()
 			sum.Counter = &dto.Counter{Value: &value}
@@ -131,7 +147,7 @@ func labelOf(m *dto.Metric, name string) string {
 
 // relabel gives the labels of a series under eRPC's names, and a text that is
 // equal for equal labels.
-func (n erpcName) relabel(m *dto.Metric) ([]*dto.LabelPair, string) {
+func (n erpcName) relabel(m *dto.Metric, vendor vendorOf) ([]*dto.LabelPair, string) {
 	var labels []*dto.LabelPair
 	var key strings.Builder
 	names := make([]string, 0, len(n.labels))
@@ -141,6 +157,9 @@ func (n erpcName) relabel(m *dto.Metric) ([]*dto.LabelPair, string) {
 	slices.Sort(names)
 	for _, name := range names {
 		value := labelOf(m, n.labels[name])
+		if n.labels[name] == vendorLabel {
+			value = vendor(labelOf(m, "project"), labelOf(m, "network"), labelOf(m, "upstream"))
+		}
 		labels = append(labels, &dto.LabelPair{Name: &name, Value: &value})
 		key.WriteString(value)
 		key.WriteByte(0)

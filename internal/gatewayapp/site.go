@@ -97,7 +97,7 @@ func (a *App) frontParts(n *network, s *site) gateway.NetworkParts {
 // takeNetwork takes a network over from the old site when its nodes and rules
 // are the same, so that what was learnt of the nodes is not lost.
 func (a *App) takeNetwork(project string, cfg NetworkConfig, old *site) (*network, error) {
-	cfg.Pool.Network = cfg.name()
+	cfg.Pool.Project, cfg.Pool.Network = project, cfg.name()
 	n := &network{project: project, cfg: cfg, tracker: chain.NewTracker(cfg.Pool.Finality)}
 	if before := old.network(project, cfg.name()); before != nil {
 		if reflect.DeepEqual(before.cfg.Pool, cfg.Pool) {

@@ -22,6 +22,36 @@ func saying(t *testing.T, balance string) *upstreamtest.Node {
 	return n
 }
 
+func TestApp_ProjectsWithTheSameNodeHaveTheirOwnSeries(t *testing.T) {
+	t.Parallel()
+
+	node := saying(t, "0x1")
+	cfg := config(node)
+	other := config(node).Projects[0]
+	other.ID = "other"
+	cfg.Projects = append(cfg.Projects, other)
+	cfg.Projects[0].Networks[0].Pool.Upstreams[0].ID = "besu"
+	cfg.Projects[1].Networks[0].Pool.Upstreams[0].ID = "besu"
+	app := start(t, cfg)
+
+	for path, times := range map[string]int{"/main": 2, "/other": 3} {
+		for range times {
+			status, text := post(t, app, path, balance)
+			require.Equal(t, 200, status, text)
+		}
+	}
+
+	_, text := get(t, "http://"+app.AdminAddr()+"/metrics")
+	for _, want := range []string{
+		`gateway_upstream_attempts_total{attempt="1",network="evm:31337",outcome="ok",project="main",upstream="besu"} 2`,
+		`gateway_upstream_attempts_total{attempt="1",network="evm:31337",outcome="ok",project="other",upstream="besu"} 3`,
+		`erpc_upstream_request_total{attempt="1",network="evm:31337",project="other",upstream="besu",vendor="other"} 3`,
+		`erpc_upstream_latest_block_number{network="evm:31337",project="main",upstream="besu",vendor="other"} 100`,
+	} {
+		require.Contains(t, text, want)
+	}
+}
+
 func TestApp_SeveralProjectsAndNetworks(t *testing.T) {
 	t.Parallel()
 

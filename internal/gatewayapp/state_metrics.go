@@ -41,6 +41,18 @@ func stateMetrics() []stateMetric {
 	}
 }
 
+// vendor is the program that a node is.
+func (s *site) vendor(project, network, upstream string) string {
+	if n := s.network(project, network); n != nil {
+		for _, u := range n.pool.Upstreams() {
+			if string(u.ID()) == upstream {
+				return u.Vendor()
+			}
+		}
+	}
+	return "unknown" // of an earlier configuration
+}
+
 // budgetMetric is a gauge of the budgets in force.
 const budgetMetric = "erpc_rate_limiter_budget_max_count"
 
@@ -55,7 +67,7 @@ func (s *site) stateFamilies() []*dto.MetricFamily {
 	}
 	for _, n := range s.networks {
 		for _, standing := range n.pool.Explain("eth_call", nil) {
-			labels := map[string]string{"project": n.project, "network": n.cfg.name(), "upstream": string(standing.Upstream)}
+			labels := map[string]string{"project": n.project, "network": n.cfg.name(), "upstream": string(standing.Upstream), vendorLabel: standing.Vendor}
 			for i, m := range metrics {
 				families[i].Metric = append(families[i].Metric, gauge(m.of(n, standing), labels))
 			}

@@ -82,6 +82,7 @@ func (p *Pool) loop(ctx context.Context, req Request, fs Failsafe, left []*Upstr
 	again := another{round: 1, mayWait: true}
 	for len(left) > 0 {
 		var used int
+		fs.number = attempts + 1
 		last, used = p.next(ctx, req, fs, left)
 		attempts += used
 		if last.outcome.settles() {
@@ -237,7 +238,7 @@ func (p *Pool) try(ctx context.Context, u *Upstream, fs Failsafe, ask exchange) 
 		ask.corroborate(ctx, u, &v)
 	}
 	span.End(v.outcome.String(), v.outcome.blamesNode())
-	u.record(now, now.Sub(start), v.outcome, ask.facts.Method)
+	u.record(now, now.Sub(start), v.outcome, fs.number, ask.facts.Method)
 	switch v.outcome {
 	case OutcomeRefused:
 		u.loseSight()

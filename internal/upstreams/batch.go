@@ -32,7 +32,7 @@ func (p *Pool) DoBatch(ctx context.Context, reqs []Request) []BatchReply {
 	}
 	ask := p.batchOf(reqs)
 	fs := p.failsafes.of(neediest, p.tracker.Head())
-	fs.end = time.Now().Add(fs.Timeout)
+	fs.end, fs.number = time.Now().Add(fs.Timeout), 1
 	var v verdict
 	if !fs.MayHedge || !p.mayHedge(neediest.Facts, left) {
 		v = p.attempt(ctx, left[0], fs, ask)

@@ -12,6 +12,8 @@ import (
 
 // Config is the configuration of one network's pool.
 type Config struct {
+	// Project is the project's name in metrics.
+	Project string
 	// Network is the network's name in metrics, such as "evm:31337".
 	Network string
 	// ChainID is the chain every node must show; 0 takes that of the first node reached.

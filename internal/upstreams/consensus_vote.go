@@ -35,6 +35,8 @@ func (p *Pool) agree(ctx context.Context, req Request, fs Failsafe, left []*Upst
 	ask := func() {
 		u := left[next]
 		next++
+		fs := fs
+		fs.number = next
 		attempts.Go(func() { answers <- p.attempt(ctx, u, fs, p.single(req)) })
 	}
 	for next < min(c.Participants, len(left)) {
@@ -69,7 +71,7 @@ func (p *Pool) agree(ctx context.Context, req Request, fs Failsafe, left []*Upst
 
 // conclude counts and tells a ruling, and answers with it.
 func (p *Pool) conclude(ctx context.Context, req Request, c *Consensus, ballots []ballot, voters []verdict, r ruling) (Reply, error) {
-	p.metrics.consensus.WithLabelValues(p.cfg.Network, r.kind.String()).Inc()
+	p.metrics.consensus.WithLabelValues(p.cfg.Project, p.cfg.Network, r.kind.String()).Inc()
 	_, count, _ := c.leader(ballots)
 	if count < len(ballots) {
 		p.log.Log(ctx, c.DisputeLevel, "upstreams disagree", slog.String("method", req.Facts.Method.Label()),

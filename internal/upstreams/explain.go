@@ -12,13 +12,15 @@ import (
 // Standing says where a node stands in the order for a request, and why.
 type Standing struct {
 	// Place is 1 for the node that is asked first, 0 for one that is not asked.
-	Place    int      `json:"place"`
-	Upstream ID       `json:"upstream"`
-	Tags     []string `json:"tags,omitempty"`
-	State    string   `json:"state"`
-	Healthy  bool     `json:"healthy"`
-	Syncing  bool     `json:"syncing"`
-	Head     uint64   `json:"head"`
+	Place    int `json:"place"`
+	Upstream ID  `json:"upstream"`
+	// Vendor is the program that the node is, see Upstream.Vendor.
+	Vendor  string   `json:"vendor"`
+	Tags    []string `json:"tags,omitempty"`
+	State   string   `json:"state"`
+	Healthy bool     `json:"healthy"`
+	Syncing bool     `json:"syncing"`
+	Head    uint64   `json:"head"`
 	// Answered, Failed and Throttled count the requests of the last 30 seconds.
 	Answered  int `json:"answered"`
 	Failed    int `json:"failed"`
@@ -109,7 +111,7 @@ func placeLast(place int) int {
 
 func (u *Upstream) standing(now time.Time, q question) Standing {
 	s := Standing{
-		Upstream: u.id, Tags: u.endpoint.Tags, State: u.State().String(), Healthy: u.IsHealthy(), Syncing: u.isSyncing.Load(),
+		Upstream: u.id, Vendor: u.Vendor(), Tags: u.endpoint.Tags, State: u.State().String(), Healthy: u.IsHealthy(), Syncing: u.isSyncing.Load(),
 		Head: u.Head(), Score: u.scoreFor(q.facts), SparedMs: milliseconds(u.throttledFor(q.now)),
 	}
 	for _, rule := range u.cordonRules() {

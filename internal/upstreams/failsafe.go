@@ -35,6 +35,8 @@ type Failsafe struct {
 
 	// end is when Timeout is over for the call at hand.
 	end time.Time
+	// number counts the tries of the call at hand from 1; 0 is the first as well.
+	number int
 }
 
 // deadline is that of an attempt that starts now.

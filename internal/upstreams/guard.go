@@ -91,7 +91,7 @@ func (u *Upstream) breakerOf(q question) *breaker {
 // notes what became of it.
 func (p *Pool) attempt(ctx context.Context, u *Upstream, fs Failsafe, ask exchange) verdict {
 	if !p.isPermitted(ctx, u, ask) {
-		u.metrics.counter(OutcomeOverBudget).Inc()
+		u.metrics.counter(OutcomeOverBudget, fs.number).Inc()
 		return verdict{outcome: OutcomeOverBudget, upstream: u}
 	}
 	if len(u.guards) == 0 {
@@ -111,6 +111,7 @@ func (p *Pool) attempt(ctx context.Context, u *Upstream, fs Failsafe, ask exchan
 		if n >= g.attempts || !v.outcome.mayPassHere() || !ask.isRepeatable() || ctx.Err() != nil || fs.isOver() || !pause(ctx, g.pause) {
 			return v
 		}
+		fs.number++
 	}
 }
 

@@ -13,11 +13,12 @@ func (p *Pool) race(ctx context.Context, fs Failsafe, first, second *Upstream, a
 	if second.isFallback && !first.isFallback {
 		delay = fs.HedgeMaxDelay // a fallback helps out late rather than often
 	}
-	late := ask
+	late, lateFS := ask, fs
 	late.isHedge = true
+	lateFS.number++
 	v, hedged, lost := hedge(ctx, delay,
 		func(ctx context.Context) verdict { return p.attempt(ctx, first, fs, ask) },
-		func(ctx context.Context) verdict { return p.attempt(ctx, second, fs, late) })
+		func(ctx context.Context) verdict { return p.attempt(ctx, second, lateFS, late) })
 	switch {
 	case !hedged:
 		return v, 1

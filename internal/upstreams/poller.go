@@ -65,6 +65,9 @@ func (p *poller) look(ctx context.Context) {
 	if err == nil && p.looks == 0 {
 		err = p.askWhetherSyncing(ctx)
 	}
+	if err == nil && p.looks == 0 {
+		p.upstream.askForVendor(ctx) // last: nothing waits for it
+	}
 	p.looks = (p.looks + 1) % recheckLooks
 	p.conclude(ctx, err)
 }

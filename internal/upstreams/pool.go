@@ -84,7 +84,7 @@ func NewPool(cfg Config, tracker *chain.Tracker, catalogue *methods.Catalogue, f
 			return nil, err
 		}
 		id := freeID(taken, endpoint.ID, target.Host)
-		u := newUpstream(p, endpoint, target, id, p.metrics.of(cfg.Network, id))
+		u := newUpstream(p, endpoint, target, id, p.metrics.of(cfg.Project, cfg.Network, id))
 		u.pushing = push
 		p.upstreams = append(p.upstreams, u)
 		p.isSpread = p.isSpread || endpoint.Weight > 0

@@ -149,6 +149,25 @@ func TestDo_FaultLeadsToTheNextNode(t *testing.T) {
 	}
 }
 
+func TestDo_TriesAreNumberedInMetrics(t *testing.T) {
+	t.Parallel()
+
+	a, b := two(t)
+	a.SetFault("eth_getBalance", upstreamtest.ServerDown)
+	b.Answer("eth_getBalance", upstreamtest.Result(`"0x2"`))
+	cfg := configFor(a, b)
+	cfg.Project, cfg.Failsafe.MayHedge = "main", false
+	f := newFixture(t, cfg)
+
+	_, err := f.do("eth_getBalance", `["0xab","latest"]`)
+
+	require.NoError(t, err)
+	const name = "gateway_upstream_attempts_total"
+	require.Equal(t, 1, f.counter(t, name, map[string]string{"project": "main", "upstream": "node-0", "outcome": "broken", "attempt": "1"}))
+	require.Equal(t, 1, f.counter(t, name, map[string]string{"project": "main", "upstream": "node-1", "outcome": "ok", "attempt": "2"}))
+	require.Equal(t, 2, f.counter(t, name, nil))
+}
+
 func TestDo_ErrorsOfNodes(t *testing.T) {
 	t.Parallel()
 

@@ -67,6 +67,7 @@ type Upstream struct {
 	refused        refusals
 	methodScores   []atomic.Int32 // by methods.Method.Index: score + 1, or 0 for that of the node
 	nextID         atomic.Uint64
+	vendor         atomic.Uint32
 	lost           chan struct{} // capacity 1: wakes the poller
 
 	mu       sync.Mutex
@@ -113,9 +114,10 @@ func (u *Upstream) setHead(number uint64) {
 	u.metrics.head.Set(float64(number))
 }
 
-// record notes what became of an attempt. Method is nil for a batch.
-func (u *Upstream) record(now time.Time, latency time.Duration, outcome Outcome, method *methods.Method) {
-	u.metrics.attempt(outcome, latency)
+// record notes what became of an attempt, which is the try of a request with
+// this number. Method is nil for a batch.
+func (u *Upstream) record(now time.Time, latency time.Duration, outcome Outcome, number int, method *methods.Method) {
+	u.metrics.attempt(outcome, number, latency)
 	if outcome == OutcomeCanceled {
 		return
 	}
