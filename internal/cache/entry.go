@@ -40,6 +40,24 @@ func (e Entry) expiring(now time.Time, ttl time.Duration) Entry {
 	return e
 }
 
+// left is how long the entry may still be kept; not more than zero when its time
+// is over. The clock may have been set since it was made, or the entry come from
+// a gateway whose clock goes ahead: it never lives longer than it was to live
+// when it was asked for.
+func (e Entry) left(now time.Time) time.Duration {
+	if e.Until == 0 {
+		return forever
+	}
+	left := time.UnixMilli(e.Until).Sub(now)
+	if e.Asked != 0 {
+		left = min(left, time.Duration(e.Until-e.Asked)*time.Millisecond)
+	}
+	if e.Finality != Finalized {
+		left = min(left, maxVolatileTTL)
+	}
+	return left
+}
+
 // entryVersion is the first byte of a stored entry. Another first byte means
 // another form, written by an older or a newer release: such an entry is a miss.
 const entryVersion = 2

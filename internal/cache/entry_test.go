@@ -53,6 +53,28 @@ func TestEntry_Age(t *testing.T) {
 	require.Zero(t, Entry{Until: 1}.expiring(now, 0).Until)
 }
 
+func TestEntry_LeftWhateverTheClocksSay(t *testing.T) {
+	t.Parallel()
+
+	now := time.UnixMilli(100_000_000)
+	at := func(d time.Duration) int64 { return now.Add(d).UnixMilli() }
+	cases := map[string]struct {
+		entry Entry
+		want  time.Duration
+	}{
+		"for ever":                  {Entry{}, forever},
+		"half of its time":          {Entry{Asked: at(-5 * time.Second), Until: at(5 * time.Second)}, 5 * time.Second},
+		"over":                      {Entry{Asked: at(-5 * time.Second), Until: at(-time.Second)}, -time.Second},
+		"the clock was set back":    {Entry{Asked: at(time.Hour), Until: at(time.Hour + 5*time.Second)}, 5 * time.Second},
+		"the clock was set forward": {Entry{Asked: at(-time.Hour), Until: at(-time.Hour + 5*time.Second)}, -time.Hour + 5*time.Second},
+		"back, and not known when":  {Entry{Finality: Realtime, Until: at(time.Hour)}, maxVolatileTTL},
+		"final, and not known when": {Entry{Until: at(time.Hour)}, time.Hour},
+	}
+	for name, c := range cases {
+		require.Equal(t, c.want, c.entry.left(now), name)
+	}
+}
+
 func TestCompression_Validate(t *testing.T) {
 	t.Parallel()
 

@@ -33,10 +33,7 @@ func NewMemory(maxBytes int64, m *Metrics) (*Memory, error) {
 			return uint32(min(len(key)+len(entry.Value)+entryOverhead, 1<<31))
 		},
 		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[Key, Entry]) time.Duration {
-			if e.Value.Until == 0 {
-				return forever
-			}
-			return time.Until(time.UnixMilli(e.Value.Until))
+			return e.Value.left(time.Now())
 		}),
 	})
 	if err != nil {

@@ -68,7 +68,12 @@ func NewRedis(cfg RedisConfig, m *Metrics) (*Redis, error) {
 	return &Redis{conn: conn, prefix: conn.Key(keyPrefix), coder: coder, maxTTL: cfg.MaxTTL, metrics: m.redis()}, nil
 }
 
-// Get implements Store. An entry that cannot be read is a miss, and deleted.
+// clockSkew is by how much the clocks of gateways may differ. So long after its
+// end an entry that Redis still has is not taken.
+const clockSkew = 10 * time.Second
+
+// Get implements Store. An entry that cannot be read is a miss, and deleted. One
+// whose time was over long ago is a miss as well.
 func (r *Redis) Get(ctx context.Context, key Key, plan Plan) (Entry, bool) {
 	if !plan.uses[InRedis] {
 		return Entry{}, false
@@ -95,6 +100,10 @@ func (r *Redis) Get(ctx context.Context, key Key, plan Plan) (Entry, bool) {
 	if err != nil {
 		counters.corrupted.Inc()
 		r.Delete(ctx, key)
+		return Entry{}, false
+	}
+	if entry.left(start) < -clockSkew { // the clock of Redis was set back
+		counters.misses.Inc()
 		return Entry{}, false
 	}
 	counters.hits.Inc()

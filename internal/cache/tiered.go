@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"errors"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -41,7 +42,7 @@ func (t *Tiered) Get(ctx context.Context, key Key, plan Plan) (Entry, bool) {
 		return entry, true
 	}
 	entry, ok := t.redis.Get(ctx, key, plan)
-	if ok && plan.uses[InMemory] {
+	if ok && plan.uses[InMemory] && entry.left(time.Now()) > 0 {
 		t.memory.put(key, entry, plan)
 	}
 	return entry, ok

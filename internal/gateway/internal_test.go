@@ -154,3 +154,21 @@ func TestConfig_ValidateReportsEverything(t *testing.T) {
 	}
 	require.ErrorContains(t, NetworkConfig{Alias: "a/b"}.Validate(), "alias: must be made of")
 }
+
+func TestMayPrecede(t *testing.T) {
+	t.Parallel()
+
+	turned := time.UnixMilli(1_000_000)
+	now := turned.Add(time.Minute)
+	for asked, want := range map[time.Time]bool{
+		turned.Add(-time.Hour):                  true,
+		turned.Add(reorgMargin):                 true,
+		turned.Add(reorgMargin + time.Second):   false,
+		now:                                     false,
+		now.Add(reorgMargin):                    false,
+		now.Add(reorgMargin + time.Millisecond): true, // the clock was set back meanwhile
+		now.Add(time.Hour):                      true,
+	} {
+		require.Equal(t, want, mayPrecede(cache.Entry{Asked: asked.UnixMilli()}, turned, now), asked)
+	}
+}

@@ -22,7 +22,8 @@ type newest struct {
 	maxAge  time.Duration
 
 	flight singleflight.Group
-	restTo atomic.Int64 // Unix nanoseconds; before that no node is asked
+	born   time.Time    // origin of restTo; monotonic
+	restTo atomic.Int64 // nanoseconds; before that no node is asked
 }
 
 const (
@@ -34,7 +35,7 @@ const (
 )
 
 func newNewest(maxAge time.Duration, tracker *chain.Tracker, pool Pool, catalogue *methods.Catalogue) *newest {
-	return &newest{tracker: tracker, pool: pool, facts: catalogue.Describe("eth_blockNumber", nil), maxAge: maxAge}
+	return &newest{born: time.Now(), tracker: tracker, pool: pool, facts: catalogue.Describe("eth_blockNumber", nil), maxAge: maxAge}
 }
 
 // number is false where "latest" must stay: another kind of finality, or no
@@ -44,7 +45,7 @@ func (n *newest) number(ctx context.Context) (uint64, bool) {
 		return 0, false
 	}
 	now := time.Now()
-	if !n.tracker.IsFresh(now, n.maxAge) && (now.UnixNano() < n.restTo.Load() || !n.refresh(ctx)) {
+	if !n.tracker.IsFresh(now, n.maxAge) && (int64(now.Sub(n.born)) < n.restTo.Load() || !n.refresh(ctx)) {
 		return 0, false
 	}
 	head := n.tracker.Head()
@@ -66,7 +67,7 @@ func (n *newest) refresh(ctx context.Context) bool {
 			err = upstreams.ErrNoUpstream
 		}
 		if err != nil {
-			n.restTo.Store(time.Now().Add(newestRest).UnixNano())
+			n.restTo.Store(int64(time.Since(n.born) + newestRest))
 			return nil, err
 		}
 		n.tracker.Confirm(asked)

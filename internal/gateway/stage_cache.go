@@ -79,10 +79,17 @@ func (s *cacheStage) holds(entry cache.Entry, head chain.Head) bool {
 	if entry.Finality == cache.Realtime {
 		return entry.Number == head.Latest
 	}
-	if turned := s.tracker.LastReorg(); !turned.IsZero() && entry.Asked <= turned.Add(reorgMargin).UnixMilli() {
+	if turned := s.tracker.LastReorg(); !turned.IsZero() && mayPrecede(entry, turned, time.Now()) {
 		return false
 	}
 	return s.isOnChain(entry)
+}
+
+// mayPrecede says whether an answer may have been asked for before the chain
+// turned. One that seems to come from the future has been kept before the clock
+// was set back, or by a gateway whose clock is ahead: nothing is known of it.
+func mayPrecede(entry cache.Entry, turned, now time.Time) bool {
+	return entry.Asked <= turned.Add(reorgMargin).UnixMilli() || entry.Asked > now.Add(reorgMargin).UnixMilli()
 }
 
 // isOnChain says whether an answer's block is the one that the chain has at its

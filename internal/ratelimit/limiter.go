@@ -41,6 +41,7 @@ type Limiter struct {
 	redis   *redisconn.Conn // nil without Redis
 	script  *redis.Script
 	metrics *Metrics
+	born    time.Time // origin of the time
 }
 
 // budget is a budget with its metrics resolved.
@@ -67,7 +68,7 @@ func New(cfg Config, m *Metrics) (*Limiter, error) {
 	if cfg.MaxKeys == 0 {
 		cfg.MaxKeys = DefaultMaxKeys
 	}
-	l := &Limiter{budgets: map[string]*budget{}, metrics: m, script: redis.NewScript(script)}
+	l := &Limiter{budgets: map[string]*budget{}, metrics: m, script: redis.NewScript(script), born: time.Now()}
 	number := 0
 	for _, b := range cfg.Budgets {
 		made := &budget{id: b.ID, metrics: m.of(b.ID)}
@@ -87,6 +88,10 @@ func New(cfg Config, m *Metrics) (*Limiter, error) {
 	}
 	return l, nil
 }
+
+// now is the time by a clock that nobody sets: windows that follow a clock which
+// went back would stand still until it has caught up.
+func (l *Limiter) now() time.Time { return l.born.Add(time.Since(l.born)) }
 
 // Has says whether there is a budget of this name.
 func (l *Limiter) Has(name string) bool { return l.budgets[name] != nil }
@@ -114,7 +119,7 @@ func (l *Limiter) Allow(ctx context.Context, name string, s Subject, n int) Deci
 	}
 	d, counted := l.allowShared(ctx, b, matching, s, n)
 	if !counted {
-		d = l.local.allow(time.Now(), matching, s, n)
+		d = l.local.allow(l.now(), matching, s, n)
 	}
 	b.metrics.decided(d)
 	return d

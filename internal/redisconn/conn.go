@@ -20,6 +20,7 @@ type Conn struct {
 	timeout time.Duration
 	prefix  string
 	rest    rest
+	now     func() time.Duration // of a clock that nobody sets
 }
 
 // New checks the configuration, reads the files it names, and makes the
@@ -55,7 +56,8 @@ func New(cfg Config) (*Conn, error) {
 		// Announcements of a managed service; the question costs a round trip.
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	}
-	c := &Conn{timeout: cfg.Timeout, prefix: cfg.KeyPrefix}
+	born := time.Now()
+	c := &Conn{timeout: cfg.Timeout, prefix: cfg.KeyPrefix, now: func() time.Duration { return time.Since(born) }}
 	switch {
 	case len(cfg.Cluster) > 0:
 		options.Addrs = cfg.Cluster
@@ -83,14 +85,14 @@ func (c *Conn) Key(name string) string { return c.prefix + name }
 // there is no such key (redis.Nil) or because Redis does not like the command is
 // no failure of Redis; the error is handed on all the same.
 func (c *Conn) Use(ctx context.Context, use func(ctx context.Context, client redis.UniversalClient) error) error {
-	isProbe, ok := c.rest.enter(time.Now())
+	isProbe, ok := c.rest.enter(c.now())
 	if !ok {
 		return ErrResting
 	}
 	bounded, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	found := abandoned // stays when use panics
-	defer func() { c.rest.leave(time.Now(), isProbe, found) }()
+	defer func() { c.rest.leave(c.now(), isProbe, found) }()
 	err := use(bounded, c.client)
 	switch {
 	case !isAway(err):

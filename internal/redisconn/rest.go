@@ -23,9 +23,10 @@ const (
 )
 
 // rest says whether Redis may be used. After a failure nobody may, for a time;
-// then one caller probes, and the others wait for what it finds.
+// then one caller probes, and the others wait for what it finds. Its times are
+// counted from any fixed moment by a clock that nobody sets.
 type rest struct {
-	until atomic.Int64 // Unix nanoseconds; 0: everybody may
+	until atomic.Int64 // a time; 0: everybody may
 
 	mu       sync.Mutex
 	failures int // in a row
@@ -33,7 +34,7 @@ type rest struct {
 }
 
 // enter asks whether Redis may be used now. Who may must leave.
-func (r *rest) enter(now time.Time) (isProbe, ok bool) {
+func (r *rest) enter(now time.Duration) (isProbe, ok bool) {
 	if r.until.Load() == 0 {
 		return false, true
 	}
@@ -43,7 +44,7 @@ func (r *rest) enter(now time.Time) (isProbe, ok bool) {
 	if until == 0 {
 		return false, true
 	}
-	if r.probing || now.UnixNano() < until {
+	if r.probing || int64(now) < until {
 		return false, false
 	}
 	r.probing = true
@@ -52,7 +53,7 @@ func (r *rest) enter(now time.Time) (isProbe, ok bool) {
 
 // leave notes what a use found. Uses that were under way when the first of
 // them failed are not counted again.
-func (r *rest) leave(now time.Time, isProbe bool, found result) {
+func (r *rest) leave(now time.Duration, isProbe bool, found result) {
 	if !isProbe && found != failed {
 		return
 	}
@@ -70,7 +71,7 @@ func (r *rest) leave(now time.Time, isProbe bool, found result) {
 		r.until.Store(0)
 	case failed:
 		r.failures++
-		r.until.Store(now.Add(restAfter(r.failures)).UnixNano())
+		r.until.Store(int64(now + restAfter(r.failures)))
 	case abandoned:
 	}
 }
