@@ -22,7 +22,7 @@ type EVMIntegrityFile struct {
 type IntegrityFile struct {
 	// How closely answers are looked at: off is what directiveDefaults say, intrinsic is everything that needs nothing but the answer, corroborated the same, authoritative also what needs the block of a receipt, which is asked for unless it was seen just before.
 	Level string `yaml:"level,omitempty"`
-	// Single checks, by eRPC's name of the check, over what the level says.
+	// Single checks, over what the level says, by eRPC's name of the check. Of a block: blockHashRecompute, headerFieldShapes, transactionsRootConsistency, transactionsRootRecompute, txFieldUniqueness, txBlockInfo. Of its transactions, and of one: senderRecovery. Of receipts: sameBlockHash, txHashUniqueness, transactionIndexConsistency, contractCreation, logFieldShapes, logIndexContiguity, bloomEmptiness, bloomMatch. Of a search for logs: getLogsFilterSanity, logFieldShapes, logIndexContiguity. Of receipts beside their block: receiptsRootRecompute, receiptTransactionMatch.
 	Checks map[string]IntegrityCheckFile `yaml:"checks,omitempty"`
 	// What the checks may cost.
 	Budget IntegrityBudgetFile `yaml:"budget,omitempty"`

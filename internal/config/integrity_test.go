@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"os"
 	"testing"
 	"time"
 
@@ -146,6 +147,19 @@ func TestLoadGateway_ChecksOfOneNode(t *testing.T) {
 		g, err := parseGateway("f.yaml", []byte(file), func(string) string { return "" })
 		require.NoError(t, err, text)
 		require.Equal(t, want, g.App.Projects[0].Networks[0].Pool.Upstreams[0].ReceiptChecks, text)
+	}
+}
+
+func TestReference_NamesEveryCheck(t *testing.T) {
+	t.Parallel()
+
+	text, err := os.ReadFile("integrity.go")
+	require.NoError(t, err)
+	for _, c := range (upstreams.IntrinsicChecks() | upstreams.CorroboratedChecks()).List() {
+		require.Contains(t, string(text), c.String())
+		again, isKnown := upstreams.CheckNamed(c.String())
+		require.True(t, isKnown)
+		require.Equal(t, c, again)
 	}
 }
 
