@@ -47,6 +47,8 @@ func erpcNames() []erpcName {
 		{name: "erpc_upstream_request_duration_seconds", from: "gateway_upstream_attempt_seconds", labels: perUpstream},
 		{name: "erpc_upstream_latest_block_number", from: "gateway_upstream_head_block", labels: perUpstream},
 		{name: "erpc_upstream_stale_latest_block_total", from: "gateway_upstream_attempts_total", label: "outcome", only: []string{"stale"}, labels: perUpstream},
+		{name: "erpc_integrity_violation_total", from: "gateway_integrity_violations_total", labels: with(perUpstream, "check", "check")},
+		{name: "erpc_integrity_aux_request_total", from: "gateway_integrity_lookups_total", label: "outcome", only: []string{"asked", "failed"}, labels: perNetwork},
 		{name: "erpc_unexpected_panic_total", from: "gateway_panics_total", labels: map[string]string{"scope": "scope"}},
 		{name: "erpc_cache_get_success_hit_total", from: "gateway_cache_gets_total", label: "outcome", only: []string{"hit"}, labels: perStore},
 		{name: "erpc_cache_get_success_miss_total", from: "gateway_cache_gets_total", label: "outcome", only: []string{"miss"}, labels: perStore},
