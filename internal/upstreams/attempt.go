@@ -235,7 +235,9 @@ func (p *Pool) try(ctx context.Context, u *Upstream, fs Failsafe, ask exchange) 
 	v.upstream = u
 	now := time.Now()
 	if ask.corroborate != nil {
-		ask.corroborate(ctx, u, &v)
+		bounded, cancel := context.WithDeadline(ctx, fs.end)
+		ask.corroborate(bounded, u, &v)
+		cancel()
 	}
 	span.End(v.outcome.String(), v.outcome.blamesNode())
 	u.record(now, now.Sub(start), v.outcome, fs.number, ask.facts.Method)

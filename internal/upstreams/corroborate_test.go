@@ -5,6 +5,7 @@ import (
 	"math/big"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
@@ -185,4 +186,22 @@ func TestDo_ABlockThatIsNotToBeHadProvesNothing(t *testing.T) {
 
 	require.NoError(t, err)
 	require.Equal(t, 1, f.counter(t, "gateway_integrity_lookups_total", map[string]string{"outcome": "failed"}))
+}
+
+func TestDo_ALookupEndsWithTheCall(t *testing.T) {
+	t.Parallel()
+
+	a := upstreamtest.New(t)
+	a.Answer("eth_getTransactionReceipt", upstreamtest.Result(`{"transactionHash":"`+hash+`","blockHash":"`+hash+`","transactionIndex":"0x0"}`))
+	a.SetFault("eth_getBlockByHash", upstreamtest.Hang)
+	cfg := configFor(a)
+	cfg.Integrity.Checks = upstreams.CorroboratedChecks()
+	cfg.Failsafe.Timeout = 300 * time.Millisecond
+	f := newFixture(t, cfg)
+
+	begin := time.Now()
+	_, err := f.do("eth_getTransactionReceipt", `["`+hash+`"]`)
+
+	require.NoError(t, err)
+	require.Less(t, time.Since(begin), 1500*time.Millisecond)
 }
