@@ -15,6 +15,7 @@ import (
 
 	"github.com/slipwayhq/slipway/internal/devnet"
 	"github.com/slipwayhq/slipway/internal/lifecycle/lifecycletest"
+	"github.com/slipwayhq/slipway/internal/methods"
 	"github.com/slipwayhq/slipway/internal/secret"
 	"github.com/slipwayhq/slipway/internal/upstreams"
 	"github.com/slipwayhq/slipway/internal/upstreams/upstreamtest"
@@ -196,11 +197,14 @@ func TestDo_ALookupEndsWithTheCall(t *testing.T) {
 	a.SetFault("eth_getBlockByHash", upstreamtest.Hang)
 	cfg := configFor(a)
 	cfg.Integrity.Checks = upstreams.CorroboratedChecks()
-	cfg.Failsafe.Timeout = 300 * time.Millisecond
+	receipts, err := methods.ParsePattern("eth_getTransactionReceipt")
+	require.NoError(t, err)
+	timeout := 300 * time.Millisecond
+	cfg.Rules = []upstreams.Rule{{Methods: receipts, Timeout: &timeout}}
 	f := newFixture(t, cfg)
 
 	begin := time.Now()
-	_, err := f.do("eth_getTransactionReceipt", `["`+hash+`"]`)
+	_, err = f.do("eth_getTransactionReceipt", `["`+hash+`"]`)
 
 	require.NoError(t, err)
 	require.Less(t, time.Since(begin), 1500*time.Millisecond)

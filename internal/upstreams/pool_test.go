@@ -168,6 +168,23 @@ func TestDo_TriesAreNumberedInMetrics(t *testing.T) {
 	require.Equal(t, 2, f.counter(t, name, nil))
 }
 
+func TestDo_AHedgeIsTheSecondTry(t *testing.T) {
+	t.Parallel()
+
+	a, b := two(t)
+	a.SetFault("eth_getBalance", upstreamtest.Hang)
+	b.Answer("eth_getBalance", upstreamtest.Result(`"0x2"`))
+	cfg := configFor(a, b)
+	cfg.Failsafe.HedgeMinDelay = time.Millisecond
+	f := newFixture(t, cfg)
+
+	_, err := f.do("eth_getBalance", `["0xab","latest"]`)
+
+	require.NoError(t, err)
+	require.Equal(t, 1, f.counter(t, "gateway_upstream_attempts_total", map[string]string{"upstream": "node-0", "outcome": "lost_race", "attempt": "1"}))
+	require.Equal(t, 1, f.counter(t, "gateway_upstream_attempts_total", map[string]string{"upstream": "node-1", "outcome": "ok", "attempt": "2"}))
+}
+
 func TestDo_ErrorsOfNodes(t *testing.T) {
 	t.Parallel()
 
