@@ -32,6 +32,9 @@ func (p *Pool) send(ctx context.Context, req Request, fs Failsafe, left []*Upstr
 	if err == nil && reply.Error == nil {
 		return reply, nil
 	}
+	if errors.Is(context.Cause(attempts), errTaken) {
+		p.spread(ctx, req, left[:1], func() {}) // what was cut short may not have reached it
+	}
 	for range count { // bounded by the send timeout
 		select {
 		case v := <-results:
