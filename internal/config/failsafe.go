@@ -29,9 +29,9 @@ type FailsafeRule struct {
 // AdaptiveDuration is a time, or a quantile of recent times within bounds. In a
 // file it is a duration, or a section.
 type AdaptiveDuration struct {
-	// Time while nothing is measured, or without a quantile.
+	// Time without a quantile; with one it is added to it.
 	Base *time.Duration `yaml:"base,omitempty"`
-	// Quantile of recent answers, between 0 and 1.
+	// Quantile of the node's recent answers, between 0 and 1.
 	Quantile *float64 `yaml:"quantile,omitempty"`
 	// Least time.
 	Min *time.Duration `yaml:"min,omitempty"`
@@ -75,7 +75,7 @@ type RetryRule struct {
 type HedgeRule struct {
 	// Delay is how long the first node may take before another is asked.
 	Delay *AdaptiveDuration
-	// MaxCount is how many more nodes are asked; 0 asks none.
+	// MaxCount is how many more nodes are asked, one after the other; 0 asks none.
 	MaxCount *int
 }
 
@@ -127,7 +127,7 @@ type TimeoutFile struct {
 type HedgeFile struct {
 	// Time, or a section of base, quantile, min and max.
 	Delay *AdaptiveDuration `yaml:"delay,omitempty"`
-	// How many more nodes are asked; 0 asks none.
+	// How many more nodes are asked, each when the one before is slow too; 0 asks none. Left out: 2.
 	MaxCount *int `yaml:"maxCount,omitempty"`
 	// Older form of delay.quantile.
 	Quantile *float64 `yaml:"quantile,omitempty"`

@@ -52,7 +52,6 @@ func TestLoadGateway_WarnsOfWhatHasNoEffect(t *testing.T) {
 
 	const file = "testdata/good/erpc-stack.yaml:"
 	require.Equal(t, []string{
-		file + "34:9: projects[].networks[].failsafe[].hedge.quantile: read, but not applied yet, the 95th percentile is taken (2 times)",
 		file + "138:5: database.sharedState.lockTtl: not supported yet, no locks are taken",
 	}, got.Warnings)
 }

@@ -96,8 +96,8 @@ func TestGatewaySchema_Explains(t *testing.T) {
 	require.Equal(t, "Port to listen on.", got.Defs["Server"].Properties["httpPort"].Description)
 	require.Equal(t, "4000", got.Defs["Server"].Properties["httpPort"].Default)
 	require.Equal(t, "Without effect: nodes are reached directly.", got.Defs["Config"].Properties["proxyPools"].Description)
-	require.Contains(t, got.Defs["HedgePolicy"].Properties["quantile"].Description, "Older form of delay.quantile. Checked, without effect yet: ")
-	require.True(t, got.Defs["HedgePolicy"].Properties["quantile"].Deprecated)
+	require.Contains(t, got.Defs["TimeoutPolicy"].Properties["quantile"].Description, "Older form of duration.quantile. Checked, without effect yet: ")
+	require.True(t, got.Defs["TimeoutPolicy"].Properties["quantile"].Deprecated)
 	require.True(t, got.Defs["Project"].Properties["routingStrategy"].Deprecated)
 	require.False(t, got.Defs["Project"].Properties["id"].Deprecated)
 }

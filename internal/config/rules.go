@@ -1,8 +1,6 @@
 package config
 
 import (
-	"time"
-
 	"github.com/slipwayhq/slipway/internal/methods"
 	"github.com/slipwayhq/slipway/internal/upstreams"
 )
@@ -41,23 +39,23 @@ func (f FailsafeRule) poolRule(pattern methods.Pattern) upstreams.Rule {
 		rule.PauseFactor = retry.BackoffFactor
 	}
 	if f.Hedge != nil {
-		isOn := f.Hedge.MaxCount == nil || *f.Hedge.MaxCount > 0
-		rule.MayHedge = &isOn
-		rule.HedgeMinDelay, rule.HedgeMaxDelay = hedgeBounds(f.Hedge.Delay)
+		f.Hedge.apply(&rule)
 	}
 	rule.Consensus = f.Consensus.policy()
 	return rule
 }
 
-// hedgeBounds gives the least and the longest time before a hedge. A delay
-// without a quantile is both.
-func hedgeBounds(d *AdaptiveDuration) (least, most *time.Duration) {
-	switch {
+// apply maps a hedge. One that does not say how many nodes it asks means the
+// default, also where a rule for heavy calls would ask none. A delay without a
+// quantile is that delay; with one the base is added to it.
+func (h HedgeRule) apply(rule *upstreams.Rule) {
+	count := upstreams.DefaultFailsafe().MaxHedges
+	rule.MaxHedges = or(h.MaxCount, &count)
+	switch d := h.Delay; {
 	case d == nil:
-		return nil, nil
 	case d.Quantile == nil && d.Base != nil:
-		return d.Base, d.Base
+		rule.HedgeMinDelay, rule.HedgeMaxDelay = d.Base, d.Base
 	default:
-		return or(d.Min, d.Base), d.Max
+		rule.HedgeBase, rule.HedgeQuantile, rule.HedgeMinDelay, rule.HedgeMaxDelay = d.Base, d.Quantile, d.Min, d.Max
 	}
 }

@@ -32,14 +32,18 @@ func TestPoolRule(t *testing.T) {
 			upstreams.Rule{
 				Methods: all, Finalities: []upstreams.Finality{upstreams.Finalized, upstreams.UnknownBlock}, Timeout: ptr(45 * time.Second),
 				Rounds: ptr(3), Pause: ptr(time.Second), PauseFactor: ptr(2.0), PauseMax: ptr(time.Minute), PauseJitter: ptr(time.Millisecond),
-				MayHedge: ptr(true), HedgeMinDelay: ptr(200 * time.Millisecond), HedgeMaxDelay: ptr(4 * time.Second),
+				MaxHedges: ptr(1), HedgeQuantile: ptr(0.9), HedgeMinDelay: ptr(200 * time.Millisecond), HedgeMaxDelay: ptr(4 * time.Second),
 			},
 		},
 		"a hedge after a fixed time": {
 			FailsafeRule{Hedge: &HedgeRule{Delay: &AdaptiveDuration{Base: ptr(250 * time.Millisecond)}}},
-			upstreams.Rule{Methods: all, MayHedge: ptr(true), HedgeMinDelay: ptr(250 * time.Millisecond), HedgeMaxDelay: ptr(250 * time.Millisecond)},
+			upstreams.Rule{Methods: all, MaxHedges: ptr(2), HedgeMinDelay: ptr(250 * time.Millisecond), HedgeMaxDelay: ptr(250 * time.Millisecond)},
 		},
-		"no hedge":            {FailsafeRule{Hedge: &HedgeRule{MaxCount: ptr(0)}}, upstreams.Rule{Methods: all, MayHedge: ptr(false)}},
+		"a base on top of a quantile": {
+			FailsafeRule{Hedge: &HedgeRule{Delay: &AdaptiveDuration{Base: ptr(100 * time.Millisecond), Quantile: ptr(0.5), Max: ptr(time.Second)}, MaxCount: ptr(3)}},
+			upstreams.Rule{Methods: all, MaxHedges: ptr(3), HedgeBase: ptr(100 * time.Millisecond), HedgeQuantile: ptr(0.5), HedgeMaxDelay: ptr(time.Second)},
+		},
+		"no hedge":            {FailsafeRule{Hedge: &HedgeRule{MaxCount: ptr(0)}}, upstreams.Rule{Methods: all, MaxHedges: ptr(0)}},
 		"an adaptive timeout": {FailsafeRule{Timeout: &AdaptiveDuration{Quantile: ptr(0.99), Base: ptr(time.Second), Max: ptr(time.Minute)}}, upstreams.Rule{Methods: all, Timeout: ptr(time.Minute)}},
 	}
 	for name, c := range cases {

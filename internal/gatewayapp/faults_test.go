@@ -81,6 +81,25 @@ func TestFaults_ABrokenPrimaryIsInvisible(t *testing.T) { //nolint:paralleltest 
 	}
 }
 
+// The same with two of three nodes hanging at once: the hedge hangs as well.
+func TestFaults_TwoHangingNodesOfThreeAreInvisible(t *testing.T) { //nolint:paralleltest // see above
+	nodes := []*upstreamtest.Node{upstreamtest.New(t), upstreamtest.New(t), upstreamtest.New(t)}
+	for _, n := range nodes {
+		for method, answer := range loadMix() {
+			n.Answer(method, upstreamtest.Result(answer.result))
+		}
+	}
+	app := start(t, config(nodes...))
+	healthy := median(load(t, app).late)
+
+	nodes[0].SetFault("", upstreamtest.Hang)
+	nodes[1].SetFault("", upstreamtest.Hang)
+	seen := load(t, app)
+
+	require.Empty(t, seen.wrong)
+	require.Less(t, median(seen.late), healthy+10*time.Millisecond, "median of %d calls after %s; %s when all were well", len(seen.late), learnTime, healthy)
+}
+
 type loadCall struct{ params, result string }
 
 // loadMix is what the load asks for; the answers are those of healthy nodes.

@@ -152,25 +152,15 @@ func (p *Pool) nextRound(ctx context.Context, req Request, best verdict, after t
 	return list
 }
 
-// next asks the first candidate, and the second as well when the first is slow
-// and the request is a read. It says how many it has asked.
+// next asks the first candidate, and further ones as well when it is slow and
+// the request is a read. It says how many it has asked.
 func (p *Pool) next(ctx context.Context, req Request, fs Failsafe, left []*Upstream) (verdict, int) {
 	if req.Facts.Method.Kind == methods.Send {
 		fs.AttemptTimeout = p.cfg.SendTimeout
 		v := p.attempt(ctx, left[0], fs, p.single(req))
 		return p.settleSend(ctx, req, v), 1
 	}
-	if !fs.MayHedge || !p.mayHedge(req.Facts, left) {
-		return p.attempt(ctx, left[0], fs, p.single(req)), 1
-	}
-	return p.race(ctx, fs, left[0], left[1], p.single(req))
-}
-
-// mayHedge says whether a slow first node may be overtaken by the second. A
-// node that is behind may not: it would be quick with an old state.
-func (p *Pool) mayHedge(facts methods.Facts, left []*Upstream) bool {
-	return facts.Method.Kind == methods.Read && len(left) > 1 &&
-		!isBehind(left[1].Head(), facts, p.tracker.Head().Latest, p.cfg.MaxLag)
+	return p.race(ctx, fs, p.racers(req.Facts, fs, left), p.single(req))
 }
 
 // exchange is one question in a form that can be put to any node.

@@ -16,8 +16,8 @@ type BatchReply struct {
 	IsSettled bool
 }
 
-// DoBatch sends reads to one node as one JSON-RPC batch, with a second node
-// behind it when the first is slow. Elements that come back unsettled, all of
+// DoBatch sends reads to one node as one JSON-RPC batch, with further
+// nodes behind it when it is slow. Elements that come back unsettled, all of
 // them when the batch as a whole failed, are the caller's to send alone with
 // Do. The replies stand in the order of the requests.
 func (p *Pool) DoBatch(ctx context.Context, reqs []Request) []BatchReply {
@@ -33,12 +33,7 @@ func (p *Pool) DoBatch(ctx context.Context, reqs []Request) []BatchReply {
 	ask := p.batchOf(reqs)
 	fs := p.failsafes.of(neediest, p.tracker.Head())
 	fs.end, fs.number = time.Now().Add(fs.Timeout), 1
-	var v verdict
-	if !fs.MayHedge || !p.mayHedge(neediest.Facts, left) {
-		v = p.attempt(ctx, left[0], fs, ask)
-	} else {
-		v, _ = p.race(ctx, fs, left[0], left[1], ask)
-	}
+	v, _ := p.race(ctx, fs, p.racers(neediest.Facts, fs, left), ask)
 	if v.outcome != OutcomeOK {
 		return unsettled
 	}

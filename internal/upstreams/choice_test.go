@@ -32,7 +32,7 @@ func named(t *testing.T, count int) ([]*upstreamtest.Node, upstreams.Config) {
 		nodes[i].Answer(gasPrice, upstreamtest.Result(`"0x`+string(rune('0'+i))+`"`))
 	}
 	cfg := configFor(nodes...)
-	cfg.Failsafe.MayHedge = false // a busy test machine shall not change who answers
+	cfg.Failsafe.MaxHedges = 0 // a busy test machine shall not change who answers
 	return nodes, cfg
 }
 

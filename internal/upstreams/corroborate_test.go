@@ -109,7 +109,7 @@ func TestDo_WhatDoesNotFitItsBlockIsAskedForElsewhere(t *testing.T) {
 			cfg := configFor(liar)
 			cfg.Upstreams = append(cfg.Upstreams, upstreams.Endpoint{ID: "honest", URL: secret.New(chain.HTTPURL())})
 			cfg.Integrity.Checks = upstreams.IntrinsicChecks() | upstreams.CorroboratedChecks()
-			cfg.Failsafe.MayHedge = false
+			cfg.Failsafe.MaxHedges = 0
 			f := newFixture(t, cfg)
 
 			reply, err := f.do(c.method, c.params)

@@ -125,7 +125,7 @@ func (u *Upstream) standing(now time.Time, q question) Standing {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	s.Answered, s.Failed, s.Throttled = u.health.counts(now)
-	s.P50, s.P95 = milliseconds(u.health.p50), milliseconds(u.health.p95)
+	s.P50, s.P95 = milliseconds(u.health.recent.quantile(0.5)), milliseconds(u.health.recent.quantile(0.95))
 	if m := &u.methods[q.facts.Method.Index]; q.facts.Method.Known() {
 		if score, ok := m.score(now); ok {
 			s.Method = &MethodStanding{Mean: milliseconds(time.Duration(m.latency)), Failed: m.failed, Score: score}

@@ -25,10 +25,13 @@ type Failsafe struct {
 	// PauseFactor each time, up to PauseMax, plus up to PauseJitter.
 	Pause, PauseMax, PauseJitter time.Duration
 	PauseFactor                  float64
-	// MayHedge lets a second node be asked when the first is slow: after the
-	// 95th percentile of its recent answers, within HedgeMinDelay and
-	// HedgeMaxDelay.
-	MayHedge                     bool
+	// MaxHedges is how many more nodes may be asked for a read whose node is slow,
+	// each when the one before has not answered either; 0 asks none.
+	MaxHedges int
+	// A node is slow after HedgeBase and the HedgeQuantile of its recent answers,
+	// within HedgeMinDelay and HedgeMaxDelay.
+	HedgeBase                    time.Duration
+	HedgeQuantile                float64
 	HedgeMinDelay, HedgeMaxDelay time.Duration
 	// Consensus asks several nodes for a read instead of one; nil asks one.
 	Consensus *Consensus
@@ -60,7 +63,7 @@ func DefaultFailsafe() Failsafe {
 	return Failsafe{
 		Timeout: 30 * time.Second, AttemptTimeout: 10 * time.Second,
 		Rounds: 3, Pause: 50 * time.Millisecond, PauseMax: time.Second, PauseJitter: 25 * time.Millisecond, PauseFactor: 2,
-		MayHedge: true, HedgeMinDelay: 50 * time.Millisecond, HedgeMaxDelay: time.Second,
+		MaxHedges: 2, HedgeQuantile: 0.95, HedgeMinDelay: 50 * time.Millisecond, HedgeMaxDelay: time.Second,
 	}
 }
 
@@ -106,7 +109,9 @@ type Rule struct {
 	Rounds                       *int
 	Pause, PauseMax, PauseJitter *time.Duration
 	PauseFactor                  *float64
-	MayHedge                     *bool
+	MaxHedges                    *int
+	HedgeBase                    *time.Duration
+	HedgeQuantile                *float64
 	HedgeMinDelay, HedgeMaxDelay *time.Duration
 	Consensus                    *Consensus
 }
@@ -124,7 +129,9 @@ func (r Rule) apply(f Failsafe) Failsafe {
 	set(&f.PauseMax, r.PauseMax)
 	set(&f.PauseJitter, r.PauseJitter)
 	set(&f.PauseFactor, r.PauseFactor)
-	set(&f.MayHedge, r.MayHedge)
+	set(&f.MaxHedges, r.MaxHedges)
+	set(&f.HedgeBase, r.HedgeBase)
+	set(&f.HedgeQuantile, r.HedgeQuantile)
 	set(&f.HedgeMinDelay, r.HedgeMinDelay)
 	set(&f.HedgeMaxDelay, r.HedgeMaxDelay)
 	if r.Consensus != nil {
@@ -132,7 +139,7 @@ func (r Rule) apply(f Failsafe) Failsafe {
 	}
 	// One try never outlasts the call, and a delay never exceeds its bound.
 	f.AttemptTimeout = min(f.AttemptTimeout, f.Timeout)
-	f.HedgeMaxDelay = max(f.HedgeMaxDelay, f.HedgeMinDelay)
+	f.HedgeMaxDelay = max(f.HedgeMaxDelay, f.HedgeMinDelay, f.HedgeBase)
 	f.PauseMax = max(f.PauseMax, f.Pause)
 	return f
 }
@@ -148,10 +155,10 @@ func set[T any](field *T, value *T) {
 func HeavyRules() []Rule {
 	logs, traces := 30*time.Second, 90*time.Second
 	logsCall, tracesCall := 60*time.Second, 120*time.Second
-	no := false
+	none := 0
 	return []Rule{
 		{Methods: mustPattern("eth_getLogs|eth_getFilterLogs"), Timeout: &logsCall, AttemptTimeout: &logs},
-		{Methods: mustPattern("trace_*|debug_*|arbtrace_*"), Timeout: &tracesCall, AttemptTimeout: &traces, MayHedge: &no},
+		{Methods: mustPattern("trace_*|debug_*|arbtrace_*"), Timeout: &tracesCall, AttemptTimeout: &traces, MaxHedges: &none},
 	}
 }
 
@@ -173,6 +180,12 @@ func (f Failsafe) validate(of string) error {
 		if d <= 0 {
 			errs = append(errs, fmt.Errorf("%s: %s: must be more than zero", of, name))
 		}
+	}
+	if f.MaxHedges < 0 {
+		errs = append(errs, fmt.Errorf("%s: hedges: must not be negative", of))
+	}
+	if f.HedgeBase < 0 || f.HedgeQuantile <= 0 || f.HedgeQuantile >= 1 {
+		errs = append(errs, fmt.Errorf("%s: hedge delay: its base must not be negative, its quantile must be between 0 and 1", of))
 	}
 	if f.Pause < 0 || f.PauseMax < 0 || f.PauseJitter < 0 {
 		errs = append(errs, fmt.Errorf("%s: pauses: must not be negative", of))

@@ -44,11 +44,11 @@ func TestFailsafes_TheFirstRuleThatMeansACallHolds(t *testing.T) {
 	t.Parallel()
 
 	c := methods.New()
-	second, minute, one, no := time.Second, time.Minute, 1, false
+	second, minute, one, none := time.Second, time.Minute, 1, 0
 	f := newFailsafes(DefaultFailsafe(), []Rule{
 		{Methods: pattern(t, "eth_getBlock*"), Finalities: []Finality{Finalized}, Timeout: &minute},
 		{Methods: pattern(t, "eth_getBlock*|eth_call"), Timeout: &second, Rounds: &one},
-		{Methods: pattern(t, "custom_*"), MayHedge: &no},
+		{Methods: pattern(t, "custom_*"), MaxHedges: &none},
 	}, c)
 	head := chain.Head{Latest: 100, IsKnown: true, Finalized: 90, HasFinalized: true}
 	of := func(method, params string) Failsafe {
@@ -60,9 +60,9 @@ func TestFailsafes_TheFirstRuleThatMeansACallHolds(t *testing.T) {
 	require.Equal(t, second, newest.Timeout)
 	require.Equal(t, second, newest.AttemptTimeout, "an attempt never outlasts its call")
 	require.Equal(t, 1, newest.Rounds)
-	require.True(t, newest.MayHedge, "what a rule leaves out is inherited")
+	require.Equal(t, 2, newest.MaxHedges, "what a rule leaves out is inherited")
 	require.Equal(t, DefaultFailsafe(), of("eth_getBalance", `["0x1","latest"]`))
-	require.False(t, of("custom_method", `[]`).MayHedge, "unknown methods are matched by their own name")
+	require.Zero(t, of("custom_method", `[]`).MaxHedges, "unknown methods are matched by their own name")
 	require.Equal(t, DefaultFailsafe(), of("other_method", `[]`))
 }
 
@@ -76,9 +76,9 @@ func TestHeavyRules_GrantTime(t *testing.T) {
 	}
 	require.Equal(t, 60*time.Second, of(nil, "eth_getLogs").Timeout)
 	require.Equal(t, 90*time.Second, of(nil, "debug_traceTransaction").AttemptTimeout)
-	require.False(t, of(nil, "trace_block").MayHedge)
+	require.Zero(t, of(nil, "trace_block").MaxHedges)
 	require.Equal(t, twelve, of([]Rule{{Methods: pattern(t, "*"), Timeout: &twelve}}, "trace_block").Timeout, "a configured rule comes first")
-	require.False(t, of([]Rule{{Methods: pattern(t, "*"), Timeout: &twelve}}, "trace_block").MayHedge, "and inherits from the heavy one")
+	require.Zero(t, of([]Rule{{Methods: pattern(t, "*"), Timeout: &twelve}}, "trace_block").MaxHedges, "and inherits from the heavy one")
 	for _, r := range HeavyRules() {
 		require.NotEmpty(t, r.Methods.String())
 	}

@@ -34,7 +34,7 @@ type health struct {
 	latencies  [latencySamples]time.Duration
 	taken      int // samples ever taken
 	sinceFresh int
-	p50, p95   time.Duration
+	recent     *latencies // of the answers; nil before the first
 	lastAnswer time.Time
 	shown      steady
 }
@@ -114,10 +114,26 @@ func (h *health) slot(now time.Time) *healthSlot {
 
 func (h *health) refresh() {
 	h.sinceFresh = 0
-	var sorted [latencySamples]time.Duration
-	n := copy(sorted[:], h.latencies[:min(h.taken, latencySamples)])
-	slices.Sort(sorted[:n])
-	h.p50, h.p95 = sorted[n/2], sorted[n*95/100]
+	l := &latencies{}
+	l.count = copy(l.sorted[:], h.latencies[:min(h.taken, latencySamples)])
+	slices.Sort(l.sorted[:l.count])
+	h.recent = l
+}
+
+// latencies are how long recent answers took, the quickest first. They do not
+// change once they are made.
+type latencies struct {
+	sorted [latencySamples]time.Duration
+	count  int
+}
+
+// quantile is the time within which the share q of the answers came; 0 without
+// answers.
+func (l *latencies) quantile(q float64) time.Duration {
+	if l == nil || l.count == 0 {
+		return 0
+	}
+	return l.sorted[min(int(q*float64(l.count)), l.count-1)]
 }
 
 // counts gives the answers, failures and refusals of the last 30 seconds.
@@ -150,7 +166,7 @@ func (h *health) score(now time.Time) int {
 		return score // the first answers wait for connections
 	}
 	idle := min(max(0, now.Sub(h.lastAnswer)/fadeEvery), 32)
-	return score + latencyScore(h.p50>>idle)
+	return score + latencyScore(h.recent.quantile(0.5)>>idle)
 }
 
 // publicScore is the score that orders nodes.

@@ -98,10 +98,13 @@ func TestHealth_Percentiles(t *testing.T) {
 
 	h := newHealth()
 	h.answered(start, 7*time.Millisecond)
-	require.Equal(t, 7*time.Millisecond, h.p95, "one sample is better than none")
+	require.Equal(t, 7*time.Millisecond, h.recent.quantile(0.95), "one sample is better than none")
 	for i := range 128 {
 		h.answered(start, time.Duration(i%64+1)*time.Millisecond)
 	}
-	require.InDelta(t, 61, h.p95.Milliseconds(), 2)
-	require.InDelta(t, 33, h.p50.Milliseconds(), 2)
+	require.InDelta(t, 61, h.recent.quantile(0.95).Milliseconds(), 2)
+	require.InDelta(t, 33, h.recent.quantile(0.5).Milliseconds(), 2)
+	require.InDelta(t, 17, h.recent.quantile(0.25).Milliseconds(), 2)
+	require.Equal(t, 64*time.Millisecond, h.recent.quantile(0.999))
+	require.Zero(t, (*latencies)(nil).quantile(0.5))
 }

@@ -82,9 +82,28 @@ func TestHedgeDelay_IsBounded(t *testing.T) {
 		0: 50 * time.Millisecond, 200 * time.Millisecond: 200 * time.Millisecond, time.Minute: time.Second,
 	} {
 		u := &Upstream{}
-		u.p95.Store(int64(p95))
-		require.Equal(t, want, hedgeDelay(DefaultFailsafe(), u))
+		u.recent.Store(&latencies{sorted: [latencySamples]time.Duration{p95}, count: 1})
+		require.Equal(t, want, hedgeDelay(DefaultFailsafe(), u, &Upstream{}))
 	}
+	require.Equal(t, time.Second, hedgeDelay(DefaultFailsafe(), &Upstream{}, &Upstream{isFallback: true}))
+}
+
+func TestHedgeDelay_IsOfTheConfiguredQuantile(t *testing.T) {
+	t.Parallel()
+
+	u := &Upstream{}
+	l := &latencies{count: latencySamples}
+	for i := range l.sorted {
+		l.sorted[i] = time.Duration(i) * 10 * time.Millisecond
+	}
+	u.recent.Store(l)
+	fs := DefaultFailsafe()
+	for quantile, want := range map[float64]time.Duration{0.25: 160 * time.Millisecond, 0.5: 320 * time.Millisecond, 0.9: 570 * time.Millisecond} {
+		fs.HedgeQuantile = quantile
+		require.Equal(t, want, hedgeDelay(fs, u, &Upstream{}))
+	}
+	fs.HedgeQuantile, fs.HedgeBase = 0.25, 100*time.Millisecond
+	require.Equal(t, 260*time.Millisecond, hedgeDelay(fs, u, &Upstream{}), "the base comes on top")
 }
 
 func TestHedge_APanicComesBackToTheCaller(t *testing.T) {

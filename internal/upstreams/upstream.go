@@ -59,7 +59,7 @@ type Upstream struct {
 	isDown     atomic.Bool
 	isSilent   atomic.Bool // down, and its last probe did not go well either
 	score      atomic.Int64
-	p95        atomic.Int64 // nanoseconds
+	recent     atomic.Pointer[latencies]
 	isSyncing  atomic.Bool
 	// throttledUntil is a time since the pool was made.
 	throttledUntil atomic.Int64
@@ -166,7 +166,7 @@ func (u *Upstream) publish(now time.Time) {
 	u.isDown.Store(u.health.isDown)
 	u.isSilent.Store(u.health.isDown && u.health.probesGood == 0)
 	u.score.Store(int64(u.health.publicScore(now)))
-	u.p95.Store(int64(u.health.p95))
+	u.recent.Store(u.health.recent)
 }
 
 // loseSight says that nothing listens at the node's address any more.
