@@ -196,9 +196,7 @@ func checkRules(files []FailsafeFile, path string, r *report) {
 			at = path // one rule alone
 		}
 		for _, finality := range f.MatchFinality {
-			if !slices.Contains([]string{"finalized", "unfinalized", "realtime", "unknown"}, finality) {
-				r.fail(at+".matchFinality", "must be finalized, unfinalized, realtime or unknown")
-			}
+			checkFinality(finality, at+".matchFinality", r)
 		}
 		if slices.Contains(strings.Split(f.MatchMethod, "|"), "") && f.MatchMethod != "" {
 			r.fail(at+".matchMethod", "an empty pattern between two |")
@@ -207,6 +205,12 @@ func checkRules(files []FailsafeFile, path string, r *report) {
 		checkRetry(f.Retry, at+".retry", r)
 		checkConsensus(f.Consensus, at+".consensus", r)
 		checkBreaker(f.CircuitBreaker, at+".circuitBreaker", r)
+	}
+}
+
+func checkFinality(finality, at string, r *report) {
+	if !slices.Contains([]string{"finalized", "unfinalized", "realtime", "unknown"}, finality) {
+		r.fail(at, "must be finalized, unfinalized, realtime or unknown")
 	}
 }
 

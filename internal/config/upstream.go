@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"time"
@@ -50,16 +51,28 @@ type JSONRPCUpstreamFile struct {
 
 // RoutingFile is an upstream's section routing.
 type RoutingFile struct {
-	// Shares; the first for the node's network holds.
+	// What counts when the node is compared with others, by network, method and finality; for each weight the first entry holds that means the call and has it.
 	ScoreMultipliers []ScoreMultiplierFile `yaml:"scoreMultipliers,omitempty"`
 }
 
-// ScoreMultiplierFile is one of the shares of a node.
+// ScoreMultiplierFile is one entry of a node's scoreMultipliers.
 type ScoreMultiplierFile struct {
-	// Network the share is for, such as evm:1; left out: all.
+	// Network the entry is for, such as evm:1; left out: all.
 	Network string `yaml:"network,omitempty"`
-	// Means the same as weight, which wins.
+	// Methods the entry is for: names with *, joined by |. Left out: all.
+	Method string `yaml:"method,omitempty"`
+	// Kinds of data the entry is for: finalized, unfinalized, realtime, unknown. Left out: all.
+	Finality []string `yaml:"finality,omitempty"`
+	// Share of the requests, as weight, which wins.
 	Overall *float64 `yaml:"overall,omitempty"`
+	// How much failures count: 4 is as usual, 8 twice as much, 0 not at all.
+	ErrorRate *float64 `yaml:"errorRate,omitempty"`
+	// How much slow answers count: 8 is as usual.
+	RespLatency *float64 `yaml:"respLatency,omitempty"`
+	// How much it counts that the node wants fewer requests: 3 is as usual.
+	ThrottledRate *float64 `yaml:"throttledRate,omitempty"`
+	// How much each block counts that the node is behind; 2 is as much as an answer that takes four times longer. Left out: not at all, nodes more than 2 blocks behind are asked last anyway.
+	BlockHeadLag *float64 `yaml:"blockHeadLag,omitempty"`
 }
 
 // EVMUpstreamFile is an upstream's section evm.
@@ -110,7 +123,7 @@ func (u UpstreamFile) choose(e *upstreams.Endpoint, path string, r *report) {
 	if u.Group != "" && !slices.Contains(e.Tags, "tier:"+u.Group) {
 		e.Tags = append(e.Tags, "tier:"+u.Group)
 	}
-	e.Weight = u.share(path, r)
+	e.Weight, e.Multipliers = u.share(path, r), u.multipliers(path, r)
 	e.Allow = methodPatterns(u.AllowMethods, path+".allowMethods", r)
 	e.Ignore = methodPatterns(u.IgnoreMethods, path+".ignoreMethods", r)
 	e.KeepAsking = u.AutoIgnoreUnsupportedMethods != nil && !*u.AutoIgnoreUnsupportedMethods
@@ -122,23 +135,76 @@ func (u UpstreamFile) choose(e *upstreams.Endpoint, path string, r *report) {
 	e.Rules = nodeRules(rules(u.Failsafe), path+".failsafe", r)
 }
 
-// share is the node's weight; 0 when it has none.
-func (u UpstreamFile) share(path string, r *report) float64 {
-	weight, at := u.Weight, path+".weight"
+// multiplierUnits are eRPC's defaults of its weights. A weight of a file means as
+// many times the usual as it is of them; of blocks behind, where nothing is
+// usual, one point for each at the default.
+const (
+	usualErrorRate, usualRespLatency, usualThrottledRate, usualBlockHeadLag = 4, 8, 3, 2
+)
+
+// multipliers maps those of a node that are for its network.
+func (u UpstreamFile) multipliers(path string, r *report) []upstreams.Multiplier {
+	var out []upstreams.Multiplier
 	for i, m := range u.Routing.ScoreMultipliers {
+		at := spot{path: path + ".routing.scoreMultipliers"}.item(i).path
+		made := upstreams.Multiplier{
+			Share: m.Overall, Failures: part(m.ErrorRate, usualErrorRate), Latency: part(m.RespLatency, usualRespLatency),
+			Throttled: part(m.ThrottledRate, usualThrottledRate), Lag: part(m.BlockHeadLag, usualBlockHeadLag),
+		}
+		var err error
+		if made.Methods, err = methods.ParsePattern(cmp.Or(m.Method, "*")); err != nil {
+			r.fail(at+".method", "%s", err)
+		}
+		for _, finality := range m.Finality {
+			checkFinality(finality, at+".finality", r)
+			made.Finalities = append(made.Finalities, upstreams.Finality(finality))
+		}
 		isMeant := m.Network == "" || m.Network == "*" || m.Network == "evm:*" || u.EVM.ChainID == 0 ||
 			m.Network == "evm:"+strconv.FormatUint(u.EVM.ChainID, 10)
-		if weight == nil && isMeant && m.Overall != nil {
-			weight, at = m.Overall, path+".routing.scoreMultipliers["+strconv.Itoa(i)+"].overall"
+		m.check(at, r)
+		if isMeant {
+			out = append(out, made)
 		}
 	}
+	return out
+}
+
+func (m ScoreMultiplierFile) check(at string, r *report) {
+	if m.Overall != nil && *m.Overall <= 0 {
+		r.fail(at+".overall", noShare)
+	}
+	for _, weight := range []struct {
+		key   string
+		value *float64
+	}{{"overall", m.Overall}, {"errorRate", m.ErrorRate}, {"respLatency", m.RespLatency}, {"throttledRate", m.ThrottledRate}, {"blockHeadLag", m.BlockHeadLag}} {
+		if v := weight.value; v != nil && (*v < 0 || *v > mostMultiplier) {
+			r.fail(at+"."+weight.key, "must be between 0 and %d", mostMultiplier)
+		}
+	}
+}
+
+const (
+	noShare        = "must be more than zero; a node that is asked only when no other is left has the tag " + upstreams.TagFallback
+	mostMultiplier = 1000
+)
+
+func part(weight *float64, usual float64) *float64 {
 	if weight == nil {
+		return nil
+	}
+	times := *weight / usual
+	return &times
+}
+
+// share is the node's weight; 0 when it has none.
+func (u UpstreamFile) share(path string, r *report) float64 {
+	if u.Weight == nil {
 		return 0
 	}
-	if *weight <= 0 {
-		r.fail(at, "must be more than zero; a node that is asked only when no other is left has the tag %s", upstreams.TagFallback)
+	if *u.Weight <= 0 {
+		r.fail(path+".weight", noShare)
 	}
-	return *weight
+	return *u.Weight
 }
 
 func methodPatterns(texts []string, path string, r *report) []methods.Pattern {

@@ -50,7 +50,17 @@ func TestLoadGateway_NodesInheritKeyByKey(t *testing.T) {
 	require.Nil(t, own.Rules[0].Breaker)
 
 	require.Empty(t, third.Tags, "an empty list is a list")
-	require.InDelta(t, 3, third.Weight, 0, "the share for its network")
+	require.Zero(t, third.Weight)
+	require.Len(t, third.Multipliers, 2, "those for its network")
+	require.Equal(t, "eth_getLogs|trace_*", third.Multipliers[0].Methods.String())
+	require.Equal(t, []upstreams.Finality{upstreams.Finalized}, third.Multipliers[0].Finalities)
+	require.InDelta(t, 2, *third.Multipliers[0].Failures, 0, "twice eRPC's default")
+	require.Zero(t, *third.Multipliers[0].Latency)
+	require.InDelta(t, 1, *third.Multipliers[0].Throttled, 0)
+	require.InDelta(t, 0.5, *third.Multipliers[0].Lag, 0)
+	require.Nil(t, third.Multipliers[0].Share, "left out is not zero")
+	require.InDelta(t, 3, *third.Multipliers[1].Share, 0)
+	require.Nil(t, third.Multipliers[1].Failures)
 	require.Equal(t, upstreams.Bound{Kind: upstreams.BehindLatest, Blocks: 512}, third.Blocks.Lower)
 	require.True(t, third.IgnoreSyncing)
 }

@@ -103,11 +103,11 @@ func TestMethodHealth(t *testing.T) {
 		failing.add(start, time.Millisecond, true)
 	}
 	few.add(start, time.Minute, true)
-	score, ok := slow.score(start)
+	got, ok := slow.score(start)
 	require.True(t, ok)
-	require.Equal(t, 4, score)
-	score, _ = failing.score(start)
-	require.Equal(t, 40, score)
+	require.Equal(t, score{latency: 4}, got)
+	got, _ = failing.score(start)
+	require.Equal(t, score{failures: 40}, got)
 	_, ok = few.score(start)
 	require.False(t, ok, "too few to say anything")
 	_, ok = failing.score(start.Add(2 * methodForget))
@@ -123,9 +123,9 @@ func TestHealth_ANodeThatIsNotAskedIsTriedAgain(t *testing.T) {
 	for range 20 {
 		h.answered(start, 300*time.Millisecond)
 	}
-	require.Equal(t, 3, h.score(start))
-	require.Equal(t, 2, h.score(start.Add(2*time.Minute)))
-	require.Equal(t, 0, h.score(start.Add(10*time.Minute)))
+	require.Equal(t, score{latency: 3}, h.score(start))
+	require.Equal(t, score{latency: 2}, h.score(start.Add(2*time.Minute)))
+	require.Zero(t, h.score(start.Add(10*time.Minute)))
 }
 
 func TestHealth_OneSlowAnswerSaysNothing(t *testing.T) {
@@ -133,7 +133,7 @@ func TestHealth_OneSlowAnswerSaysNothing(t *testing.T) {
 
 	h := newHealth()
 	h.answered(start, time.Second)
-	require.Equal(t, 0, h.score(start))
+	require.Zero(t, h.score(start))
 }
 
 func TestHealth_ThrottlingCountsAgainstTheScoreOnly(t *testing.T) {
@@ -144,5 +144,5 @@ func TestHealth_ThrottlingCountsAgainstTheScoreOnly(t *testing.T) {
 		h.throttled(start)
 	}
 	require.False(t, h.isDown)
-	require.Equal(t, 20, h.score(start))
+	require.Equal(t, score{throttled: 20}, h.score(start))
 }

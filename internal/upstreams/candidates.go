@@ -59,7 +59,7 @@ func (p *Pool) choose(req Request) ([]*Upstream, error) {
 	}
 	list = withoutRefusing(list, ranks[:])
 	if p.isSpread && !q.pin.isSet && q.facts.Method.Kind == methods.Read {
-		spread(list, ranks[:], rand.Float64()) //nolint:gosec // a share of the load needs no secret
+		spread(list, ranks[:], q, rand.Float64()) //nolint:gosec // a share of the load needs no secret
 	}
 	return list, nil
 }
@@ -141,7 +141,7 @@ func (p *Pool) rank(u *Upstream, q question) int64 {
 	if q.pin.isSet {
 		return rank + q.pin.rank(u)
 	}
-	return rank + u.scoreFor(q.facts)
+	return rank + u.scoreFor(q)
 }
 
 // lacks says whether a node may lack the block a request asks for.
@@ -176,17 +176,24 @@ func withoutRefusing(list []*Upstream, ranks []int64) []*Upstream {
 
 // spread puts one of the nodes first that stand in the same class as the first
 // one, with a probability that goes by their weights and against their scores.
-// At is a random number in [0, 1).
-func spread(list []*Upstream, ranks []int64, at float64) {
-	alike, total := 0, 0.0
-	share := func(i int) float64 { return list[i].weight() / float64(1+ranks[i]%rankClass) }
-	for alike < min(len(list), len(ranks)) && ranks[alike]/rankClass == ranks[0]/rankClass {
-		total += share(alike)
+// When none has a weight for the request, their order stays. At is a random
+// number in [0, 1).
+func spread(list []*Upstream, ranks []int64, q question, at float64) {
+	alike, total, isWeighted := 0, 0.0, false
+	var shares [16]float64
+	for alike < min(len(list), len(ranks), len(shares)) && ranks[alike]/rankClass == ranks[0]/rankClass {
+		weight, isSet := list[alike].weight(q)
+		isWeighted = isWeighted || isSet
+		shares[alike] = weight / float64(1+ranks[alike]%rankClass)
+		total += shares[alike]
 		alike++
+	}
+	if !isWeighted {
+		return
 	}
 	at *= total
 	for i := range alike {
-		at -= share(i)
+		at -= shares[i]
 		if at < 0 {
 			chosen := list[i]
 			copy(list[1:i+1], list[:i])
@@ -196,10 +203,11 @@ func spread(list []*Upstream, ranks []int64, at float64) {
 	}
 }
 
-// weight is the node's share among its like.
-func (u *Upstream) weight() float64 {
-	if u.endpoint.Weight > 0 {
-		return u.endpoint.Weight
+// weight is the node's share among its like for a request, 1 for one that has
+// none set.
+func (u *Upstream) weight(q question) (weight float64, isSet bool) {
+	if weight = u.emphasisFor(q).share; weight > 0 {
+		return weight, true
 	}
-	return 1
+	return 1, false
 }

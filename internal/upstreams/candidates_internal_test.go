@@ -41,7 +41,7 @@ func TestSpread_GoesByWeightAndScore(t *testing.T) {
 		first = map[*Upstream]int{}
 		for range rounds {
 			list := []*Upstream{a, b, c}
-			spread(list, ranks, random.Float64())
+			spread(list, ranks, question{}, random.Float64())
 			require.ElementsMatch(t, []*Upstream{a, b, c}, list)
 			first[list[0]]++
 		}

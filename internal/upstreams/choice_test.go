@@ -294,6 +294,53 @@ func TestChoice_OneMethodMayHaveAnotherOrder(t *testing.T) {
 	require.Contains(t, strings.Join(f.Explain("trace_block", nil)[1].Reasons, " "), "for the method: 100% of its calls failed")
 }
 
+func TestChoice_MultipliersChangeTheOrderOfSomeCalls(t *testing.T) {
+	t.Parallel()
+
+	nodes, cfg := named(t, 2)
+	for i, n := range nodes {
+		for _, method := range []string{gasPrice, "eth_maxPriorityFeePerGas"} {
+			n.AnswerFunc(method, func(string) upstreamtest.Answer {
+				if i == 0 {
+					<-time.After(70 * time.Millisecond)
+				}
+				return upstreamtest.Result(`"0x1"`)
+			})
+		}
+	}
+	cfg.Upstreams[0].Multipliers = []upstreams.Multiplier{{Methods: parsed(t, gasPrice), Latency: new(float64)}}
+	f := newFixture(t, cfg)
+	for range 15 {
+		f.answeredBy(gasPrice, "[]")
+		f.answeredBy("eth_maxPriorityFeePerGas", "[]")
+	}
+	require.Equal(t, upstreams.ID("node-0"), f.answeredBy(gasPrice, "[]"), "its latency does not count here")
+	require.Equal(t, upstreams.ID("node-1"), f.answeredBy("eth_maxPriorityFeePerGas", "[]"), "and does there")
+
+	first := f.Explain(gasPrice, nil)[0]
+	require.Equal(t, upstreams.ID("node-0"), first.Upstream)
+	require.Equal(t, &upstreams.Weights{Failures: 1, Throttled: 1}, first.Weights)
+	require.Contains(t, strings.Join(first.Reasons, " "), "counts failures 1 times, latency 0 times, throttling 1 times")
+	require.Nil(t, f.Explain("eth_maxPriorityFeePerGas", nil)[0].Weights)
+}
+
+func TestChoice_SharesOfSomeMethodsLeaveTheOthersAlone(t *testing.T) {
+	t.Parallel()
+
+	nodes, cfg := named(t, 2)
+	for _, n := range nodes {
+		n.Answer("eth_maxPriorityFeePerGas", upstreamtest.Result(`"0x1"`))
+	}
+	half := 1.0
+	cfg.Upstreams[0].Multipliers = []upstreams.Multiplier{{Methods: parsed(t, gasPrice), Share: &half}}
+	f := newFixture(t, cfg)
+	for range 100 {
+		f.answeredBy(gasPrice, "[]")
+		require.Equal(t, upstreams.ID("node-0"), f.answeredBy("eth_maxPriorityFeePerGas", "[]"))
+	}
+	require.InDelta(t, 50, nodes[1].Calls(gasPrice), 30)
+}
+
 // signed is a raw transaction as parameters, and its sender.
 func signed(t *testing.T) (params, sender string) {
 	t.Helper()

@@ -33,6 +33,9 @@ type Endpoint struct {
 	// alike. When no node has one, the first of them gets all. When some have,
 	// the others count as 1.
 	Weight float64
+	// Multipliers change Weight, and how the node's score is reckoned, for some
+	// calls; the first that means a call and names a thing holds for it.
+	Multipliers []Multiplier
 	// Allow and Ignore say which methods the node is asked. What Allow means is
 	// asked in any case, what Ignore means is not; Allow without Ignore
 	// excludes everything else.
@@ -67,6 +70,11 @@ func (p *Pool) SetBudgets(b Budgets) { p.budgets.Store(&b) }
 
 func (e Endpoint) isFallback() bool { return slices.Contains(e.Tags, TagFallback) }
 
+// isWeighted says whether the node has a share of the load for some calls.
+func (e Endpoint) isWeighted() bool {
+	return e.Weight > 0 || slices.ContainsFunc(e.Multipliers, func(m Multiplier) bool { return m.Share != nil })
+}
+
 func (e Endpoint) header() http.Header {
 	out := make(http.Header, len(e.Header))
 	for name, value := range e.Header {
@@ -88,6 +96,9 @@ func (e Endpoint) mayServe(method string) bool {
 	}
 }
 
+// maxMultiplier keeps scores and shares in numbers that can be told apart.
+const maxMultiplier = 1000
+
 func (e Endpoint) validate(of string) error {
 	var errs []error
 	if e.Weight < 0 {
@@ -95,6 +106,13 @@ func (e Endpoint) validate(of string) error {
 	}
 	if e.PollInterval < 0 {
 		errs = append(errs, fmt.Errorf("%s: poll interval: must not be negative", of))
+	}
+	for i, m := range e.Multipliers {
+		for _, n := range []*float64{m.Share, m.Failures, m.Throttled, m.Latency, m.Lag} {
+			if n != nil && (*n < 0 || *n > maxMultiplier) {
+				errs = append(errs, fmt.Errorf("%s: multiplier %d: its numbers must be between 0 and %d", of, i+1, maxMultiplier))
+			}
+		}
 	}
 	for name, value := range e.Header {
 		if !isHeader(name, value.Reveal()) {

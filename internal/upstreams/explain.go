@@ -35,6 +35,8 @@ type Standing struct {
 	Method *MethodStanding `json:"method,omitempty"`
 	// Weight is the node's share among its like; 0 when no node has a weight.
 	Weight float64 `json:"weight,omitempty"`
+	// Weights say how the score is reckoned, where the configuration says so.
+	Weights *Weights `json:"weights,omitempty"`
 	// SparedMs is how much longer the node is spared because it wanted fewer requests.
 	SparedMs float64 `json:"sparedMs,omitempty"`
 	// Breakers tells the node's circuit breakers, one for each rule that has one.
@@ -72,7 +74,7 @@ func (p *Pool) Explain(method string, params []byte) []Standing {
 		s := u.standing(now, q)
 		s.Place = slices.Index(order, u) + 1
 		if p.isSpread {
-			s.Weight = u.weight()
+			s.Weight, _ = u.weight(q)
 		}
 		s.Reasons = reasons(s, p.doubts(u, q), q.latest)
 		out = append(out, s)
@@ -112,7 +114,10 @@ func placeLast(place int) int {
 func (u *Upstream) standing(now time.Time, q question) Standing {
 	s := Standing{
 		Upstream: u.id, Vendor: u.Vendor(), Tags: u.endpoint.Tags, State: u.State().String(), Healthy: u.IsHealthy(), Syncing: u.isSyncing.Load(),
-		Head: u.Head(), Score: u.scoreFor(q.facts), SparedMs: milliseconds(u.throttledFor(q.now)),
+		Head: u.Head(), Score: u.scoreFor(q), SparedMs: milliseconds(u.throttledFor(q.now)),
+	}
+	if w := u.emphasisFor(q).weights; w != usualWeights() {
+		s.Weights = &w
 	}
 	for _, rule := range u.cordonRules() {
 		s.Cordons = append(s.Cordons, rule.Cordon)
@@ -128,7 +133,7 @@ func (u *Upstream) standing(now time.Time, q question) Standing {
 	s.P50, s.P95 = milliseconds(u.health.recent.quantile(0.5)), milliseconds(u.health.recent.quantile(0.95))
 	if m := &u.methods[q.facts.Method.Index]; q.facts.Method.Known() {
 		if score, ok := m.score(now); ok {
-			s.Method = &MethodStanding{Mean: milliseconds(time.Duration(m.latency)), Failed: m.failed, Score: score}
+			s.Method = &MethodStanding{Mean: milliseconds(time.Duration(m.latency)), Failed: m.failed, Score: score.sum()}
 		}
 	}
 	return s
@@ -167,6 +172,9 @@ func reasons(s Standing, d doubts, latest uint64) []string {
 	say(d.isBehind, "its newest block is %d, the network's is %d: asked after nodes that have the block", s.Head, latest)
 	say(slices.Contains(s.Tags, TagFallback), "fallback: asked when no other healthy node is left")
 	say(d.isPinned, "the requests of one sender go to one node: its place goes by the sender, not by score or weight")
+	if w := s.Weights; w != nil && !d.isPinned {
+		say(true, "by its configuration its score counts failures %g times, latency %g times, throttling %g times, and %g for a block behind", w.Failures, w.Latency, w.Throttled, w.Lag)
+	}
 	switch {
 	case s.Score == 0 || d.isPinned:
 	case s.Method != nil:

@@ -36,7 +36,7 @@ type health struct {
 	sinceFresh int
 	recent     *latencies // of the answers; nil before the first
 	lastAnswer time.Time
-	shown      steady
+	shown      steadyScore
 }
 
 type healthSlot struct {
@@ -154,20 +154,20 @@ const minSample = 10
 // this time, so that it is tried again some day.
 const fadeEvery = time.Minute
 
-// score is a number for ordering, the lower the better. It is coarse on
-// purpose: small differences must not move requests between nodes.
-func (h *health) score(now time.Time) int {
+// score is what the last 30 seconds and the latest answers cost the node.
+func (h *health) score(now time.Time) score {
 	good, bad, throttled := h.counts(now)
-	var score int
+	var s score
 	if all := good + bad + throttled; all >= minSample {
-		score = 4*(10*bad/all) + 2*(10*throttled/all) // 4 points a tenth of failures, 2 a tenth of throttling
+		s.failures, s.throttled = 4*(10*bad/all), 2*(10*throttled/all) // 4 points a tenth of failures, 2 a tenth of throttling
 	}
 	if h.taken < minSample {
-		return score // the first answers wait for connections
+		return s // the first answers wait for connections
 	}
 	idle := min(max(0, now.Sub(h.lastAnswer)/fadeEvery), 32)
-	return score + latencyScore(h.recent.quantile(0.5)>>idle)
+	s.latency = latencyScore(h.recent.quantile(0.5) >> idle)
+	return s
 }
 
 // publicScore is the score that orders nodes.
-func (h *health) publicScore(now time.Time) int { return h.shown.follow(now, h.score(now)) }
+func (h *health) publicScore(now time.Time) score { return h.shown.follow(now, h.score(now)) }

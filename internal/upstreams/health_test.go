@@ -86,11 +86,11 @@ func TestHealth_Score(t *testing.T) {
 			flaky.failed(start)
 		}
 	}
-	require.Equal(t, 0, fast.score(start))
-	require.Equal(t, 3, slow.score(start))
-	require.Equal(t, 4, flaky.score(start), "one tenth of failures (20 of 120, rounded down)")
-	require.Equal(t, 0, flaky.score(start.Add(40*time.Second)), "the window has passed")
-	require.Equal(t, 0, newHealth().score(start))
+	require.Zero(t, fast.score(start))
+	require.Equal(t, score{latency: 3}, slow.score(start))
+	require.Equal(t, score{failures: 4}, flaky.score(start), "one tenth of failures (20 of 120, rounded down)")
+	require.Zero(t, flaky.score(start.Add(40*time.Second)), "the window has passed")
+	require.Zero(t, newHealth().score(start))
 }
 
 func TestHealth_Percentiles(t *testing.T) {

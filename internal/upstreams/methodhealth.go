@@ -1,10 +1,6 @@
 package upstreams
 
-import (
-	"time"
-
-	"github.com/slipwayhq/slipway/internal/methods"
-)
+import "time"
 
 const (
 	// methodWeight is the weight of the newest sample in a method's averages:
@@ -23,7 +19,7 @@ type methodHealth struct {
 	latency float64 // mean of the answers, in nanoseconds
 	failed  float64 // share
 	last    time.Time
-	shown   steady
+	shown   steadyScore
 }
 
 // add records an attempt.
@@ -46,12 +42,12 @@ func (m *methodHealth) add(now time.Time, latency time.Duration, isFailure bool)
 }
 
 // score is the method's own, false when too little is known.
-func (m *methodHealth) score(now time.Time) (int, bool) {
+func (m *methodHealth) score(now time.Time) (score, bool) {
 	if m.samples < minSample || now.Sub(m.last) > methodForget {
-		m.shown = steady{}
-		return 0, false
+		m.shown = steadyScore{}
+		return score{}, false
 	}
-	raw := 4*int(10*m.failed+1e-9) + latencyScore(time.Duration(m.latency))
+	raw := score{failures: 4 * int(10*m.failed+1e-9), latency: latencyScore(time.Duration(m.latency))}
 	return m.shown.follow(now, raw), true
 }
 
@@ -89,15 +85,6 @@ func latencyScore(latency time.Duration) (score int) {
 		score++
 	}
 	return score
-}
-
-// scoreFor is the node's score for a request: the method's own where it is
-// known, else that of the node.
-func (u *Upstream) scoreFor(facts methods.Facts) int64 {
-	if own := u.methodScores[facts.Method.Index].Load(); own > 0 {
-		return int64(own - 1)
-	}
-	return u.score.Load()
 }
 
 // countsAgainstMethod says whether an outcome speaks against asking the node for

@@ -36,7 +36,7 @@ type Pool struct {
 	selectors  selectorCache
 	budgets    atomic.Pointer[Budgets]
 	born       time.Time // origin of the times that are kept as numbers; monotonic
-	isSpread   bool      // some node has a weight
+	isSpread   bool      // some node has a weight for some calls
 
 	finalityWhy atomic.Pointer[string]
 
@@ -87,7 +87,7 @@ func NewPool(cfg Config, tracker *chain.Tracker, catalogue *methods.Catalogue, f
 		u := newUpstream(p, endpoint, target, id, p.metrics.of(cfg.Project, cfg.Network, id))
 		u.pushing = push
 		p.upstreams = append(p.upstreams, u)
-		p.isSpread = p.isSpread || endpoint.Weight > 0
+		p.isSpread = p.isSpread || endpoint.isWeighted()
 	}
 	return p, nil
 }

@@ -156,7 +156,7 @@ func TestDo_TriesAreNumberedInMetrics(t *testing.T) {
 	a.SetFault("eth_getBalance", upstreamtest.ServerDown)
 	b.Answer("eth_getBalance", upstreamtest.Result(`"0x2"`))
 	cfg := configFor(a, b)
-	cfg.Project, cfg.Failsafe.MayHedge = "main", false
+	cfg.Project, cfg.Failsafe.MaxHedges = "main", 0
 	f := newFixture(t, cfg)
 
 	_, err := f.do("eth_getBalance", `["0xab","latest"]`)

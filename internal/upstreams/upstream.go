@@ -57,15 +57,16 @@ type Upstream struct {
 	head       atomic.Uint64
 	claimed    atomic.Uint64 // the newest block it has spoken of, believed or not
 	isDown     atomic.Bool
-	isSilent   atomic.Bool // down, and its last probe did not go well either
-	score      atomic.Int64
+	isSilent   atomic.Bool   // down, and its last probe did not go well either
+	score      atomic.Uint64 // packed
 	recent     atomic.Pointer[latencies]
 	isSyncing  atomic.Bool
 	// throttledUntil is a time since the pool was made.
 	throttledUntil atomic.Int64
 	cordons        atomic.Pointer[[]cordonRule]
 	refused        refusals
-	methodScores   []atomic.Int32 // by methods.Method.Index: score + 1, or 0 for that of the node
+	methodScores   []atomic.Uint64 // by methods.Method.Index, packed; 0 for that of the node
+	multipliers    [][]Multiplier  // by methods.Method.Index
 	nextID         atomic.Uint64
 	vendor         atomic.Uint32
 	lost           chan struct{} // capacity 1: wakes the poller
@@ -87,11 +88,13 @@ func newUpstream(p *Pool, endpoint Endpoint, target *url.URL, id ID, metrics *up
 		health:       newHealth(),
 		lost:         make(chan struct{}, 1),
 		refused:      refusals{until: make([]atomic.Int64, p.catalogue.Len())},
-		methodScores: make([]atomic.Int32, p.catalogue.Len()),
+		methodScores: make([]atomic.Uint64, p.catalogue.Len()),
+		multipliers:  make([][]Multiplier, p.catalogue.Len()),
 		methods:      make([]methodHealth, p.catalogue.Len()),
 	}
 	for _, m := range p.catalogue.All() {
 		u.serves[m.Index] = endpoint.mayServe(m.Name)
+		u.multipliers[m.Index] = multipliersOf(endpoint.Multipliers, m.Name)
 	}
 	return u
 }
@@ -139,9 +142,9 @@ func (u *Upstream) record(now time.Time, latency time.Duration, outcome Outcome,
 }
 
 func (u *Upstream) publishMethod(now time.Time, index int) {
-	var shown int32
+	var shown uint64
 	if score, ok := u.methods[index].score(now); ok {
-		shown = int32(score + 1)
+		shown = score.pack()
 	}
 	u.methodScores[index].Store(shown)
 }
@@ -165,7 +168,7 @@ func (u *Upstream) probed(now time.Time, good bool) {
 func (u *Upstream) publish(now time.Time) {
 	u.isDown.Store(u.health.isDown)
 	u.isSilent.Store(u.health.isDown && u.health.probesGood == 0)
-	u.score.Store(int64(u.health.publicScore(now)))
+	u.score.Store(u.health.publicScore(now).pack())
 	u.recent.Store(u.health.recent)
 }
 
