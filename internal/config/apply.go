@@ -80,6 +80,7 @@ func (f GatewayFile) gateway(r *report) Gateway {
 	out.App.Front.MaxBatch = f.Server.MaxBatchSize
 	out.App.Front.Compression = f.Server.EnableGzip
 	out.App.Front.ExecutionHeaders = gateway.ExecutionHeaders(f.Server.ExecutionHeaders)
+	out.App.Front.ResponseHeaders = f.Server.responseHeaders(r)
 	for _, rule := range f.Server.Aliasing.Rules {
 		out.App.Front.Aliases = append(out.App.Front.Aliases, gateway.HostAlias{
 			Domain: rule.MatchDomain, Project: rule.ServeProject, Architecture: rule.ServeArchitecture, Chain: rule.ServeChain,
@@ -155,6 +156,7 @@ func (p ProjectFile) project(path string, budgets []string, r *report) gatewayap
 	out.Auth = p.Auth.config(path+".auth", budgets, r)
 	checkMethods(path, p.AllowMethods, p.IgnoreMethods, r)
 	out.AllowMethods, out.IgnoreMethods = p.AllowMethods, p.IgnoreMethods
+	out.ForwardHeaders = p.forwardHeaders(path+".forwardHeaders", r)
 	checkBudget(path+".rateLimitBudget", p.RateLimitBudget, budgets, r)
 	out.RateLimitBudget = p.RateLimitBudget
 	if p.AllowClientDirectives != "" {

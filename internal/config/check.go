@@ -114,6 +114,7 @@ func (c *checker) named(n *node, k kind, at spot) {
 	one := k
 	one.byName = false
 	for _, f := range n.fields {
+		c.report.places[at.field(f.key).path] = f.at
 		c.value(f.value, f.at, one, at.field(f.key))
 	}
 }

@@ -37,7 +37,7 @@ func (g Gateway) effective() GatewayFile {
 			HTTPHostV4: listenHost, HTTPPort: portOf(app.Listen),
 			MaxBodySize: ByteSize(app.Front.MaxBodyBytes), MaxBatchSize: app.Front.MaxBatch, MaxTimeout: app.Front.RequestTimeout,
 			ReadTimeout: app.ReadTimeout, WriteTimeout: app.Front.AnswerTimeout,
-			EnableGzip: app.Front.Compression, ExecutionHeaders: string(app.Front.ExecutionHeaders),
+			EnableGzip: app.Front.Compression, ResponseHeaders: app.Front.ResponseHeaders, ExecutionHeaders: string(app.Front.ExecutionHeaders),
 			TrustedIPForwarders: app.Front.Trusted.Networks, TrustedIPHeaders: app.Front.Trusted.Headers,
 			WebSocket: webSocketFile(app),
 			Aliasing:  g.file.Server.Aliasing, TLS: g.file.Server.TLS,

@@ -51,6 +51,8 @@ type ServerFile struct {
 	EnableGzip bool `yaml:"enableGzip"`
 	// Headers that tell where an answer came from: all, summary or off.
 	ExecutionHeaders string `yaml:"executionHeaders"`
+	// Header fields added to every answer, such as Strict-Transport-Security. Those of connections and the gateway's own are refused.
+	ResponseHeaders map[string]string `yaml:"responseHeaders,omitempty"`
 	// Time for one HTTP request, a batch as a whole.
 	MaxTimeout time.Duration `yaml:"maxTimeout"`
 	// Time in which a client sends a request, header and body.
@@ -121,6 +123,8 @@ type ProjectFile struct {
 	AllowMethods []string `yaml:"allowMethods,omitempty"`
 	// Methods that may not be called, as patterns.
 	IgnoreMethods []string `yaml:"ignoreMethods,omitempty"`
+	// Header fields of clients that go on to the nodes; requests that differ in them share no answer, neither in flight nor in the cache. X-Request-Id, traceparent and tracestate go on anyway. Fields of connections, of the gateway and, with auth, Authorization are refused.
+	ForwardHeaders []string `yaml:"forwardHeaders,omitempty"`
 	// Budget of all requests to the project, of those under rateLimiters.
 	RateLimitBudget string `yaml:"rateLimitBudget,omitempty"`
 	// Which directives (X-ERPC-... header fields, query parameters) clients may set: a pattern of their names, such as retry-*.

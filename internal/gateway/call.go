@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"net/http"
 	"time"
 
 	"github.com/slipwayhq/slipway/internal/cache"
@@ -24,6 +25,8 @@ type Call struct {
 	Client *client
 	// Trace is that of the HTTP request, shared by all calls of a batch; nil has none.
 	Trace *telemetry.Trace
+	// forwarded is what of the client's header goes on to the nodes; nil for nothing.
+	forwarded *forwarded
 	// unpinned is the request as it came, where it asked for the newest block and
 	// that block's number has been written into it since.
 	unpinned *upstreams.Request
@@ -80,11 +83,19 @@ type caller struct {
 	directives Directives
 	trace      telemetry.Trace
 	subscriber *subscriber
+	forwarded  *forwarded
 	isDetailed bool // each call has a span of its own
 }
 
+// takeForwarded notes what of a request's header goes on to the nodes.
+func (c *caller) takeForwarded(p *project, r *http.Request) {
+	if len(p.forward.names) > 0 {
+		c.forwarded = p.forward.of(r.Header)
+	}
+}
+
 func (c *caller) newCall(r jsonrpc.Request) Call {
-	call := Call{Method: r.Method, Params: r.Params, Directives: c.directives, Client: &c.client, Trace: &c.trace, Subscriber: c.subscriber}
+	call := Call{Method: r.Method, Params: r.Params, Directives: c.directives, Client: &c.client, Trace: &c.trace, Subscriber: c.subscriber, forwarded: c.forwarded}
 	if c.trace.Span != nil && c.isDetailed {
 		own := c.trace.Call(r.Method)
 		call.Trace, call.span = &own, own.Span

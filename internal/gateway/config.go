@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -25,6 +26,8 @@ type Config struct {
 	Compression bool
 	// ExecutionHeaders says how much an answer's header tells about its origin.
 	ExecutionHeaders ExecutionHeaders
+	// ResponseHeaders are added to every answer, by name.
+	ResponseHeaders map[string]string
 	// Aliases say what requests mean by their host; the first that fits holds.
 	Aliases []HostAlias
 	// Trusted says whose word about a client's address is taken.
@@ -71,6 +74,11 @@ func (c Config) Validate() error {
 	}
 	if !c.Health.isKnown() {
 		errs = append(errs, errors.New("health check mode: must be simple, networks or verbose"))
+	}
+	for name, value := range c.ResponseHeaders {
+		if err := CheckAnswerHeader(name, value); err != nil {
+			errs = append(errs, fmt.Errorf("response header %q: %w", name, err))
+		}
 	}
 	return errors.Join(append(errs, c.Trusted.Validate())...)
 }

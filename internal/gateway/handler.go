@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -59,6 +60,7 @@ type Gateway struct {
 	inflaters inflaters
 	deflaters deflaters
 	origin    originTeller
+	extra     http.Header // added to every answer; its values are shared
 	// Header values shared by all answers, never changed.
 	jsonType, varyOnCoding, varyOnBoth []string
 }
@@ -70,14 +72,14 @@ func New(cfg Config, projects []Project, deps Deps) (*Gateway, error) {
 		tracer: deps.Tracer, log: deps.Log, panics: newPanics(deps.Factory),
 		buffers:  sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b }},
 		jsonType: []string{"application/json"}, origin: newOriginTeller(cfg.ExecutionHeaders, cfg.Version),
-		varyOnCoding: []string{"Accept-Encoding"}, varyOnBoth: []string{"Origin, Accept-Encoding"},
+		varyOnCoding: []string{"Accept-Encoding"}, varyOnBoth: []string{"Origin, Accept-Encoding"}, extra: answerHeader(cfg.ResponseHeaders),
 	}
 	errs := []error{cfg.Validate()}
 	for _, from := range projects {
 		if err := from.Validate(); err != nil {
 			errs = append(errs, fmt.Errorf("project %q: %w", from.ID, err))
 		}
-		p := &project{id: from.ID, auth: from.Auth, cors: newCORS(from.CORS), directives: newDirectiveReader(from.ClientDirectives)}
+		p := &project{id: from.ID, auth: from.Auth, cors: newCORS(from.CORS), directives: newDirectiveReader(from.ClientDirectives), forward: newForwarder(from.ForwardHeaders)}
 		for _, parts := range from.Networks {
 			if err := parts.Validate(); err != nil {
 				errs = append(errs, fmt.Errorf("project %q: %w", from.ID, err))
@@ -98,6 +100,9 @@ func New(cfg Config, projects []Project, deps Deps) (*Gateway, error) {
 func (h *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{w: w, r: r}
 	defer h.recovered(r.Context(), x)
+	if len(h.extra) > 0 {
+		maps.Copy(w.Header(), h.extra)
+	}
 	if h.serveProbe(x) {
 		return
 	}
@@ -170,6 +175,7 @@ func (h *Gateway) serveRPC(ctx context.Context, x *exchange, p *project) {
 	}
 	x.directives = x.network.cfg.Directives
 	p.directives.read(&x.directives, x.r)
+	x.takeForwarded(p, x.r)
 	if jsonrpc.IsBatch(body) {
 		h.serveBatch(ctx, x, body)
 		return

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -130,6 +131,9 @@ type ProjectConfig struct {
 	// over what is ignored, and allowing something without ignoring anything
 	// ignores the rest.
 	AllowMethods, IgnoreMethods []string
+	// ForwardHeaders are header fields of clients that go on to the nodes. The
+	// answers to requests whose fields differ are neither joined nor kept as one.
+	ForwardHeaders []string
 	// RateLimitBudget is the budget of all calls to the project; empty for none.
 	RateLimitBudget string
 	// DeniedNamespaces lists the method namespaces that are not forwarded, unless
@@ -146,6 +150,11 @@ func DefaultProject() ProjectConfig {
 func (c ProjectConfig) Validate() error {
 	_, filterErr := auth.NewMethodFilter(c.AllowMethods, c.IgnoreMethods)
 	err := errors.Join(c.CORS.Validate(), filterErr)
+	for _, name := range c.ForwardHeaders {
+		if wrong := CheckForwardedHeader(name); wrong != nil {
+			err = errors.Join(err, fmt.Errorf("forwarded header %q: %w", name, wrong))
+		}
+	}
 	if !isPathSegment(c.ID) {
 		err = errors.Join(errors.New("id: must be made of letters, digits, '-', '_' and '.'"), err)
 	}
@@ -180,6 +189,7 @@ type project struct {
 	cors       *cors
 	networks   []*Network
 	directives directiveReader
+	forward    forwarder
 	auth       Authenticator // nil lets everybody in
 }
 

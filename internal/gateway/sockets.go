@@ -195,5 +195,6 @@ func (h *Gateway) callerOf(ctx context.Context, p *project, n *Network, r *http.
 	}
 	from := caller{client: who, directives: n.cfg.Directives}
 	p.directives.read(&from.directives, r)
+	from.takeForwarded(p, r)
 	return from, nil
 }

@@ -42,6 +42,9 @@ func (s *describeStage) Wrap(next Handler) Handler {
 		if call.Facts.Joinable() {
 			identity := s.pool.Identity()
 			call.Key = cache.NewKey(s.keySpace, identity.ChainID, identity.Genesis, call.Method, call.Params)
+			if call.forwarded != nil { // what a node answers may depend on it
+				call.Key += cache.Key(call.forwarded.mark)
+			}
 		}
 		return next(ctx, call)
 	}

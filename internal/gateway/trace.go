@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/slipwayhq/slipway/internal/telemetry"
+	"github.com/slipwayhq/slipway/internal/upstreams"
 )
 
 // Bounds in bytes of what a client may say about its trace.
@@ -34,12 +35,13 @@ func traceOf(header http.Header) telemetry.Trace {
 
 // isRequestID keeps what could forge a line of a log, or fill it, out of it.
 func isRequestID(s string) bool {
-	return s != "" && len(s) <= maxRequestID && isWithin(s, '!', '~')
+	return s != "" && len(s) <= maxRequestID && isWithin(s, '!')
 }
 
-func isWithin(s string, first, last byte) bool {
+// isWithin says whether a text has printable ASCII characters only, from one on.
+func isWithin(s string, first byte) bool {
 	for _, c := range []byte(s) {
-		if c < first || c > last {
+		if c < first || c > '~' {
 			return false
 		}
 	}
@@ -67,7 +69,7 @@ func isTraceparent(s string) bool {
 		return false
 	}
 	version, traceID, parentID, flags, rest := s[:2], s[3:35], s[36:52], s[53:length], s[length:]
-	if version == "ff" || version == "00" && rest != "" || rest != "" && rest[0] != '-' || !isWithin(rest, '!', '~') {
+	if version == "ff" || version == "00" && rest != "" || rest != "" && rest[0] != '-' || !isWithin(rest, '!') {
 		return false
 	}
 	return isHex(version) && isHex(flags) && isHex(traceID) && isHex(parentID) &&
@@ -92,15 +94,19 @@ func tracestate(lines []string) string {
 	if len(lines) > 1 {
 		state = strings.Join(lines, ",")
 	}
-	if len(state) > maxTracestate || !isWithin(state, ' ', '~') {
+	if len(state) > maxTracestate || !isWithin(state, ' ') {
 		return ""
 	}
 	return state
 }
 
-// traced gives the forward of a call the trace of its request. Nothing before
-// the forward needs it in the context, so that hits do not pay for it.
+// traced gives the forward of a call the trace of its request, and what of its
+// header goes on. Nothing before the forward needs them in the context, so that
+// hits do not pay for it.
 func (c *Call) traced(ctx context.Context) context.Context {
+	if c.forwarded != nil {
+		ctx = upstreams.WithFields(ctx, c.forwarded.fields)
+	}
 	if c.Trace == nil {
 		return ctx
 	}

@@ -172,14 +172,19 @@ func mayRepeat(ctx context.Context) bool { return ctx.Value(onceKey{}) == nil }
 // that must not be repeated, or one whose id and trace the node shall see.
 func (t *httpTransport) headerFor(ctx context.Context) http.Header {
 	isOnce := !mayRepeat(ctx)
-	trace := telemetry.TraceFrom(ctx)
-	if !isOnce && trace == (telemetry.Trace{}) {
+	trace, fields := telemetry.TraceFrom(ctx), fieldsFrom(ctx)
+	if !isOnce && trace == (telemetry.Trace{}) && len(fields) == 0 {
 		return t.header
 	}
-	header := make(http.Header, len(t.header)+3)
+	header := make(http.Header, len(t.header)+3+len(fields))
 	maps.Copy(header, t.header)
 	if isOnce {
 		delete(header, "X-Idempotency-Key")
+	}
+	for _, f := range fields {
+		if _, isOwn := t.header[f.Name]; !isOwn {
+			header[f.Name] = append(header[f.Name], f.Value)
+		}
 	}
 	for _, field := range []struct{ name, value string }{
 		{"X-Request-Id", trace.RequestID}, {"Traceparent", trace.Parent}, {"Tracestate", trace.State},

@@ -18,25 +18,29 @@ import (
 // answer read in the caller's goroutine, which is what makes it cheap; when ctx
 // ends, the connection is closed and the caller returns at once.
 type http1Transport struct {
-	head  []byte // the request line and the fields that all requests share
+	head  []byte          // the request line and the fields that all requests share
+	own   map[string]bool // names of the fields in it, in canonical form
 	conns *http1Conns
 	limit int64
 }
 
 func newHTTP1Transport(u *url.URL, connections int, limit int64) *http1Transport {
 	head := fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nAccept: application/json\r\nUser-Agent: slipway\r\n", u.RequestURI(), u.Host)
+	own := map[string]bool{"Host": true, "Content-Type": true, "Accept": true, "User-Agent": true}
 	if u.User != nil {
 		password, _ := u.User.Password()
 		head = append(head, "Authorization: Basic "...)
 		head = base64.StdEncoding.AppendEncode(head, []byte(u.User.Username()+":"+password))
 		head = append(head, "\r\n"...)
+		own["Authorization"] = true
 	}
-	return &http1Transport{head: head, conns: newHTTP1Conns(hostPort(u), connections, idleConnTimeout), limit: limit}
+	return &http1Transport{head: head, own: own, conns: newHTTP1Conns(hostPort(u), connections, idleConnTimeout), limit: limit}
 }
 
 // add adds header fields to every request.
 func (t *http1Transport) add(header http.Header) {
 	for name, values := range header {
+		t.own[http.CanonicalHeaderKey(name)] = true
 		for _, value := range values {
 			t.head = append(t.head, name+": "+value+"\r\n"...)
 		}
@@ -79,7 +83,7 @@ func (t *http1Transport) exchange(ctx context.Context, conn *http1Conn, body []b
 	defer func() {
 		t.conns.give(conn, stop() && isReusable)
 	}()
-	if err := conn.send(t.appendHead(conn.out[:0], telemetry.TraceFrom(ctx), len(body)), body); err != nil {
+	if err := conn.send(t.appendHead(conn.out[:0], telemetry.TraceFrom(ctx), fieldsFrom(ctx), len(body)), body); err != nil {
 		return httpReply{}, fmt.Errorf("send the request: %w", err)
 	}
 	reply, isReusable, err = conn.receive(t.limit)
@@ -90,11 +94,16 @@ func (t *http1Transport) exchange(ctx context.Context, conn *http1Conn, body []b
 }
 
 // appendHead writes the head of a request with a body of the given length.
-func (t *http1Transport) appendHead(dst []byte, trace telemetry.Trace, length int) []byte {
+func (t *http1Transport) appendHead(dst []byte, trace telemetry.Trace, fields []Field, length int) []byte {
 	dst = append(dst, t.head...)
 	dst = appendField(dst, "X-Request-Id: ", trace.RequestID)
 	dst = appendField(dst, "Traceparent: ", trace.Parent)
 	dst = appendField(dst, "Tracestate: ", trace.State)
+	for _, f := range fields {
+		if !t.own[f.Name] {
+			dst = appendField(dst, f.Name+": ", f.Value)
+		}
+	}
 	dst = append(dst, "Content-Length: "...)
 	dst = strconv.AppendInt(dst, int64(length), 10)
 	return append(dst, "\r\n\r\n"...)

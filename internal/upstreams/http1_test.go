@@ -127,9 +127,9 @@ func TestHTTP1_FieldsStayFields(t *testing.T) {
 	target, err := parseURL(secret.New("http://node:1/a"))
 	require.NoError(t, err)
 	transport := newHTTP1Transport(target, 1, 100)
-	head := transport.appendHead(nil, telemetry.Trace{RequestID: "a\r\nX-Evil: 1", Parent: "p", State: "\x00"}, 5)
+	head := transport.appendHead(nil, telemetry.Trace{RequestID: "a\r\nX-Evil: 1", Parent: "p", State: "\x00"}, []Field{{"X-Tenant", "a"}, {"X-Bad", "a\r\nX-Evil: 1"}, {"User-Agent", "curl"}}, 5)
 	require.Equal(t, "POST /a HTTP/1.1\r\nHost: node:1\r\nContent-Type: application/json\r\nAccept: application/json\r\nUser-Agent: slipway\r\n"+
-		"Traceparent: p\r\nContent-Length: 5\r\n\r\n", string(head))
+		"Traceparent: p\r\nX-Tenant: a\r\nContent-Length: 5\r\n\r\n", string(head))
 }
 
 func TestHostPort(t *testing.T) {
