@@ -58,6 +58,8 @@ func finalityOf(facts methods.Facts, head chain.Head) Finality {
 	switch facts.Method.Cache {
 	case methods.CacheNow:
 		return Realtime
+	case methods.CacheAlways:
+		return Finalized
 	case methods.CacheByContent:
 		if facts.Ref == methods.RefHash {
 			return told

@@ -246,7 +246,7 @@ func (n NetworkFile) network(path string, r *report) gatewayapp.NetworkConfig {
 	if n.EVM.LatestMaxAge != nil {
 		latestMaxAge = *n.EVM.LatestMaxAge
 	}
-	return gatewayapp.NetworkConfig{Alias: n.Alias, RateLimitBudget: n.RateLimitBudget, Pool: pool, LatestMaxAge: latestMaxAge, Search: n.search(), Static: n.static(path, r), Directives: gateway.Directives{
+	return gatewayapp.NetworkConfig{Alias: n.Alias, RateLimitBudget: n.RateLimitBudget, Pool: pool, LatestMaxAge: latestMaxAge, Search: n.search(), Static: n.static(path, r), Methods: n.Methods.definitions(path+".methods", r), Directives: gateway.Directives{
 		RetryEmpty: d.RetryEmpty, RetryPending: d.RetryPending, UseUpstream: d.UseUpstream,
 		SkipInterpolation: d.SkipInterpolation, SkipConsensus: d.SkipConsensus,
 	}}

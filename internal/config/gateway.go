@@ -173,6 +173,8 @@ type NetworkFile struct {
 	Integrity IntegrityFile `yaml:"integrity,omitempty"`
 	// Answers that are given without a node.
 	StaticResponses []StaticResponseFile `yaml:"staticResponses,omitempty"`
+	// What is known of methods beside the gateway's own table, which always holds for the methods that are not named.
+	Methods *MethodsFile `yaml:"methods,omitempty"`
 	// Rules of how requests are tried, the first that matches; a list or one alone.
 	Failsafe []FailsafeFile `yaml:"failsafe,omitempty"`
 }

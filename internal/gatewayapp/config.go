@@ -11,6 +11,7 @@ import (
 	"github.com/slipwayhq/slipway/internal/buildinfo"
 	"github.com/slipwayhq/slipway/internal/cache"
 	"github.com/slipwayhq/slipway/internal/gateway"
+	"github.com/slipwayhq/slipway/internal/methods"
 	"github.com/slipwayhq/slipway/internal/ratelimit"
 	"github.com/slipwayhq/slipway/internal/sharedstate"
 	"github.com/slipwayhq/slipway/internal/subscriptions"
@@ -94,6 +95,8 @@ type NetworkConfig struct {
 	Static []gateway.StaticResponse
 	// LatestMaxAge is as in gateway.NetworkConfig.
 	LatestMaxAge time.Duration
+	// Methods are what the operator knows of methods, beside the gateway's own table.
+	Methods []methods.Definition
 	// Pool configures the nodes and how they are asked.
 	Pool upstreams.Config
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/slipwayhq/slipway/internal/cache"
 	"github.com/slipwayhq/slipway/internal/chain"
 	"github.com/slipwayhq/slipway/internal/gateway"
+	"github.com/slipwayhq/slipway/internal/methods"
 	"github.com/slipwayhq/slipway/internal/subscriptions"
 	"github.com/slipwayhq/slipway/internal/telemetry"
 	"github.com/slipwayhq/slipway/internal/upstreams"
@@ -33,8 +34,10 @@ type network struct {
 	project string
 	cfg     NetworkConfig
 	tracker *chain.Tracker
-	pool    *upstreams.Pool
-	part    *part
+	// catalogue is the gateway's own, with the methods that are defined for the network.
+	catalogue *methods.Catalogue
+	pool      *upstreams.Pool
+	part      *part
 	// hub outlives the pool: who has subscribed does not notice a new configuration.
 	hub     *subscriptions.Hub
 	hubPart *part
@@ -88,7 +91,7 @@ func (a *App) frontParts(n *network, s *site) gateway.NetworkParts {
 	return gateway.NetworkParts{
 		NetworkConfig: front,
 		NetworkDeps: gateway.NetworkDeps{
-			Pool: n.pool, Tracker: n.tracker, Catalogue: a.catalogue, Store: s.stores.store, Limiter: s.limits.front(), Hub: n.hub, Health: n.health,
+			Pool: n.pool, Tracker: n.tracker, Catalogue: n.catalogue, Store: s.stores.store, Limiter: s.limits.front(), Hub: n.hub, Health: n.health,
 			Factory: a.factory, Log: a.log, Name: n.cfg.name(),
 		},
 	}
@@ -98,9 +101,9 @@ func (a *App) frontParts(n *network, s *site) gateway.NetworkParts {
 // are the same, so that what was learnt of the nodes is not lost.
 func (a *App) takeNetwork(project string, cfg NetworkConfig, old *site) (*network, error) {
 	cfg.Pool.Project, cfg.Pool.Network = project, cfg.name()
-	n := &network{project: project, cfg: cfg, tracker: chain.NewTracker(cfg.Pool.Finality)}
+	n := &network{project: project, cfg: cfg, tracker: chain.NewTracker(cfg.Pool.Finality), catalogue: a.catalogue.With(cfg.Methods)}
 	if before := old.network(project, cfg.name()); before != nil {
-		if reflect.DeepEqual(before.cfg.Pool, cfg.Pool) {
+		if reflect.DeepEqual(before.cfg.Pool, cfg.Pool) && reflect.DeepEqual(before.cfg.Methods, cfg.Methods) {
 			same := *before
 			same.cfg = cfg
 			return &same, nil
@@ -108,7 +111,7 @@ func (a *App) takeNetwork(project string, cfg NetworkConfig, old *site) (*networ
 		n.hub, n.hubPart = before.hub, before.hubPart
 	}
 	var err error
-	if n.pool, err = upstreams.NewPool(cfg.Pool, n.tracker, a.catalogue, a.factory, a.log); err != nil {
+	if n.pool, err = upstreams.NewPool(cfg.Pool, n.tracker, n.catalogue, a.factory, a.log); err != nil {
 		return nil, fmt.Errorf("project %q: %w", project, err)
 	}
 	n.part = &part{name: project + "/" + cfg.name(), run: n.pool.Run}

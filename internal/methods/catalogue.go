@@ -35,6 +35,7 @@ const (
 	CacheByContent            // the block number inside the answer decides
 	CacheLogs                 // the range of the filter decides, or the block hash
 	CacheNow                  // what the node sees now: it holds until the next block at most
+	CacheAlways               // an answer never changes
 )
 
 // none stands where a method has no such parameter.
@@ -47,6 +48,14 @@ type Method struct {
 	Cache CacheClass
 	// Block is the position of the block parameter, -1 when there is none.
 	Block int8
+	// BlockMember is the member of that parameter which is the block; empty where
+	// the parameter is.
+	BlockMember string
+	// KeepsFinalized says that safe and finalized are not written as numbers.
+	KeepsFinalized bool
+	// IgnoresBounds says that what nodes have of the chain by their configuration
+	// does not matter.
+	IgnoresBounds bool
 	// PinsLatest says that "latest" means the same as the number of the newest
 	// block: the answer is the chain's, and no node adds anything of its own.
 	PinsLatest bool

@@ -63,10 +63,15 @@ func (c *Catalogue) Describe(method string, params []byte) Facts {
 		if ref == nil && len(params) > 0 && params[0] == '{' {
 			return f // parameters by name: no node of this family reads them
 		}
+		if m.BlockMember != "" {
+			f.Ref, f.Tag, f.Number = parseBlock(jsonrpc.Member(ref, m.BlockMember))
+			return f
+		}
 		describeBlock(&f, ref)
 	case m.Cache == CacheByContent:
 		f.Ref = RefHash
 	}
+	f.HasTag = f.HasTag && !m.KeepsFinalized
 	return f
 }
 

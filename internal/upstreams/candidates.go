@@ -146,10 +146,15 @@ func (p *Pool) rank(u *Upstream, q question) int64 {
 
 // lacks says whether a node may lack the block a request asks for.
 func (p *Pool) lacks(u *Upstream, facts methods.Facts, latest uint64) bool {
-	if facts.Ref == methods.RefNumber && !u.endpoint.Blocks.has(facts, u.Head()) {
+	if u.isPrunedFor(facts) {
 		return true
 	}
 	return isBehind(u.Head(), facts, latest, p.cfg.MaxLag)
+}
+
+// isPrunedFor says whether a node does not have the block by its configuration.
+func (u *Upstream) isPrunedFor(facts methods.Facts) bool {
+	return facts.Ref == methods.RefNumber && !u.endpoint.Blocks.has(facts, u.Head()) && !facts.Method.IgnoresBounds
 }
 
 // isBehind says whether a node may not have come to the block a request asks for.

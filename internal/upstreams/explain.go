@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"time"
-
-	"github.com/slipwayhq/slipway/internal/methods"
 )
 
 // Standing says where a node stands in the order for a request, and why.
@@ -98,7 +96,7 @@ func (p *Pool) doubts(u *Upstream, q question) doubts {
 	return doubts{
 		exclusion: u.exclusion(q), refuses: u.refuses(q), isOpen: u.breakerOf(q).isOpen(q.now), isPinned: q.pin.isSet,
 		isBehind: isBehind(u.Head(), q.facts, q.latest, p.cfg.MaxLag),
-		isPruned: q.facts.Ref == methods.RefNumber && !u.endpoint.Blocks.has(q.facts, u.Head()),
+		isPruned: u.isPrunedFor(q.facts),
 		cordon:   u.cordonFor(q.method),
 	}
 }

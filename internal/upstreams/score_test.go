@@ -70,7 +70,7 @@ func TestScoreFor_TakesWhatIsKnownOfTheMethod(t *testing.T) {
 	c := methods.New()
 	call, balance := c.Find("eth_call"), c.Find("eth_getBalance")
 	u := &Upstream{
-		health: newHealth(), methods: make([]methodHealth, c.Len()), metrics: newMetrics(telemetry.NewFactory()).of("evm:1", "a"),
+		health: newHealth(), methods: make([]methodHealth, c.Len()), metrics: newMetrics(telemetry.NewFactory()).of("main", "evm:1", "a"),
 		multipliers: make([][]Multiplier, c.Len()), methodScores: make([]atomic.Uint64, c.Len()),
 	}
 	for range 20 {
