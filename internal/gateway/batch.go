@@ -21,6 +21,11 @@ type element struct {
 	err     error
 }
 
+// isMiss says whether the element goes on: what went before has not ended it.
+func (e *element) isMiss() bool {
+	return e.err == errMiss //nolint:errorlint // never wrapped, and compared several times an element
+}
+
 // serveBatch answers a batch. Its elements go to the cache one after the other
 // without goroutines; what must be forwarded follows, the reads as one batch.
 func (h *Gateway) serveBatch(ctx context.Context, x *exchange, body []byte) {
@@ -41,15 +46,24 @@ func (h *Gateway) answerBatch(ctx context.Context, n *Network, texts [][]byte, f
 	from.trace.Span.SetInt("slipway.batch_size", len(texts))
 	start := time.Now()
 	elements := make([]element, len(texts))
-	var misses []*element
+	admitted := make([]*element, 0, len(texts))
 	for i, text := range texts {
 		e := &elements[i]
 		if e.request, e.invalid = jsonrpc.ScanRequest(text); e.invalid != nil {
 			continue
 		}
 		e.call = from.newCall(e.request)
-		e.result, e.err = n.pipeline.front(ctx, &e.call)
-		if e.err == errMiss { //nolint:errorlint // never wrapped, and compared once an element
+		if e.result, e.err = n.pipeline.admit(ctx, &e.call); e.isMiss() {
+			admitted = append(admitted, e)
+		}
+	}
+	n.pipeline.limit.checkAll(ctx, admitted)
+	misses := admitted[:0]
+	for _, e := range admitted {
+		if !e.isMiss() {
+			continue // beyond a budget
+		}
+		if e.result, e.err = n.pipeline.front(ctx, &e.call); e.isMiss() {
 			misses = append(misses, e)
 		}
 	}

@@ -16,7 +16,8 @@
 // looked up that is not described, and only what missed the cache may wait for
 // another request. The pieces of a search go from describe on like calls of their
 // own. A batch takes its elements through the same stages up to
-// the cache, and forwards the reads among the misses as one batch.
+// the cache, asks each budget once for all of them, and forwards the reads among
+// the misses as one batch.
 //
 // A WebSocket is served on the same paths. Its messages take the same way; what
 // its client has subscribed to comes from the network's hub.

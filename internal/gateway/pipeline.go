@@ -30,7 +30,11 @@ func chained(last Handler, stages ...Stage) Handler {
 type pipeline struct {
 	// whole is the way of a single call.
 	whole Handler
-	// front is its first part; it answers errMiss for what must be forwarded.
+	// admit is the beginning of it for an element of a batch; it answers errMiss for
+	// what may go on. Then limit checks the elements together.
+	admit Handler
+	limit *limitStage
+	// front is what follows; it answers errMiss for what must be forwarded.
 	front Handler
 	// back is its last part.
 	back Handler
@@ -40,16 +44,18 @@ type pipeline struct {
 }
 
 func newPipeline(s stages) pipeline {
-	front := []Stage{s.admit, s.limit, s.subscribe, s.static, s.own, s.describe}
+	front := []Stage{s.subscribe, s.static, s.own, s.describe}
 	back := []Stage{s.split, s.coalesce, s.forward}
 	s.split.pieces = []Stage{s.describe}
 	if s.cache != nil {
 		front = append(front, s.cache)
 		s.split.pieces = append(s.split.pieces, s.cache)
 	}
-	all := append(append([]Stage{s.record}, front...), back...)
+	all := append(append([]Stage{s.record, s.admit, s.limit}, front...), back...)
 	return pipeline{
 		whole: chained(miss, all...),
+		admit: chained(miss, s.admit),
+		limit: s.limit,
 		front: chained(miss, front...),
 		back:  chained(miss, back...),
 

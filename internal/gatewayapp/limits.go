@@ -40,7 +40,7 @@ func (l *limits) front() gateway.Limiter {
 // ofNodes limits the requests to the nodes of a network. Asking Redis is bounded
 // by its own timeout.
 func (l *limits) ofNodes(network string) upstreams.Budgets {
-	return func(ctx context.Context, budget, method string) bool {
-		return l.limiter.Allow(ctx, budget, ratelimit.Subject{Method: method, Network: network}, 1).Allowed
+	return func(ctx context.Context, budget string, methods []string) bool {
+		return l.limiter.AllowAll(ctx, budget, ratelimit.Subject{Network: network}, methods).Allowed
 	}
 }

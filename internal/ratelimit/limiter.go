@@ -108,21 +108,63 @@ func (l *Limiter) Allow(ctx context.Context, name string, s Subject, n int) Deci
 	if b == nil {
 		return Decision{Rule: "budget " + name + " is not defined"}
 	}
-	matching := make([]*rule, 0, 8)
-	for _, r := range b.rules {
-		if r.Methods.Match(s.Method) {
-			matching = append(matching, r)
-		}
-	}
-	if len(matching) == 0 {
+	r := b.reckon(s, []string{s.Method})
+	r.calls[0].n = n
+	return l.decide(ctx, r)[0]
+}
+
+// AllowEach says of calls of some methods, such as the elements of a batch,
+// whether each is within a budget, and counts those that are, as Allow would one
+// after the other. It asks Redis once.
+func (l *Limiter) AllowEach(ctx context.Context, name string, s Subject, methods []string) []Decision {
+	return l.allowMany(ctx, name, s, methods, false)
+}
+
+// AllowAll says whether calls of some methods are within a budget together, and
+// counts them if they are: all or none. It asks Redis once.
+func (l *Limiter) AllowAll(ctx context.Context, name string, s Subject, methods []string) Decision {
+	if len(methods) == 0 {
 		return Decision{Allowed: true}
 	}
-	d, counted := l.allowShared(ctx, b, matching, s, n)
-	if !counted {
-		d = l.local.allow(l.now(), matching, s, n)
+	return l.allowMany(ctx, name, s, methods, true)[0]
+}
+
+func (l *Limiter) allowMany(ctx context.Context, name string, s Subject, methods []string, isWhole bool) []Decision {
+	b := l.budgets[name]
+	if name == "" || b == nil || len(methods) == 0 {
+		out := make([]Decision, len(methods))
+		for i := range out {
+			out[i] = l.Allow(ctx, name, s, 1)
+		}
+		return out
 	}
-	b.metrics.decided(d)
-	return d
+	r := b.reckon(s, methods)
+	r.isWhole = isWhole
+	return l.decide(ctx, r)
+}
+
+// decide reckons in Redis, or in memory if Redis cannot be asked.
+func (l *Limiter) decide(ctx context.Context, r *reckoning) []Decision {
+	if r.isFree() {
+		out := make([]Decision, len(r.calls))
+		for i := range out {
+			out[i].Allowed = true
+		}
+		return out
+	}
+	decisions, counted := l.allowShared(ctx, r)
+	if !counted {
+		decisions = l.local.allow(l.now(), r)
+	}
+	if r.isWhole {
+		decisions = denyAll(decisions)
+	}
+	for i, d := range decisions {
+		if len(r.calls[i].rules) > 0 {
+			r.budget.metrics.decided(d)
+		}
+	}
+	return decisions
 }
 
 // Run waits until ctx ends and closes the connections to Redis. It implements

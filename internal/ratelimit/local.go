@@ -47,30 +47,49 @@ func newLocalCounters(rules, maxKeys int) *localCounters {
 	return l
 }
 
-// allow checks all rules and then counts. The counters are locked in the order
+// allow reckons calls one after the other. The counters are locked in the order
 // of the rules, which is the same for all requests.
-func (l *localCounters) allow(now time.Time, rules []*rule, s Subject, n int) Decision {
+func (l *localCounters) allow(now time.Time, r *reckoning) []Decision {
 	counters := make([]*counter, 0, 8)
-	for _, r := range rules {
-		counters = append(counters, l.find(now, r, s))
+	for _, of := range r.rules {
+		counters = append(counters, l.find(now, of, r.subject))
 	}
 	for _, c := range counters { // after the last shard: a shard's lock is never asked for under a counter's
 		c.mu.Lock()
 		defer c.mu.Unlock()
 	}
+	windows := make([]window, len(counters)) // as they are after the calls so far
+	for i, c := range counters {
+		windows[i] = c.window.at(now, r.rules[i].Period)
+	}
+	decisions, isDenied := make([]Decision, len(r.calls)), false
+	for i, call := range r.calls {
+		decisions[i] = r.take(now, windows, call)
+		isDenied = isDenied || !decisions[i].Allowed
+	}
+	if r.isWhole && isDenied {
+		return decisions
+	}
+	for i, c := range counters {
+		c.window = windows[i]
+	}
+	return decisions
+}
+
+// take checks all rules of a call and counts it in their windows if all have room.
+func (r *reckoning) take(now time.Time, windows []window, call counting) Decision {
 	d := Decision{Allowed: true}
-	for i, r := range rules {
-		c := counters[i]
-		c.window = c.window.at(now, r.Period)
-		wait := c.window.wait(now, r.Period, float64(n), float64(r.MaxCount))
+	for _, i := range call.rules {
+		of := r.rules[i]
+		wait := windows[i].wait(now, of.Period, float64(call.n), float64(of.MaxCount))
 		if wait > 0 && d.Allowed {
-			d = Decision{Rule: r.name}
+			d = Decision{Rule: of.name}
 		}
 		d.RetryAfter = max(d.RetryAfter, wait)
 	}
 	if d.Allowed {
-		for _, c := range counters {
-			c.window.current += float64(n)
+		for _, i := range call.rules {
+			windows[i].current += float64(call.n)
 		}
 	}
 	return d

@@ -180,6 +180,8 @@ type exchange struct {
 	// method and facts of the request; without them for a batch.
 	method string
 	facts  methods.Facts
+	// methods are those of the requests of a batch.
+	methods []string
 }
 
 // single is the exchange of one request.

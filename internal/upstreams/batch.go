@@ -63,9 +63,13 @@ func (p *Pool) neediest(reqs []Request) Request {
 }
 
 func (p *Pool) batchOf(reqs []Request) exchange {
+	names := make([]string, len(reqs))
+	for i, r := range reqs {
+		names[i] = r.Method
+	}
 	ask := exchange{
 		name: "batch",
-		ids:  uint64(len(reqs)),
+		ids:  uint64(len(reqs)), methods: names,
 		encode: func(id uint64) []byte {
 			size := 2
 			for _, r := range reqs {

@@ -396,7 +396,7 @@ func TestChoice_BudgetOfANode(t *testing.T) {
 	left.Store(3)
 	cfg.Upstreams[0].Budget = "small"
 	f := newFixture(t, cfg)
-	f.SetBudgets(func(_ context.Context, budget, _ string) bool { return budget == "small" && left.Add(-1) >= 0 })
+	f.SetBudgets(func(_ context.Context, budget string, _ []string) bool { return budget == "small" && left.Add(-1) >= 0 })
 	for range 3 {
 		require.Equal(t, upstreams.ID("node-0"), f.answeredBy(gasPrice, "[]"))
 	}

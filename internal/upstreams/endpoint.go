@@ -61,9 +61,9 @@ type Endpoint struct {
 	Budget string
 }
 
-// Budgets takes one call of a method from the budget of a name, or says that it
-// is used up. It waits a short while at most.
-type Budgets func(ctx context.Context, budget, method string) bool
+// Budgets takes calls of some methods from the budget of a name, all or none, and
+// says whether it did. It waits a short while at most.
+type Budgets func(ctx context.Context, budget string, methods []string) bool
 
 // SetBudgets says who keeps the budgets of the nodes. Without, none has a limit.
 func (p *Pool) SetBudgets(b Budgets) { p.budgets.Store(&b) }

@@ -121,12 +121,11 @@ func (p *Pool) isPermitted(ctx context.Context, u *Upstream, ask exchange) bool 
 	if u.endpoint.Budget == "" || budgets == nil {
 		return true
 	}
-	for range ask.ids {
-		if !(*budgets)(ctx, u.endpoint.Budget, ask.method) {
-			return false
-		}
+	names := ask.methods
+	if names == nil {
+		names = []string{ask.method}
 	}
-	return true
+	return (*budgets)(ctx, u.endpoint.Budget, names)
 }
 
 // isRepeatable says whether the question may be put twice; a batch holds reads.

@@ -74,9 +74,9 @@ func TestScoreFor_TakesWhatIsKnownOfTheMethod(t *testing.T) {
 		multipliers: make([][]Multiplier, c.Len()), methodScores: make([]atomic.Uint64, c.Len()),
 	}
 	for range 20 {
-		u.record(start, time.Millisecond, OutcomeOK, balance)
-		u.record(start, 2*time.Second, OutcomeOK, call)
-		u.record(start, time.Millisecond, OutcomeRateLimited, call)
+		u.record(start, time.Millisecond, OutcomeOK, 1, balance)
+		u.record(start, 2*time.Second, OutcomeOK, 1, call)
+		u.record(start, time.Millisecond, OutcomeRateLimited, 1, call)
 	}
 	q := func(m *methods.Method) question { return question{method: m.Name, facts: methods.Facts{Method: m}} }
 	require.Equal(t, int64(6+4), u.scoreFor(q(call)), "a third of all requests throttled, and its own latency")
