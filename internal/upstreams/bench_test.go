@@ -29,7 +29,9 @@ func (e *echoing) roundTrip(context.Context, time.Time, []byte) (httpReply, erro
 	return httpReply{status: http.StatusOK, body: fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%d,"result":"0x1"}`, e.n)}, nil
 }
 
-func (*echoing) close() {}
+func (*echoing) close()                        {}
+func (*echoing) isAlive() (alive, isTold bool) { return true, true }
+func (*echoing) opened() uint64                { return 1 }
 
 // BenchmarkDo is the way of a call through the attempt loop, without HTTP.
 func BenchmarkDo(b *testing.B) {

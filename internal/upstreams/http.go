@@ -11,18 +11,28 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"github.com/slipwayhq/slipway/internal/telemetry"
 )
 
-// transport carries one request body to a node and brings its answer. It is
-// the seam behind which another HTTP client can stand. An error means that no
-// complete answer came; errRefused is in its chain when nothing was sent.
+// asker carries one request body to a node and brings its answer. An error means
+// that no complete answer came; errRefused is in its chain when nothing was sent.
 // The body must not change after the call. At the deadline it ends with
 // errAttemptTimeout in the error's chain; the zero time sets none.
-type transport interface {
+type asker interface {
 	roundTrip(ctx context.Context, deadline time.Time, body []byte) (httpReply, error)
+}
+
+// transport is an asker with connections of its own. It is the seam behind which
+// another HTTP client can stand.
+type transport interface {
+	asker
+	// isAlive says whether a connection is kept that the node has not closed, where
+	// that can be told. Opened counts the connections there have been.
+	isAlive() (alive, isTold bool)
+	opened() uint64
 	// close drops the kept connections.
 	close()
 }
@@ -42,6 +52,7 @@ type httpTransport struct {
 	header http.Header // shared by all requests, never changed
 	client *http.Transport
 	limit  int64
+	dials  *atomic.Uint64
 }
 
 const (
@@ -85,12 +96,16 @@ func newHTTPTransport(u *url.URL, connections int, limit int64) *httpTransport {
 		header["Authorization"] = []string{"Basic " + token}
 		target.User = nil
 	}
+	dialer, dials := &net.Dialer{Timeout: dialTimeout, KeepAlive: tcpKeepAlive}, &atomic.Uint64{}
 	return &httpTransport{
-		url:    &target,
+		url: &target, dials: dials,
 		header: header,
 		limit:  limit,
 		client: &http.Transport{
-			DialContext:           (&net.Dialer{Timeout: dialTimeout, KeepAlive: tcpKeepAlive}).DialContext,
+			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+				dials.Add(1)
+				return dialer.DialContext(ctx, network, address)
+			},
 			MaxIdleConns:          connections,
 			MaxIdleConnsPerHost:   connections,
 			MaxConnsPerHost:       connections,
@@ -195,6 +210,11 @@ func (t *httpTransport) headerFor(ctx context.Context) http.Header {
 	}
 	return header
 }
+
+// isAlive cannot be told of net/http's connections.
+func (t *httpTransport) isAlive() (alive, isTold bool) { return false, false }
+
+func (t *httpTransport) opened() uint64 { return t.dials.Load() }
 
 // close drops the kept connections.
 func (t *httpTransport) close() { t.client.CloseIdleConnections() }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/slipwayhq/slipway/internal/telemetry"
@@ -22,6 +23,12 @@ type http1Transport struct {
 	own   map[string]bool // names of the fields in it, in canonical form
 	conns *http1Conns
 	limit int64
+	// meet is asked before the first request over a new connection; it may ask the
+	// node over that connection. Nil asks nobody.
+	meet func(ctx context.Context, over asker) error
+	// isOneShot says that the node ends connections after one answer, so that
+	// nothing can be asked before.
+	isOneShot atomic.Bool
 }
 
 func newHTTP1Transport(u *url.URL, connections int, limit int64) *http1Transport {
@@ -64,6 +71,12 @@ func (t *http1Transport) ask(ctx context.Context, deadline time.Time, body []byt
 		return httpReply{}, err
 	}
 	reply, err := t.exchange(ctx, conn, body)
+	if errors.Is(err, errNoMore) && !t.isOneShot.Swap(true) {
+		if conn, err = t.conns.takeNew(ctx, deadline); err != nil {
+			return httpReply{}, err
+		}
+		return t.exchange(ctx, conn, body)
+	}
 	if !errors.Is(err, errClosedBefore) || !conn.isKept || !mayRepeat(ctx) || ctx.Err() != nil || isPast(deadline) {
 		return reply, err
 	}
@@ -83,15 +96,34 @@ func (t *http1Transport) exchange(ctx context.Context, conn *http1Conn, body []b
 	defer func() {
 		t.conns.give(conn, stop() && isReusable)
 	}()
+	if !conn.isKept && t.meet != nil && !t.isOneShot.Load() {
+		over := &overConn{t, conn}
+		if err := t.meet(ctx, over); err != nil {
+			return over.refusal(err)
+		}
+	}
+	reply, isReusable, err = t.converse(ctx, conn, body)
+	return reply, err
+}
+
+// converse sends one request over a connection and reads its answer. It says
+// whether another may follow.
+func (t *http1Transport) converse(ctx context.Context, conn *http1Conn, body []byte) (reply httpReply, isReusable bool, err error) {
 	if err := conn.send(t.appendHead(conn.out[:0], telemetry.TraceFrom(ctx), fieldsFrom(ctx), len(body)), body); err != nil {
-		return httpReply{}, fmt.Errorf("send the request: %w", err)
+		return httpReply{}, false, fmt.Errorf("send the request: %w", err)
 	}
 	reply, isReusable, err = conn.receive(t.limit)
 	if err != nil {
-		return httpReply{}, fmt.Errorf("read the answer: %w", err)
+		return httpReply{}, false, fmt.Errorf("read the answer: %w", err)
 	}
-	return reply, nil
+	return reply, isReusable, nil
 }
+
+// isAlive says whether a connection is kept that the node has not closed.
+func (t *http1Transport) isAlive() (alive, isTold bool) { return t.conns.hasQuiet(), true }
+
+// opened is how many connections there have been.
+func (t *http1Transport) opened() uint64 { return t.conns.dialled.Load() }
 
 // appendHead writes the head of a request with a body of the given length.
 func (t *http1Transport) appendHead(dst []byte, trace telemetry.Trace, fields []Field, length int) []byte {

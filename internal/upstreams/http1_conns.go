@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,6 +17,7 @@ type http1Conns struct {
 	dialer  net.Dialer
 	keepFor time.Duration
 	slots   chan struct{} // one taken for each connection in use
+	dialled atomic.Uint64 // connections there have been
 
 	mu    sync.Mutex
 	idle  []*http1Conn // oldest first
@@ -85,6 +87,7 @@ func (p *http1Conns) dial(ctx context.Context, deadline time.Time) (*http1Conn, 
 		<-p.slots
 		return nil, fmt.Errorf("%w: %w", errRefused, err)
 	}
+	p.dialled.Add(1)
 	return newHTTP1Conn(conn), nil
 }
 
@@ -97,6 +100,14 @@ func (p *http1Conns) give(conn *http1Conn, isReusable bool) {
 		p.push(conn)
 	}
 	<-p.slots
+}
+
+// hasQuiet says whether the connection used last is idle and still open.
+func (p *http1Conns) hasQuiet() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	last := len(p.idle) - 1
+	return last >= 0 && isQuiet(p.idle[last].conn)
 }
 
 func (p *http1Conns) pop() *http1Conn {

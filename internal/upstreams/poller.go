@@ -25,6 +25,8 @@ type poller struct {
 	upstream *Upstream
 	// isSure is false until the chain has been checked over the present connection.
 	isSure bool
+	// opened is how many connections there had been when the chain was checked.
+	opened uint64
 	// looks counts the looks since the chain was checked.
 	looks int
 	// said is the last trouble that was logged, so that it is logged once.
@@ -55,7 +57,7 @@ func (p *poller) run(ctx context.Context, tried func()) {
 func (p *poller) look(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, p.pool.cfg.ProbeTimeout)
 	defer cancel()
-	if p.upstream.State() != Serving {
+	if hasEnded := p.hasEnded(); hasEnded || p.upstream.State() != Serving {
 		p.isSure = false
 	}
 	err := p.check(ctx)
@@ -107,15 +109,39 @@ func (p *poller) check(ctx context.Context) error {
 		p.pool.tracker.SetFinality(finality)
 		p.pool.log.InfoContext(ctx, "finality mode found", slog.String("upstream", string(p.upstream.id)), slog.String("mode", finality.Mode.String()), slog.String("because", why))
 	}
-	p.isSure = true
+	p.isSure, p.opened = true, p.upstream.probes.opened()
+	p.upstream.isWitness.Store(true)
 	return nil
+}
+
+// isReconnected says whether the poller's connection is another one than that
+// over which the chain was checked.
+func (p *poller) isReconnected() bool { return p.upstream.probes.opened() != p.opened }
+
+// hasEnded says whether the connection over which the chain was checked has
+// ended, so far as that can be told. The poller is no witness then, whatever its
+// next connection leads to.
+func (p *poller) hasEnded() bool {
+	alive, isTold := p.upstream.probes.isAlive()
+	if (alive || !isTold) && !p.isReconnected() {
+		return false
+	}
+	p.upstream.isWitness.Store(false)
+	return true
 }
 
 // follow reads the node's head.
 func (p *poller) follow(ctx context.Context) error {
+	wasAlive, _ := p.upstream.probes.isAlive()
 	head, err := p.head(ctx)
 	if err != nil {
 		return err
+	}
+	if wasAlive && p.isReconnected() { // the head may be that of another chain
+		p.isSure = false
+		if err := p.check(ctx); err != nil {
+			return err
+		}
 	}
 	if err := p.believe(ctx, head); err != nil {
 		return err

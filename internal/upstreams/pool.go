@@ -86,6 +86,7 @@ func NewPool(cfg Config, tracker *chain.Tracker, catalogue *methods.Catalogue, f
 		id := freeID(taken, endpoint.ID, target.Host)
 		u := newUpstream(p, endpoint, target, id, p.metrics.of(cfg.Project, cfg.Network, id))
 		u.pushing = push
+		p.introduce(u)
 		p.upstreams = append(p.upstreams, u)
 		p.isSpread = p.isSpread || endpoint.isWeighted()
 	}

@@ -48,7 +48,7 @@ func Probe(ctx context.Context, url secret.String) (ChainInfo, error) {
 }
 
 // identify asks a node for what makes its chain this chain.
-func identify(ctx context.Context, t transport) (Identity, error) {
+func identify(ctx context.Context, t asker) (Identity, error) {
 	chainID, err := quantity(ctx, t, "eth_chainId")
 	if err != nil {
 		return Identity{}, err
@@ -65,7 +65,7 @@ func identify(ctx context.Context, t transport) (Identity, error) {
 }
 
 // quantity calls a method without parameters that answers with a quantity.
-func quantity(ctx context.Context, t transport, method string) (uint64, error) {
+func quantity(ctx context.Context, t asker, method string) (uint64, error) {
 	response, err := call(ctx, t, method, `[]`)
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", method, err)

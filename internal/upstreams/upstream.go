@@ -61,6 +61,8 @@ type Upstream struct {
 	score      atomic.Uint64 // packed
 	recent     atomic.Pointer[latencies]
 	isSyncing  atomic.Bool
+	// isWitness says that the chain was asked for over the poller's connection.
+	isWitness atomic.Bool
 	// throttledUntil is a time since the pool was made.
 	throttledUntil atomic.Int64
 	cordons        atomic.Pointer[[]cordonRule]
@@ -176,15 +178,20 @@ func (u *Upstream) publish(now time.Time) {
 func (u *Upstream) loseSight() {
 	if u.state.CompareAndSwap(uint32(Serving), uint32(Unverified)) {
 		u.metrics.serving.Set(0)
-		select {
-		case u.lost <- struct{}{}:
-		default:
-		}
+		u.wake()
+	}
+}
+
+// wake has the poller ask for the chain anew at its next look.
+func (u *Upstream) wake() {
+	select {
+	case u.lost <- struct{}{}:
+	default:
 	}
 }
 
 // call asks the node over the poller's connections.
-func call(ctx context.Context, t transport, method, params string) (jsonrpc.Response, error) {
+func call(ctx context.Context, t asker, method, params string) (jsonrpc.Response, error) {
 	reply, err := t.roundTrip(ctx, time.Time{}, jsonrpc.AppendRequest(nil, jsonrpc.ID("1"), method, []byte(params)))
 	if err != nil {
 		return jsonrpc.Response{}, err
