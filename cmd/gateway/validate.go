@@ -121,13 +121,13 @@ func (n networkFindings) print(out io.Writer) error {
 		title += "/" + strconv.FormatUint(n.ChainID, 10)
 	}
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(table, "\n%s\nNODE\tSTATUS\tCHAIN\tHEAD\tLAG\tSYNCING\tSTATE FROM\tCLIENT\n", title)
+	fmt.Fprintf(table, "\n%s\nNODE\tSTATUS\tCHAIN\tHEAD\tLAG\tSYNCING\tSTATE FROM\tWEBSOCKET\tCLIENT\n", title)
 	for _, u := range n.Upstreams {
 		if !u.Reachable {
-			fmt.Fprintf(table, "%s\terror\t\t\t\t\t\t\n", u.ID)
+			fmt.Fprintf(table, "%s\terror\t\t\t\t\t\t\t\n", u.ID)
 			continue
 		}
-		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%d\t%t\t%s\t%s\n", u.ID, status(u), u.ChainID, u.Head, u.Lag, u.Syncing, stateFrom(u), printable(u.ClientVersion))
+		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%d\t%t\t%s\t%s\t%s\n", u.ID, status(u), u.ChainID, u.Head, u.Lag, u.Syncing, stateFrom(u), webSocket(u), printable(u.ClientVersion))
 	}
 	if methods := n.methods(); len(methods) > 0 {
 		fmt.Fprintf(table, "\nMETHOD\t%s\n", strings.Join(n.ids(), "\t"))
@@ -192,6 +192,17 @@ func stateFrom(u upstreams.Inspection) string {
 		return "0 (archive)"
 	default:
 		return strconv.FormatUint(*u.OldestState, 10)
+	}
+}
+
+func webSocket(u upstreams.Inspection) string {
+	switch {
+	case u.WebSocket == nil:
+		return "-"
+	case *u.WebSocket:
+		return "yes"
+	default:
+		return "no"
 	}
 }
 

@@ -146,7 +146,7 @@ func (p *Pool) follow(ctx context.Context, u *Upstream, feed Feed, opened func(I
 func (p *Pool) openFeed(ctx context.Context, u *Upstream, feed Feed) (*socket, string, error) {
 	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
-	s, err := dialSocket(ctx, u.pushing.target)
+	s, err := dialSocket(ctx, u.pushing.target, u.endpoint.header())
 	if err != nil {
 		return nil, "", err
 	}

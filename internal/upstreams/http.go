@@ -72,10 +72,15 @@ func newTransport(u *url.URL, connections int, limit int64, extra http.Header) t
 		return t
 	}
 	t := newHTTPTransport(u, connections, limit)
-	for name, values := range extra {
+	t.add(extra)
+	return t
+}
+
+// add adds header fields to every request.
+func (t *httpTransport) add(header http.Header) {
+	for name, values := range header {
 		t.header[http.CanonicalHeaderKey(name)] = values
 	}
-	return t
 }
 
 func newHTTPTransport(u *url.URL, connections int, limit int64) *httpTransport {

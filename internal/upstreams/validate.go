@@ -31,6 +31,9 @@ type Inspection struct {
 	// Methods says of some methods whether the node has them. A method of which
 	// it did not tell is left out.
 	Methods map[string]bool `json:"methods,omitempty"`
+	// WebSocket says whether the node can be followed over its WebSocket; left out
+	// where it has none.
+	WebSocket *bool `json:"webSocket,omitempty"`
 	// Errors are the reasons for which the node cannot be used.
 	Errors []string `json:"errors,omitempty"`
 	// Warnings are what an operator should know.
@@ -57,8 +60,10 @@ func Inspect(ctx context.Context, cfg Config) []Inspection {
 		found[i].ID = freeID(taken, e.ID, target.Host)
 		group.Go(func() error {
 			t := newHTTPTransport(target, 1, maxProbeBytes)
+			t.add(e.header())
 			defer t.close()
 			found[i].look(ctx, t)
+			found[i].lookAtSocket(ctx, e)
 			return nil
 		})
 	}
@@ -89,6 +94,57 @@ func (i *Inspection) look(ctx context.Context, t transport) {
 	i.OldestState = oldestState(i.Head, func(number uint64) (bool, error) { return hasState(ctx, t, number) })
 	if ctx.Err() != nil {
 		i.Warnings = append(i.Warnings, "too slow: not everything could be found out in time")
+	}
+}
+
+// lookAtSocket follows the node for a moment. That it cannot be followed is no
+// error: it is polled then.
+func (i *Inspection) lookAtSocket(ctx context.Context, e Endpoint) {
+	if e.WebSocketURL.IsEmpty() {
+		return
+	}
+	identity, err := trySocket(ctx, e)
+	if err == nil && i.Reachable && identity != (Identity{i.ChainID, i.Genesis}) {
+		err = &otherChainError{want: Identity{i.ChainID, i.Genesis}, found: identity}
+	}
+	isFine := err == nil
+	i.WebSocket = &isFine
+	if err != nil {
+		i.Warnings = append(i.Warnings, "cannot be followed over its WebSocket, it is polled: "+socketWords(err))
+	}
+}
+
+// trySocket asks for the chain behind a WebSocket and subscribes to its heads.
+func trySocket(ctx context.Context, e Endpoint) (Identity, error) {
+	target, err := parseWebSocketURL(e.WebSocketURL)
+	if err != nil {
+		return Identity{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
+	defer cancel()
+	s, err := dialSocket(ctx, target, e.header())
+	if err != nil {
+		return Identity{}, err
+	}
+	defer s.close()
+	identity, err := identify(ctx, s)
+	if err != nil {
+		return Identity{}, err
+	}
+	_, err = s.subscribe(ctx, NewHeads)
+	return identity, err
+}
+
+// socketWords is why a WebSocket cannot be used, as operators see it.
+func socketWords(err error) string {
+	var other *otherChainError
+	switch {
+	case errors.As(err, &other):
+		return "it shows " + other.Error() + " of its HTTP port"
+	case errors.Is(err, context.DeadlineExceeded):
+		return "it does not answer in time"
+	default:
+		return err.Error()
 	}
 }
 

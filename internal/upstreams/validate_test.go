@@ -3,6 +3,8 @@ package upstreams_test
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -90,6 +92,58 @@ func TestInspect_OfNodesThatDiffer(t *testing.T) {
 	}
 	require.Empty(t, got[7].Errors, "what was found out counts")
 	require.Contains(t, got[7].Warnings, "too slow: not everything could be found out in time")
+	require.NotContains(t, fmt.Sprint(got), "hidden")
+}
+
+func TestInspect_SendsTheHeaderAndTriesTheWebSocket(t *testing.T) {
+	t.Parallel()
+
+	node, other := upstreamtest.New(t), upstreamtest.New(t)
+	other.SetChain(7, upstreamtest.Genesis)
+	keyed := func(next http.Handler) *httptest.Server {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("X-Key") != "hidden" {
+				http.Error(w, "no key", http.StatusForbidden)
+				return
+			}
+			next.ServeHTTP(w, r)
+		}))
+		t.Cleanup(server.Close)
+		return server
+	}
+	plain := keyed(node)
+	ws := func(server *httptest.Server) secret.String {
+		return secret.New(strings.Replace(server.URL, "http://", "ws://user:hidden@", 1) + "/hidden")
+	}
+	good, foreign := keyed(&pushingNode{node: node}), keyed(&pushingNode{node: other})
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	closed := httptest.NewServer(http.NotFoundHandler())
+	defer closed.Close()
+
+	cfg := upstreams.Default()
+	header := map[string]secret.String{"x-key": secret.New("hidden")}
+	for id, socket := range []secret.String{ws(good), ws(foreign), ws(gone), ws(closed), {}} {
+		cfg.Upstreams = append(cfg.Upstreams, upstreams.Endpoint{ID: fmt.Sprint(id), URL: secret.New(plain.URL), WebSocketURL: socket, Header: header})
+	}
+	cfg.Upstreams = append(cfg.Upstreams, upstreams.Endpoint{ID: "no header", URL: secret.New(plain.URL)})
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	got := upstreams.Inspect(ctx, cfg)
+
+	for i := range 5 {
+		require.True(t, got[i].Reachable, "the header is sent")
+		require.Empty(t, got[i].Errors, i)
+	}
+	require.True(t, *got[0].WebSocket)
+	require.NotContains(t, strings.Join(got[0].Warnings, " "), "WebSocket")
+	for i, want := range map[int]string{1: "it shows chain id 7 instead of 31337 of its HTTP port", 2: "connection refused", 3: "HTTP status 404"} {
+		require.False(t, *got[i].WebSocket, i)
+		require.Contains(t, strings.Join(got[i].Warnings, "\n"), "cannot be followed over its WebSocket, it is polled: ", i)
+		require.Contains(t, strings.Join(got[i].Warnings, "\n"), want, i)
+	}
+	require.Nil(t, got[4].WebSocket)
+	require.Contains(t, got[5].Errors[0], "does not accept the credentials")
 	require.NotContains(t, fmt.Sprint(got), "hidden")
 }
 

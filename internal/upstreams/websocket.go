@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -30,10 +31,12 @@ const (
 // socket is one connection to a node's WebSocket port.
 type socket struct{ conn *websocket.Conn }
 
-// dialSocket opens a connection. Its errors never show the URL.
-func dialSocket(ctx context.Context, target *url.URL) (*socket, error) {
+// dialSocket opens a connection with a header of the node's. Its errors never
+// show the URL.
+func dialSocket(ctx context.Context, target *url.URL, extra http.Header) (*socket, error) {
 	u := *target
 	header := http.Header{"User-Agent": {"slipway"}}
+	maps.Copy(header, extra)
 	if u.User != nil {
 		password, _ := u.User.Password()
 		header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(u.User.Username()+":"+password)))
