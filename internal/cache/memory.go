@@ -72,7 +72,10 @@ func (m *Memory) put(key Key, entry Entry, plan Plan) {
 func (m *Memory) Delete(_ context.Context, key Key) { m.entries.Invalidate(key) }
 
 // Purge implements Store.
-func (m *Memory) Purge(_ context.Context, s Selector) (n int, err error) {
+func (m *Memory) Purge(_ context.Context, s Selector) (int, error) { return m.PurgeMemory(s), nil }
+
+// PurgeMemory removes what a selector means, and says how many entries that were.
+func (m *Memory) PurgeMemory(s Selector) (n int) {
 	for key := range m.entries.Keys() {
 		if s.matches(key) {
 			if _, was := m.entries.Invalidate(key); was {
@@ -80,5 +83,5 @@ func (m *Memory) Purge(_ context.Context, s Selector) (n int, err error) {
 			}
 		}
 	}
-	return n, nil
+	return n
 }

@@ -67,14 +67,17 @@ func (t *Tiered) Delete(ctx context.Context, key Key) {
 	t.redis.Delete(ctx, key)
 }
 
-// Purge implements Store. It empties the memory of this process only; other
-// gateways with the same Redis have memories of their own.
+// Purge implements Store. It empties Redis and the memory of this process; other
+// gateways with the same Redis have memories of their own, see PurgeMemory.
 func (t *Tiered) Purge(ctx context.Context, s Selector) (int, error) {
 	// Redis first: what is in memory after that does not come from there.
 	inRedis, redisErr := t.redis.Purge(ctx, s)
 	inMemory, memoryErr := t.memory.Purge(ctx, s)
 	return inRedis + inMemory, errors.Join(redisErr, memoryErr)
 }
+
+// PurgeMemory removes what a selector means from the memory of this process only.
+func (t *Tiered) PurgeMemory(s Selector) int { return t.memory.PurgeMemory(s) }
 
 // Run writes to Redis until ctx ends. What waits then is dropped: it is a cache.
 func (t *Tiered) Run(ctx context.Context, ready func()) error {

@@ -208,8 +208,15 @@ func (a *App) adminCordoned(context.Context, json.RawMessage) (any, error) {
 	return a.shared.Cordons(), nil
 }
 
-// adminPurge removes what is kept of a project, a network or some methods. The
-// memory of other gateways is not reached.
+// purged is the answer to a purge: how many entries went here and in Redis, and
+// for whose memories it holds.
+type purged struct {
+	Purged int               `json:"purged"`
+	Reach  sharedstate.Reach `json:"reach"`
+}
+
+// adminPurge removes what is kept of a project, a network or some methods, here
+// and in Redis, and has the other gateways remove it from their memories.
 func (a *App) adminPurge(ctx context.Context, params json.RawMessage) (any, error) {
 	s, err := readSelection(params)
 	if err != nil {
@@ -223,11 +230,13 @@ func (a *App) adminPurge(ctx context.Context, params json.RawMessage) (any, erro
 	}
 	store := a.site.Load().stores.store
 	if store == nil {
-		return map[string]int{"purged": 0}, nil
+		return purged{Reach: sharedstate.InMemory}, nil
 	}
 	n, err := store.Purge(ctx, selector)
 	if err != nil {
 		return nil, fmt.Errorf("purge the cache: %w", err)
 	}
-	return map[string]int{"purged": n}, nil
+	// Told after Redis is empty: what others keep from then on is new.
+	reach := a.shared.Purge(ctx, sharedstate.Purge{Project: s.Project, Network: s.Network, Method: s.Method})
+	return purged{n, reach}, nil
 }

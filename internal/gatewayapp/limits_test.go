@@ -126,6 +126,38 @@ func TestAdmin_CordonsAreSharedAndSurvive(t *testing.T) {
 	}
 }
 
+// A purge reaches the memory of every gateway that shares its state, and only
+// what it means.
+func TestAdmin_PurgesReachOtherMemories(t *testing.T) {
+	t.Parallel()
+
+	redis, _ := cachetest.StartRedis(t)
+	node := saying(t, "0x1")
+	node.Answer("eth_getCode", upstreamtest.Result(`"0x6080"`))
+	cfg := operated(config(node))
+	cfg.SharedState.Cluster = "test"
+	cfg.SharedState.Redis = redisconn.Config{URL: secret.New(redis), Timeout: 5 * time.Second}
+	one, two := start(t, cfg), start(t, cfg)
+	final := strings.Replace(balance, "latest", "0x1", 1)
+	code := strings.Replace(final, "eth_getBalance", "eth_getCode", 1)
+	for _, app := range []*gatewayapp.App{one, two} {
+		for range 2 {
+			_, _ = post(t, app, "/", final)
+			_, _ = post(t, app, "/", code)
+		}
+	}
+	require.Equal(t, 2, node.Calls("eth_getBalance"), "each has it in its memory")
+
+	_, text := operate(t, one.Addr(), `{"id":1,"method":"slipway_purgeCache","params":[{"method":"eth_getBalance"}]}`)
+	require.Contains(t, text, `{"purged":1,"reach":"shared"}`)
+	require.Eventually(t, func() bool {
+		_, text := post(t, two, "/", final)
+		return strings.Contains(text, "0x1") && node.Calls("eth_getBalance") == 3
+	}, 10*time.Second, 20*time.Millisecond)
+	_, _ = post(t, two, "/", code)
+	require.Equal(t, 2, node.Calls("eth_getCode"), "what was not meant stays")
+}
+
 func TestAdmin_PurgesTheCache(t *testing.T) {
 	t.Parallel()
 
@@ -138,9 +170,9 @@ func TestAdmin_PurgesTheCache(t *testing.T) {
 	}
 	require.Equal(t, 1, node.Calls("eth_getBalance"))
 	_, text := operate(t, app.Addr(), `{"id":1,"method":"slipway_purgeCache","params":[{"method":"eth_call"}]}`)
-	require.Contains(t, text, `{"purged":0}`)
+	require.Contains(t, text, `{"purged":0,"reach":"in_memory"}`)
 	_, text = operate(t, app.Addr(), `{"id":1,"method":"slipway_purgeCache"}`)
-	require.Contains(t, text, `{"purged":1}`)
+	require.Contains(t, text, `{"purged":1,"reach":"in_memory"}`)
 	_, _ = post(t, app, "/", final)
 	require.Equal(t, 2, node.Calls("eth_getBalance"))
 }

@@ -8,6 +8,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/slipwayhq/slipway/internal/cache"
+	"github.com/slipwayhq/slipway/internal/methods"
 	"github.com/slipwayhq/slipway/internal/sharedstate"
 	"github.com/slipwayhq/slipway/internal/upstreams"
 )
@@ -33,6 +35,7 @@ func (a *App) newShared() (*sharedstate.State, error) {
 			}
 		}
 	}
+	cfg.OnPurge = func(p sharedstate.Purge) { a.site.Load().purgeMemory(p) }
 	cfg.OnCordons = func(list []sharedstate.Cordon) { a.site.Load().cordon(list) }
 	return sharedstate.New(cfg, sharedstate.NewMetrics(a.factory)) //nolint:wrapcheck // says what it is
 }
@@ -58,6 +61,25 @@ func (a *App) runShared(ctx context.Context, ready func()) error {
 		}
 	})
 	return group.Wait() //nolint:wrapcheck // the only error is the state's
+}
+
+// memoryPurger is a store with a memory of this process.
+type memoryPurger interface {
+	PurgeMemory(s cache.Selector) int
+}
+
+// purgeMemory removes what another gateway has removed from its memory, and from
+// what they share. What cannot be read as a pattern of methods means all.
+func (s *site) purgeMemory(p sharedstate.Purge) {
+	store, hasMemory := s.stores.store.(memoryPurger)
+	if !hasMemory {
+		return
+	}
+	selector := cache.Selector{Project: p.Project, Network: p.Network, Method: methods.AnyMethod()}
+	if pattern, err := methods.ParsePattern(p.Method); p.Method != "" && err == nil {
+		selector.Method = pattern
+	}
+	store.PurgeMemory(selector)
 }
 
 // place is how a node is called among all that a gateway knows.

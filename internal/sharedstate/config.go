@@ -23,6 +23,9 @@ type Config struct {
 	// OnCordons is called with all cordons when they have changed, whoever changed
 	// them. It may be nil; it must not call back.
 	OnCordons func([]Cordon)
+	// OnPurge is called with each purge of another gateway. It may be nil; it must
+	// not call back.
+	OnPurge func(Purge)
 }
 
 const (

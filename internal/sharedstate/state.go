@@ -22,12 +22,14 @@ type State struct {
 	cfg     Config
 	conn    *redisconn.Conn // nil: nothing is shared
 	raise   *redis.Script
+	append  *redis.Script // of purges
 	metrics *Metrics
 	wake    chan struct{}
 
 	cordoned atomic.Pointer[map[place]Cordon] // for readers; replaced, never changed
 
-	round sync.Mutex // held while Redis is asked; taken before mu
+	round  sync.Mutex // held while Redis is asked; taken before mu
+	purges purges
 
 	mu       sync.Mutex
 	heads    map[string]*head
@@ -43,7 +45,7 @@ func New(cfg Config, m *Metrics) (*State, error) {
 		return nil, fmt.Errorf("shared state: %w", err)
 	}
 	s := &State{
-		cfg: cfg, metrics: m, wake: make(chan struct{}, 1), raise: redis.NewScript(raiseScript),
+		cfg: cfg, metrics: m, wake: make(chan struct{}, 1), raise: redis.NewScript(raiseScript), append: redis.NewScript(purgeScript),
 		heads: map[string]*head{}, stored: map[place]Cordon{}, changes: map[place]change{},
 	}
 	s.cordoned.Store(&map[place]Cordon{})
@@ -182,6 +184,9 @@ func (s *State) exchange(ctx context.Context) {
 	err := s.exchangeHeads(ctx)
 	if err == nil {
 		err = s.exchangeCordons(ctx)
+	}
+	if err == nil {
+		err = s.exchangePurges(ctx)
 	}
 	if ctx.Err() == nil {
 		s.count(err)
