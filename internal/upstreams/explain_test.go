@@ -18,14 +18,14 @@ func TestExplain_TellsTheOrderAndWhy(t *testing.T) {
 
 	failing.SetFault("eth_gasPrice", upstreamtest.ServerDown)
 	good.Answer("eth_gasPrice", upstreamtest.Result(`"0x1"`))
+	var list []upstreams.Standing
 	f.until("the failing node loses its place", func() bool {
 		_, err := f.do("eth_gasPrice", "[]")
 		require.NoError(t, err)
-		list := f.Explain("eth_call", nil)
+		list = f.Explain("eth_call", nil)
 		return list[0].Upstream == "node-1" && len(list[1].Reasons) > 0
 	})
 
-	list := f.Explain("eth_call", nil)
 	require.Equal(t, 1, list[0].Place)
 	require.Positive(t, list[0].Answered)
 	require.Positive(t, list[1].Failed)
