@@ -80,13 +80,9 @@ func (d *driver) sign(ctx context.Context, ready []prepared) ([]signedTx, error)
 }
 
 func signTx(ctx context.Context, key signing.Signer, chain types.Signer, tx *types.Transaction) ([]byte, [32]byte, error) {
-	signature, err := key.Sign(ctx, chain.Hash(tx))
+	signedTx, err := signing.SignTransaction(ctx, key, tx, chain)
 	if err != nil {
 		return nil, [32]byte{}, err
-	}
-	signedTx, err := tx.WithSignature(chain, signature[:])
-	if err != nil {
-		return nil, [32]byte{}, fmt.Errorf("attach signature: %w", err)
 	}
 	raw, err := signedTx.MarshalBinary()
 	if err != nil {

@@ -42,7 +42,7 @@ func (h *HD) Signer(path accounts.DerivationPath) (signing.Signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("account %s: %w", path, err)
 	}
-	return newSigner(key, path), nil
+	return newSigner(key, signing.KeyRef(scheme+path.String())), nil
 }
 
 // Key derives 32 bytes for another use than signing (HKDF with SHA-256,

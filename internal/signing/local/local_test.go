@@ -2,7 +2,9 @@ package local
 
 import (
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -12,6 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/slipwayhq/slipway/internal/secret"
+	"github.com/slipwayhq/slipway/internal/signing"
+	"github.com/slipwayhq/slipway/internal/signing/signingtest"
 )
 
 const junk = "test test test test test test test test test test test junk"
@@ -29,19 +33,31 @@ func TestAccounts_DevelopmentPhrase(t *testing.T) {
 	require.EqualValues(t, "local:m/44'/60'/0'/0/2", signers[2].Ref())
 }
 
+// The vectors of the BIP-39 reference implementation, passphrase "TREZOR".
 func TestSeed_PublishedVectors(t *testing.T) {
 	t.Parallel()
 
-	// Vectors of the BIP-39 reference implementation, passphrase "TREZOR".
-	for mnemonic, seed := range map[string]string{
-		"abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon about":                                                            "c55257c360c07c72029aebc1b53c05ed0362ada38ead3e3e9efa3708e53495531f09a6987599d18264c1e1c92f2cf141630c7a3c4ab7c81b2f001698e7463b04",
-		"zoo zoo zoo zoo zoo zoo zoo zoo zoo zoo zoo wrong":                                                                                                        "ac27495480225222079d7be181583751e86f571027b0497b5b5d11218e0a8a13332572917f0f8e5a589620c6f15b11c61dee327651a14c34e18231052e48c069",
-		"void come effort suffer camp survey warrior heavy shoot primary clutch crush open amazing screen patrol group space point ten exist slush involve unfold": "01f5bced59dec48e362f2c45b5de68b9fd6c92c6634f44d6d40aab69056506f0e35524a518034ddc1192e1dacd32c1ed3eaa3c3b131c88ed8e7e54c49a5d0998",
-	} {
-		got, err := seedOf(secret.New(mnemonic), secret.New("TREZOR"))
-		require.NoError(t, err)
-		require.Equal(t, seed, hex.EncodeToString(got))
+	text, err := os.ReadFile("testdata/bip39.json")
+	require.NoError(t, err)
+	var vectors []struct{ Mnemonic, Seed string }
+	require.NoError(t, json.Unmarshal(text, &vectors))
+	require.Len(t, vectors, 24)
+	for _, v := range vectors {
+		got, err := seedOf(secret.New(v.Mnemonic), secret.New("TREZOR"))
+		require.NoError(t, err, v.Mnemonic)
+		require.Equal(t, v.Seed, hex.EncodeToString(got), v.Mnemonic)
 	}
+}
+
+// BIP-39: mnemonic and passphrase are taken in normal form NFKD.
+func TestSeed_OneFormOfAPassphrase(t *testing.T) {
+	t.Parallel()
+
+	composed, err := seedOf(secret.New(junk), secret.New("caf\u00e9"))
+	require.NoError(t, err)
+	decomposed, err := seedOf(secret.New(junk), secret.New("cafe\u0301"))
+	require.NoError(t, err)
+	require.Equal(t, decomposed, composed)
 }
 
 func TestSeed_RefusesWithoutRepeatingWords(t *testing.T) {
@@ -62,6 +78,53 @@ func TestSeed_RefusesWithoutRepeatingWords(t *testing.T) {
 
 	_, err := Accounts(Config{Mnemonic: secret.New(junk), Path: "m/44'/x", Accounts: 1})
 	require.ErrorContains(t, err, "derivation path")
+	_, err = Accounts(Config{Mnemonic: secret.New(junk), Path: "m/44'/60'/0'/0/2147483647", Accounts: 2})
+	require.ErrorContains(t, err, "no room for 2 accounts")
+}
+
+func TestAccounts_AnyPath(t *testing.T) {
+	t.Parallel()
+
+	// The last index may be hardened, and is counted up all the same.
+	signers, err := Accounts(Config{Name: "treasury", Mnemonic: secret.New(junk), Path: "m/44'/1'/7'", Accounts: 2})
+	require.NoError(t, err)
+	require.EqualValues(t, "local:treasury/m/44'/1'/8'", signers[1].Ref())
+}
+
+func TestRaw_OneKey(t *testing.T) {
+	t.Parallel()
+	// The key of account 0 of the development phrase.
+	const key = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
+
+	for _, text := range []string{key, "0x" + key, "0x" + strings.ToUpper(key) + "\n"} {
+		s, err := Raw("faucet", secret.New(text))
+		require.NoError(t, err)
+		require.Equal(t, common.HexToAddress("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"), s.Address())
+		require.EqualValues(t, "local:faucet", s.Ref())
+	}
+	for _, text := range []string{"", "hunter2", key + "00", strings.Repeat("f", 64), strings.Repeat("0", 64), strings.Repeat("xy", 32)} {
+		_, err := Raw("faucet", secret.New(text))
+		require.ErrorIs(t, err, ErrKey)
+		if text != "" {
+			require.NotContains(t, err.Error(), text)
+		}
+	}
+}
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+
+	signingtest.Run(t, func(*testing.T) signingtest.Key {
+		return signingtest.Key{
+			Address: common.HexToAddress("0x70997970C51812dc3A010C7d01b50e0d17dc79C8"),
+			Open: func(t *testing.T) signing.Signer {
+				t.Helper()
+				signers, err := Accounts(Config{Mnemonic: secret.New(junk), Accounts: 2})
+				require.NoError(t, err)
+				return signers[1]
+			},
+		}
+	})
 }
 
 // BIP-32 test vectors 1 to 4; 3 and 4 have keys with leading zeros.
