@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"sync"
 	"time"
 
@@ -19,9 +18,8 @@ import (
 	"github.com/slipwayhq/slipway/internal/nodeclient"
 	"github.com/slipwayhq/slipway/internal/queue"
 	"github.com/slipwayhq/slipway/internal/schema"
-	"github.com/slipwayhq/slipway/internal/secret"
 	"github.com/slipwayhq/slipway/internal/signing"
-	"github.com/slipwayhq/slipway/internal/signing/local"
+	"github.com/slipwayhq/slipway/internal/signing/keys"
 	"github.com/slipwayhq/slipway/internal/telemetry"
 	"github.com/slipwayhq/slipway/internal/wallets"
 )
@@ -36,7 +34,7 @@ type App struct {
 	cfg     Config
 	log     *slog.Logger
 	metrics telemetry.Factory
-	keys    *signing.Keyring
+	keys    *keys.Sources
 	wallets func(*wallets.Store) (*wallets.Service, error)
 	node    *nodeclient.Client
 
@@ -44,14 +42,15 @@ type App struct {
 	addr, admin string
 }
 
-// New checks the configuration and derives the keys; it calls nobody.
+// New checks the configuration and derives the keys that lie in this process; it
+// calls nobody.
 func New(cfg Config, deps Deps) (*App, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	keys, err := loadKeys(cfg.Keys)
+	sources, err := keys.Open(cfg.Keys.sources(), deps.Log)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("keys: %w", err)
 	}
 	users, err := loadWallets(cfg)
 	if err != nil {
@@ -61,31 +60,7 @@ func New(cfg Config, deps Deps) (*App, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gatewayUrl: %w", err)
 	}
-	return &App{cfg: cfg, log: deps.Log, metrics: telemetry.NewFactory(), keys: keys, wallets: users, node: node}, nil
-}
-
-// readMnemonic takes the phrase from where the configuration has it.
-func readMnemonic(cfg KeysConfig) (secret.String, error) {
-	if cfg.MnemonicFile == "" {
-		return cfg.Mnemonic, nil
-	}
-	text, err := os.ReadFile(cfg.MnemonicFile)
-	if err != nil {
-		return secret.String{}, fmt.Errorf("read keys.mnemonicFile: %w", err)
-	}
-	return secret.New(string(text)), nil
-}
-
-func loadKeys(cfg KeysConfig) (*signing.Keyring, error) {
-	mnemonic, err := readMnemonic(cfg)
-	if err != nil {
-		return nil, err
-	}
-	signers, err := local.Accounts(local.Config{Mnemonic: mnemonic, Passphrase: cfg.Passphrase, Path: cfg.DerivationPath, Accounts: cfg.Accounts})
-	if err != nil {
-		return nil, fmt.Errorf("keys: %w", err)
-	}
-	return signing.NewKeyring(signers...), nil
+	return &App{cfg: cfg, log: deps.Log, metrics: telemetry.NewFactory(), keys: sources, wallets: users, node: node}, nil
 }
 
 // Metrics lists the signer's own metrics, for the documentation.
@@ -129,7 +104,7 @@ func (a *App) Run(ctx context.Context, ready func()) error {
 	if err != nil {
 		return err
 	}
-	keys := signing.Chain{a.keys}
+	keys := signing.Chain{a.keys.Keyring()}
 	if users != nil {
 		keys = append(keys, users)
 	}
@@ -151,6 +126,8 @@ func (a *App) Run(ctx context.Context, ready func()) error {
 
 	group := lifecycle.Group{StopTimeout: a.cfg.DrainTimeout + 10*time.Second}
 	group.Add("admin port", a.serve(a.cfg.AdminListen, admin, func(addr string) { a.admin = addr }).Run)
+	a.keys.OnAdded(q.Register)
+	group.Add("keys", a.keys.Run)
 	group.Add("queue", func(ctx context.Context, ready func()) error {
 		if err := q.Register(ctx); err != nil {
 			return err

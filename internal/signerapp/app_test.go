@@ -20,6 +20,7 @@ import (
 	"github.com/slipwayhq/slipway/internal/lifecycle/lifecycletest"
 	"github.com/slipwayhq/slipway/internal/pgtest"
 	"github.com/slipwayhq/slipway/internal/secret"
+	"github.com/slipwayhq/slipway/internal/signing/keys"
 )
 
 func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
@@ -161,11 +162,15 @@ func TestConfig_ReportsEverythingAtOnce(t *testing.T) {
 		require.ErrorContains(t, err, part)
 	}
 	require.ErrorContains(t, Config{}.Validate(), "no authentication")
+	sources := config(t, "http://127.0.0.1:1", "postgres://x")
+	sources.Keys.Sources = []keys.Config{{Kind: keys.Raw}}
+	require.ErrorContains(t, sources.Validate(), "source 1: id: is missing")
+	require.ErrorContains(t, sources.Validate(), "developmentOnly")
 
 	bad := config(t, "http://127.0.0.1:1", "postgres://x")
 	bad.Keys.Mnemonic, bad.Keys.MnemonicFile = secret.String{}, filepath.Join(t.TempDir(), "missing")
 	_, err = New(bad, Deps{})
-	require.ErrorContains(t, err, "keys.mnemonicFile")
+	require.ErrorContains(t, err, "keys: read mnemonicFile")
 	file := filepath.Join(t.TempDir(), "phrase")
 	require.NoError(t, os.WriteFile(file, []byte("hunter2 hunter2\n"), 0o600))
 	bad.Keys.MnemonicFile = file

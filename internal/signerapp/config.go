@@ -12,6 +12,7 @@ import (
 	"github.com/slipwayhq/slipway/internal/api"
 	"github.com/slipwayhq/slipway/internal/queue"
 	"github.com/slipwayhq/slipway/internal/secret"
+	"github.com/slipwayhq/slipway/internal/signing/keys"
 	"github.com/slipwayhq/slipway/internal/wallets"
 )
 
@@ -50,7 +51,8 @@ type Config struct {
 	DrainTimeout time.Duration `yaml:"drainTimeout"`
 }
 
-// KeysConfig describes the accounts of a BIP-39 mnemonic.
+// KeysConfig describes the keys: the accounts of one BIP-39 mnemonic, or any
+// sources, or both.
 type KeysConfig struct {
 	// Mnemonic is a phrase of 12 to 24 words; better given as a file.
 	Mnemonic secret.String `yaml:"mnemonic"`
@@ -63,6 +65,20 @@ type KeysConfig struct {
 	DerivationPath string `yaml:"derivationPath"`
 	// Accounts is the number of accounts.
 	Accounts int `yaml:"accounts"`
+	// Sources are further keys: mnemonics, Vault, AWS KMS.
+	Sources []keys.Config `yaml:"sources"`
+}
+
+// sources are all sources; the mnemonic beside them is the first.
+func (c KeysConfig) sources() []keys.Config {
+	if c.Mnemonic.IsEmpty() && c.MnemonicFile == "" {
+		return c.Sources
+	}
+	own := keys.Config{
+		Kind: keys.Local, DerivationPath: c.DerivationPath, Accounts: c.Accounts,
+		Local: keys.LocalConfig{Mnemonic: c.Mnemonic, MnemonicFile: c.MnemonicFile, Passphrase: c.Passphrase},
+	}
+	return append([]keys.Config{own}, c.Sources...)
 }
 
 // Default returns the configuration with everything that has a default.
@@ -95,13 +111,19 @@ func (c Config) Validate() error {
 	check(!c.DatabaseURL.IsEmpty(), "databaseUrl: is missing")
 	check(!c.DatabasePooler || !c.MigrateURL.IsEmpty(), "migrateUrl: is missing; through a pooler the tables cannot be changed")
 	check(c.DatabaseConns >= 4, "databaseConns: must be at least 4")
-	check(!c.Keys.Mnemonic.IsEmpty() || c.Keys.MnemonicFile != "", "keys: mnemonic or mnemonicFile is missing")
+	check(len(c.Keys.sources()) > 0, "keys: mnemonic or mnemonicFile is missing, and there are no sources")
 	check(c.Keys.Mnemonic.IsEmpty() || c.Keys.MnemonicFile == "", "keys: mnemonic and mnemonicFile exclude each other")
 	check(c.Keys.Accounts > 0 && c.Keys.Accounts <= maxAccounts, "keys.accounts: must be between 1 and %d", maxAccounts)
 	if c.Dev {
 		check(isLoopback(c.Listen), "listen %s: without authentication (dev) only a loopback address such as 127.0.0.1:3000 is allowed", c.Listen)
 	} else {
 		errs = append(errs, errors.New("this version has no authentication: it runs with dev only, on a loopback address"))
+	}
+	for i, source := range c.Keys.Sources {
+		check(source.ID != "", "keys.sources: source %d: id: is missing", i+1)
+	}
+	if err := keys.Validate(c.Keys.Sources); err != nil {
+		errs = append(errs, fmt.Errorf("keys.sources: %w", err))
 	}
 	return errors.Join(append(errs, c.Wallets.Validate(), c.Queue.Validate(), c.API.Validate())...)
 }

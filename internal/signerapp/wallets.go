@@ -6,6 +6,7 @@ import (
 
 	"github.com/ethereum/go-ethereum/accounts"
 
+	"github.com/slipwayhq/slipway/internal/secret"
 	"github.com/slipwayhq/slipway/internal/signing/local"
 	"github.com/slipwayhq/slipway/internal/wallets"
 )
@@ -38,6 +39,18 @@ func loadWallets(cfg Config) (func(*wallets.Store) (*wallets.Service, error), er
 	return func(store *wallets.Store) (*wallets.Service, error) {
 		return wallets.New(cfg.Wallets, wallets.Deps{Store: store, HD: hd, Path: path, Reserved: cfg.Keys.Accounts, Key: key})
 	}, nil
+}
+
+// readMnemonic takes the phrase from where the configuration has it.
+func readMnemonic(cfg KeysConfig) (secret.String, error) {
+	if cfg.MnemonicFile == "" {
+		return cfg.Mnemonic, nil
+	}
+	text, err := os.ReadFile(cfg.MnemonicFile)
+	if err != nil {
+		return secret.String{}, fmt.Errorf("read keys.mnemonicFile: %w", err)
+	}
+	return secret.New(string(text)), nil
 }
 
 // encryptionKey returns nil where none is configured.

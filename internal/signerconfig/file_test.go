@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/slipwayhq/slipway/internal/config"
+	"github.com/slipwayhq/slipway/internal/signing/keys"
 )
 
 // environment is one of names and values in turn.
@@ -58,6 +59,37 @@ queue:
 	require.Equal(t, 5*time.Second, got.App.Queue.ResendAfter)
 	require.EqualValues(t, 20, got.App.Queue.GasMargin, "what is left out keeps its default")
 	require.Equal(t, ":3005", got.App.Listen)
+}
+
+func TestLoad_SourcesOfKeys(t *testing.T) {
+	t.Parallel()
+	path := writeFile(t, `
+keys:
+  sources:
+    - id: treasury
+      kind: vault-kv
+      vault:
+        address: https://vault:8200
+        namespace: team
+        timeout: 3s
+        auth: {method: approle, roleId: r, secretId: "${SECRET_ID}"}
+      kv: {path: signer/treasury}
+      accounts: 4
+    - id: cold
+      kind: awskms
+      awskms: {keyId: alias/cold, region: eu-central-1}
+`)
+
+	got, err := Load(path, environment("SECRET_ID", "hunter2"))
+
+	require.NoError(t, err)
+	sources := got.App.Keys.Sources
+	require.Len(t, sources, 2)
+	require.NoError(t, keys.Validate(sources))
+	require.Equal(t, "hunter2", sources[0].Vault.Auth.SecretID.Reveal())
+	require.Equal(t, 3*time.Second, sources[0].Vault.Timeout)
+	require.Equal(t, 4, sources[0].Accounts)
+	require.Equal(t, "alias/cold", sources[1].AWSKMS.KeyID)
 }
 
 // The variables of SettleMint's compose file are enough.

@@ -23,7 +23,7 @@ type Config struct {
 	Profile string `yaml:"profile"`
 	// RoleARN is a role to assume with the credentials found.
 	RoleARN string `yaml:"roleArn"`
-	// ExternalID goes with RoleARN where the role asks for it.
+	// ExternalID is sent with roleArn where the role asks for it.
 	ExternalID string `yaml:"externalId"`
 	// FIPS uses the region's FIPS 140 endpoint.
 	FIPS bool `yaml:"fips"`

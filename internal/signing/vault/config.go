@@ -19,13 +19,12 @@ type Config struct {
 	// CAFile is a PEM bundle that Vault's certificate must lead to. Empty means
 	// the certificate authorities of the system.
 	CAFile string `yaml:"caFile"`
-	// ClientCertFile and ClientKeyFile are shown to a Vault that asks for a
-	// certificate.
+	// ClientCertFile is the certificate for a Vault that asks for one.
 	ClientCertFile string `yaml:"clientCertFile"`
-	// ClientKeyFile is the key of ClientCertFile.
+	// ClientKeyFile is the key of that certificate.
 	ClientKeyFile string `yaml:"clientKeyFile"`
 	// ServerName is the name in Vault's certificate where it is not the host of
-	// Address.
+	// the address.
 	ServerName string `yaml:"serverName"`
 	// Timeout bounds one call, logins that it needs included. Default: 5s.
 	Timeout time.Duration `yaml:"timeout"`
@@ -44,7 +43,7 @@ const (
 
 // AuthConfig is a login. Files are read anew at each login.
 type AuthConfig struct {
-	// Method is token, tokenFile, approle, kubernetes or jwt.
+	// Method is one of token, tokenFile, approle, kubernetes and jwt.
 	Method string `yaml:"method"`
 	// Mount is where the method is mounted. Default: its name.
 	Mount string `yaml:"mount"`

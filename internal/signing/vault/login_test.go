@@ -92,11 +92,10 @@ func TestLogin_Kubernetes(t *testing.T) {
 		want, err := readTrimmed(file)
 		isGood := json.NewDecoder(r.Body).Decode(&review) == nil && err == nil && review.Spec.Token == want &&
 			r.URL.Path == "/apis/authentication.k8s.io/v1/tokenreviews"
-		t.Logf("%s %v %v", r.URL.Path, isGood, review)
 		w.WriteHeader(http.StatusCreated)
 		_ = json.NewEncoder(w).Encode(map[string]any{
 			"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview",
-			"status": map[string]any{"authenticated": isGood, "user": map[string]any{
+			"status": map[string]any{"authenticated": isGood, "audiences": []string{"vault"}, "user": map[string]any{
 				"username": "system:serviceaccount:default:signer", "uid": "1-2-3", "groups": []string{"system:serviceaccounts"},
 			}},
 		})

@@ -16,6 +16,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -41,6 +42,12 @@ func (b *Builder) build() (string, error) {
 		}
 		root := filepath.Join(filepath.Dir(here), "..", "..", "..", "..")
 		b.binary = filepath.Join(root, "bin", "tools", "vaultserver")
+		unlock, err := lock(b.binary + ".lock")
+		if err != nil {
+			b.err = err
+			return
+		}
+		defer unlock()
 		ctx, cancel := context.WithTimeout(context.Background(), buildTimeout)
 		defer cancel()
 		cmd := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-trimpath", "-o", b.binary, ".")
@@ -51,6 +58,18 @@ func (b *Builder) build() (string, error) {
 		}
 	})
 	return b.binary, b.err
+}
+
+// lock waits until no other test binary builds the program.
+func lock(name string) (unlock func(), err error) {
+	if err := os.MkdirAll(filepath.Dir(name), 0o750); err != nil {
+		return nil, err
+	}
+	file, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return func() { file.Close() }, syscall.Flock(int(file.Fd()), syscall.LOCK_EX)
 }
 
 // Server is a Vault of one test: unsealed, with nothing mounted.
