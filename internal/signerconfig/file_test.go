@@ -3,6 +3,7 @@ package signerconfig
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -90,6 +91,28 @@ keys:
 	require.Equal(t, 3*time.Second, sources[0].Vault.Timeout)
 	require.Equal(t, 4, sources[0].Accounts)
 	require.Equal(t, "alias/cold", sources[1].AWSKMS.KeyID)
+}
+
+// Every source in the documentation can be copied as it stands.
+func TestLoad_TheExamplesOfTheDocumentation(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/keys.md")
+	require.NoError(t, err)
+	kinds := map[keys.Kind]bool{}
+	for _, block := range strings.Split(string(text), "```yaml\n")[1:] {
+		block, _, _ = strings.Cut(block, "```")
+		if !strings.Contains(block, "- id:") {
+			continue
+		}
+		if !strings.HasPrefix(block, "keys:") {
+			block = "keys:\n  sources:\n" + block
+		}
+		got, err := Load(writeFile(t, block), environment())
+		require.NoError(t, err, block)
+		require.NoError(t, keys.Validate(got.App.Keys.Sources), block)
+		kinds[got.App.Keys.Sources[0].Kind] = true
+	}
+	require.Len(t, kinds, 6, "each kind has an example")
 }
 
 // The variables of SettleMint's compose file are enough.

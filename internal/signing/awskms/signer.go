@@ -29,7 +29,9 @@ func (o *Opener) Open(ctx context.Context, cfg Config) (signing.Signer, error) {
 	if cfg.Timeout == 0 {
 		cfg.Timeout = defaultTimeout
 	}
-	client, err := o.client(ctx, cfg)
+	loading, cancel := context.WithTimeout(ctx, cfg.Timeout)
+	defer cancel()
+	client, err := o.client(loading, cfg)
 	if err != nil {
 		return nil, classify(ctx, ref, cfg.Timeout, err)
 	}
