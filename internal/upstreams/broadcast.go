@@ -60,8 +60,9 @@ func (b *broadcaster) finish(deadline time.Time) {
 
 // spread sends a transaction to nodes besides the one the request itself goes
 // to. What becomes of each comes over the returned channel, which has room for
-// all; taken is called when one has taken it. The count is how many come.
-func (p *Pool) spread(ctx context.Context, req Request, to []*Upstream, taken func()) (results chan verdict, count int) {
+// all; taken is called when one has taken it. The count is how many come, each
+// within a time.
+func (p *Pool) spread(ctx context.Context, req Request, to []*Upstream, within time.Duration, taken func()) (results chan verdict, count int) {
 	results = make(chan verdict, len(to))
 	if len(to) == 0 {
 		return results, 0
@@ -70,7 +71,7 @@ func (p *Pool) spread(ctx context.Context, req Request, to []*Upstream, taken fu
 	req.Params = slices.Clone(req.Params) // whose parameters are the caller's
 	for _, u := range to {
 		job := func() {
-			v := p.settleSend(ctx, req, p.attempt(ctx, u, once(p.cfg.SendTimeout), p.single(req)))
+			v := p.settleSend(ctx, req, p.attempt(ctx, u, once(within), p.single(req)))
 			results <- v
 			if v.outcome == OutcomeOK {
 				taken()

@@ -26,14 +26,15 @@ func (p *Pool) send(ctx context.Context, req Request, fs Failsafe, left []*Upstr
 	attempts, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	further := left[1:min(len(left), p.cfg.Broadcast)]
-	results, count := p.spread(ctx, req, further, func() { cancel(errTaken) })
+	results, count := p.spread(ctx, req, further, p.cfg.SendTimeout, func() { cancel(errTaken) })
 
 	reply, err := p.loop(attempts, req, fs, left)
 	if err == nil && reply.Error == nil {
 		return reply, nil
 	}
 	if errors.Is(context.Cause(attempts), errTaken) {
-		p.spread(ctx, req, left[:1], func() {}) // what was cut short may not have reached it
+		// What was cut short may not have reached it. It had its time, so this is short.
+		p.spread(ctx, req, left[:1], min(p.cfg.SendTimeout, lookupTimeout), func() {})
 	}
 	for range count { // bounded by the send timeout
 		select {

@@ -113,7 +113,7 @@ func TestSend_BroadcastGoesToSeveralNodes(t *testing.T) {
 
 	require.NoError(t, err)
 	require.Equal(t, sentHash, string(got.Result))
-	f.until("both nodes have it", func() bool { return a.Calls(sendMethod) == 1 && b.Calls(sendMethod) == 1 })
+	f.until("both nodes have it", func() bool { return a.Calls(sendMethod) > 0 && b.Calls(sendMethod) > 0 })
 }
 
 func TestSend_BroadcastIsAnsweredByTheFirstThatTakesIt(t *testing.T) {
