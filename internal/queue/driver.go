@@ -45,6 +45,8 @@ type driver struct {
 	window    int    // most open slots, as learnt from the node
 	maxWindow int    // most open slots, as configured
 	sendPause backoff
+	signPause backoff
+	signAfter time.Time     // the key is not asked before
 	patience  time.Duration // before the next resend of everything
 	head      uint64        // the newest block seen
 	wishedAt  time.Time     // when wishes were last looked for
@@ -177,6 +179,7 @@ func (d *driver) recover(ctx context.Context) error {
 	d.nextNonce, d.lowWater = row.NextNonce, row.LowWater
 	d.window, d.maxWindow = row.Window, row.Window
 	d.patience = d.cfg.ResendAfter
+	d.signPause = backoff{first: pollEvery, most: 10 * time.Second}
 	d.sendPause = backoff{first: 200 * time.Millisecond, most: 10 * time.Second}
 	// Whatever was sent before may be gone: the node may have been restarted.
 	for _, s := range d.slots.list {

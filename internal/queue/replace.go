@@ -26,7 +26,7 @@ const (
 // It says whether it made another attempt.
 func (d *driver) improve(ctx context.Context) (bool, error) {
 	now := time.Now()
-	if d.slots.len() == 0 {
+	if d.slots.len() == 0 || now.Before(d.signAfter) {
 		return false, nil
 	}
 	did := false
@@ -96,14 +96,11 @@ func (d *driver) replace(ctx context.Context, s *slot, purpose string, asked Fee
 	}
 	key, err := d.keys.Signer(d.lease.Sender)
 	if err != nil {
-		return false, fmt.Errorf("sign for %s: %w", d.lease.Sender, err)
+		return false, d.cannotSign(ctx, claimed{id: s.txID}, err)
 	}
 	raw, hash, err := signTx(ctx, key, types.LatestSignerForChainID(new(big.Int).SetUint64(d.cfg.ChainID)), types.NewTx(data))
 	if err != nil {
-		d.metrics.failures.WithLabelValues("signer").Inc()
-		d.log.WarnContext(ctx, "signature failed, trying again", "err", err)
-		wait(ctx, pollEvery, nil)
-		return false, nil
+		return false, d.cannotSign(ctx, claimed{id: s.txID}, err)
 	}
 	next := attempt{seq: old.seq + 1, purpose: purpose, raw: raw, hash: hash, fees: fees}
 	err = d.store.Replace(ctx, d.lease, replacement{

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/big"
 	"time"
 
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/holiman/uint256"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/slipwayhq/slipway/internal/signing"
 )
@@ -17,7 +19,7 @@ import (
 // the signed bytes and offers them to the node. It says whether it moved any.
 func (d *driver) signNext(ctx context.Context) (bool, error) {
 	room := min(d.window-d.slots.len(), d.cfg.BatchSize)
-	if room <= 0 {
+	if room <= 0 || time.Now().Before(d.signAfter) {
 		return false, nil
 	}
 	queued, err := d.store.Claimable(ctx, d.lease.Sender, room)
@@ -53,30 +55,62 @@ type prepared struct {
 	fees Fees
 }
 
+// signAtOnce is how many signatures of a sender are asked for at the same time.
+// A key service takes tens of milliseconds for each.
+const signAtOnce = 8
+
 // sign gives nonces from nextNonce on and signs. When a signature fails, those
 // before it go on and the rest stays queued: no gap can arise.
 func (d *driver) sign(ctx context.Context, ready []prepared) ([]signedTx, error) {
 	key, err := d.keys.Signer(d.lease.Sender)
 	if err != nil {
-		return nil, fmt.Errorf("sign for %s: %w", d.lease.Sender, err)
+		return nil, d.cannotSign(ctx, ready[0].claimed, err)
 	}
 	chain := types.LatestSignerForChainID(new(big.Int).SetUint64(d.cfg.ChainID))
-	signed := make([]signedTx, 0, len(ready))
+	signed, errs := make([]signedTx, len(ready)), make([]error, len(ready))
+	var group errgroup.Group
+	group.SetLimit(signAtOnce)
 	for i, p := range ready {
-		tx := types.NewTx(txData(p, d.cfg.ChainID, d.nextNonce+uint64(i)))
-		raw, hash, err := signTx(ctx, key, chain, tx)
-		if err != nil {
-			d.metrics.failures.WithLabelValues("signer").Inc()
-			if noteErr := d.noteClaimed(ctx, []claimed{p.claimed}, WaitingForSigner); noteErr != nil {
-				return nil, errors.Join(err, noteErr)
-			}
-			d.log.WarnContext(ctx, "signature failed, trying again", "tx_id", p.id, "err", err)
-			wait(ctx, pollEvery, nil)
-			return signed, nil
-		}
-		signed = append(signed, signedTx{id: p.id, version: p.version, nonce: tx.Nonce(), raw: raw, hash: hash, fees: p.fees, isPriced: p.request.Fees.IsZero()})
+		group.Go(func() error {
+			tx := types.NewTx(txData(p, d.cfg.ChainID, d.nextNonce+uint64(i)))
+			raw, hash, err := signTx(ctx, key, chain, tx)
+			signed[i] = signedTx{id: p.id, version: p.version, nonce: tx.Nonce(), raw: raw, hash: hash, fees: p.fees, isPriced: p.request.Fees.IsZero()}
+			errs[i] = err
+			return nil
+		})
 	}
+	_ = group.Wait() // the errors are the transactions' own
+	for i, err := range errs {
+		if err != nil {
+			if i > 0 {
+				d.signPause.reset() // it does sign, only not everything at once
+			}
+			return signed[:i], d.cannotSign(ctx, ready[i].claimed, err)
+		}
+	}
+	d.signPause.reset()
 	return signed, nil
+}
+
+// cannotSign deals with a key that does not sign: one that will not until
+// somebody does something pauses its sender, any other is tried again.
+func (d *driver) cannotSign(ctx context.Context, c claimed, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	d.metrics.failures.WithLabelValues("signer").Inc()
+	var permanent *signing.PermanentError
+	if errors.As(err, &permanent) || errors.Is(err, signing.ErrDisabledSigner) {
+		d.log.ErrorContext(ctx, "the key will not sign, the sender is paused", slog.Any("tx_id", c.id), slog.Any("err", err))
+		return d.store.SetSenderState(ctx, d.lease.Sender, SenderPaused, err.Error())
+	}
+	level := slog.LevelWarn
+	if d.signPause.last > 0 {
+		level = slog.LevelDebug
+	}
+	d.log.Log(ctx, level, "signature failed, trying again", slog.Any("tx_id", c.id), slog.Any("err", err))
+	d.signAfter = time.Now().Add(d.signPause.next())
+	return d.noteClaimed(ctx, []claimed{c}, WaitingForSigner)
 }
 
 func signTx(ctx context.Context, key signing.Signer, chain types.Signer, tx *types.Transaction) ([]byte, [32]byte, error) {
