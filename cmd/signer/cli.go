@@ -53,7 +53,10 @@ func (s *serveCmd) run(ctx context.Context, getenv func(string) string, stderr i
 	if err != nil {
 		return fmt.Errorf("configuration: %w", err)
 	}
-	app, err := signerapp.New(file.App, signerapp.Deps{Log: log})
+	for _, warning := range file.Warnings() {
+		log.WarnContext(ctx, "configuration", "warning", warning)
+	}
+	app, err := signerapp.New(file.App, signerapp.Deps{Log: log}) //nolint:contextcheck // it calls nobody
 	if err != nil {
 		return fmt.Errorf("configuration: %w", err)
 	}

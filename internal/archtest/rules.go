@@ -72,7 +72,7 @@ func arrows() map[string][]string {
 		// programs' configurations from files
 		"docgen":       "config gatewayapp signerapp signerconfig telemetry",
 		"config":       "auth cache chain consensus gateway gatewayapp methods ratelimit redisconn sharedstate subscriptions tlsfiles upstreams",
-		"signerconfig": "config signerapp",
+		"signerconfig": "config queue signerapp signing/keys",
 		"gatewayapp":   "auth cache/... chain consensus gateway methods ratelimit redisconn sharedstate subscriptions tlsfiles upstreams",
 		"signerapp":    "api nodeclient queue schema signing/... wallets webhooks",
 

@@ -36,6 +36,10 @@ type Config struct {
 	MaxQueuedPerSender int `yaml:"maxQueuedPerSender"`
 	// MaxQueuedPerTenant is the same for all senders of a tenant together.
 	MaxQueuedPerTenant int `yaml:"maxQueuedPerTenant"`
+	// Window is the most open nonces of a sender at a time. Besu's pool takes 200
+	// beyond the next one (--tx-pool-max-future-by-sender); a node that takes fewer
+	// is noticed, and the window shrinks by itself.
+	Window int `yaml:"window"`
 	// BatchSize is the most transactions signed and committed in one go.
 	BatchSize int `yaml:"batchSize"`
 	// LeaseTTL is how long a sender stays with a replica that went silent.
@@ -59,6 +63,7 @@ func Default() Config {
 		FeeMode:       FeeAuto,
 		BumpAfter:     30 * time.Second,
 		GasMargin:     20,
+		Window:        150,
 		BatchSize:     100,
 
 		MaxQueuedPerSender: 100_000,
@@ -89,6 +94,7 @@ func (c Config) Validate() error {
 	check(c.BumpAfter >= time.Second, "bumpAfter %s: must be at least 1s", c.BumpAfter)
 	check(c.GasMargin <= 1000, "gasMargin %d: must be at most 1000 percent", c.GasMargin)
 	check(c.MaxQueuedPerSender >= 0 && c.MaxQueuedPerTenant >= 0, "maxQueuedPerSender, maxQueuedPerTenant: must not be negative")
+	check(c.Window >= minWindow && c.Window <= 10_000, "window %d: must be between %d and 10000", c.Window, minWindow)
 	check(c.BatchSize > 0 && c.BatchSize <= 1000, "batchSize %d: must be between 1 and 1000", c.BatchSize)
 	check(c.LeaseTTL >= time.Second, "leaseTtl %s: must be at least 1s", c.LeaseTTL)
 	check(c.HeadPoll >= 10*time.Millisecond, "headPoll %s: must be at least 10ms", c.HeadPoll)

@@ -43,7 +43,6 @@ type driver struct {
 	nextNonce uint64
 	lowWater  uint64 // everything below is final
 	window    int    // most open slots, as learnt from the node
-	maxWindow int    // most open slots, as configured
 	sendPause backoff
 	signPause backoff
 	signAfter time.Time     // the key is not asked before
@@ -177,7 +176,7 @@ func (d *driver) recover(ctx context.Context) error {
 	d.slots = newOpenSlots(slots)
 	d.open.Store(int64(d.slots.len()))
 	d.nextNonce, d.lowWater = row.NextNonce, row.LowWater
-	d.window, d.maxWindow = row.Window, row.Window
+	d.window = min(row.Window, d.cfg.Window)
 	d.patience = d.cfg.ResendAfter
 	d.signPause = backoff{first: pollEvery, most: 10 * time.Second}
 	d.sendPause = backoff{first: 200 * time.Millisecond, most: 10 * time.Second}

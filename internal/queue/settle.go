@@ -55,9 +55,9 @@ func (d *driver) record(ctx context.Context, mined []*slot, head uint64) error {
 	d.lowWater = d.slots.lowWater(d.nextNonce)
 	d.patience = d.cfg.ResendAfter
 	d.sendPause.reset()
-	d.window = min(d.maxWindow, d.window+len(mined)) // room was made: try more again
-	d.sends.flush(ctx)                               // so that the history says what came first
-	if err := d.store.Settle(ctx, d.lease.Sender, list, d.lowWater); err != nil {
+	d.window = min(d.cfg.Window, d.window+len(mined)) // room was made: try more again
+	d.sends.flush(ctx)                                // so that the history says what came first
+	if err := d.store.Settle(ctx, d.lease.Sender, list, d.lowWater, d.window); err != nil {
 		return err
 	}
 	ids := make([]uuid.UUID, len(list))

@@ -106,9 +106,10 @@ type settled struct {
 }
 
 // Settle stores receipts: final ones end their transactions, others mark them
-// as mined. lowWater is the nonce below which all is final. It needs no fence:
+// as mined. lowWater is the nonce below which all is final, window what the
+// sender has learnt. It needs no fence:
 // a receipt is true whoever read it.
-func (s *Store) Settle(ctx context.Context, sender common.Address, list []settled, lowWater uint64) error {
+func (s *Store) Settle(ctx context.Context, sender common.Address, list []settled, lowWater uint64, window int) error {
 	n := len(list)
 	ids, nonces, hashes, blocks, blockHashes := make([]uuid.UUID, n), make([]int64, n), make([][]byte, n), make([]int64, n), make([][]byte, n)
 	success, gas, prices, contracts, final := make([]bool, n), make([]int64, n), make([]*string, n), make([][]byte, n), make([]bool, n)
@@ -141,12 +142,12 @@ func (s *Store) Settle(ctx context.Context, sender common.Address, list []settle
 			from slots m where t.id = m.id
 			returning t.id, t.status, m.block, m.hash),
 		progress as (
-			update senders set low_water = greatest(low_water, @low_water) where chain_id = @chain and address = @sender)
+			update senders set low_water = greatest(low_water, @low_water), window_size = @window where chain_id = @chain and address = @sender)
 		insert into tx_events (tx_id, type, data)
 		select id, status::text, jsonb_build_object('block', block, 'hash', '0x' || encode(hash, 'hex')) from moved`,
 		pgx.NamedArgs{
 			"chain": s.chainID, "sender": sender[:], "ids": ids, "nonces": nonces, "hashes": hashes, "blocks": blocks, "block_hashes": blockHashes,
-			"success": success, "gas": gas, "prices": prices, "contracts": contracts, "final": final, "low_water": int64(lowWater),
+			"success": success, "gas": gas, "prices": prices, "contracts": contracts, "final": final, "low_water": int64(lowWater), "window": window,
 		})
 	if err != nil {
 		return fmt.Errorf("settle transactions: %w", err)

@@ -21,6 +21,8 @@ type File struct {
 	// Form of the log: json or text.
 	LogFormat string           `yaml:"logFormat"`
 	App       signerapp.Config `yaml:",inline"`
+
+	warnings []string
 }
 
 // Default is a signer's file with everything that has a default.
@@ -52,7 +54,7 @@ func (f File) Logging() (telemetry.LogConfig, error) {
 // Variable is an environment variable the signer reads.
 type Variable struct {
 	Name string
-	Key  string // the key of the file it stands for
+	Key  string // the key of the file it stands for, "" where it stands for none
 	set  func(*File, string) error
 }
 
@@ -86,7 +88,7 @@ func Variables() []Variable {
 	database := hidden(func(f *File) *secret.String { return &f.App.DatabaseURL })
 	mnemonic := hidden(func(f *File) *secret.String { return &f.App.Keys.Mnemonic })
 	path := text(func(f *File) *string { return &f.App.Keys.DerivationPath })
-	return []Variable{
+	return append(txSignerVariables(), []Variable{
 		{"RPC_ENDPOINT", "gatewayUrl", gateway},
 		{"TX_SIGNER_RPC_URL", "gatewayUrl", gateway},
 		{"SLIPWAY_GATEWAY_URL", "gatewayUrl", gateway},
@@ -104,7 +106,7 @@ func Variables() []Variable {
 		{"TX_SIGNER_METRICS_PORT", "adminListen", port(func(f *File) *string { return &f.App.AdminListen })},
 		{"TX_SIGNER_LOG_LEVEL", "logLevel", text(func(f *File) *string { return &f.LogLevel })},
 		{"SLIPWAY_LOG_LEVEL", "logLevel", text(func(f *File) *string { return &f.LogLevel })},
-	}
+	}...)
 }
 
 // environment sets what the variables say; all problems are reported together,
@@ -116,7 +118,12 @@ func (f *File) environment(getenv func(string) string) error {
 		if value == "" {
 			continue
 		}
-		if err := v.set(f, value); err != nil {
+		known := len(f.warnings)
+		err := v.set(f, value)
+		for i := known; i < len(f.warnings); i++ {
+			f.warnings[i] = "environment variable " + v.Name + ": " + f.warnings[i]
+		}
+		if err != nil {
 			errs = append(errs, fmt.Errorf("environment variable %s: %w", v.Name, err))
 		}
 	}
