@@ -97,6 +97,9 @@ func parseLogs(text []byte, b *block) ([]logEntry, error) {
 		logs[i] = l
 	}
 	if b.bloom != nil && *b.bloom != seen {
+		if seen.isWithin(b.bloom) {
+			return logs, errTooFew
+		}
 		return logs, errBloom
 	}
 	return logs, nil

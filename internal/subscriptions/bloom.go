@@ -35,4 +35,14 @@ func (b *bloom) add(term []byte) {
 	}
 }
 
+// isWithin says whether the other filter has all of this one's bits.
+func (b *bloom) isWithin(other *bloom) bool {
+	for i := range b {
+		if b[i]&^other[i] != 0 {
+			return false
+		}
+	}
+	return true
+}
+
 func (b *bloom) isEmpty() bool { return *b == bloom{} }

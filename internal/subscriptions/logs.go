@@ -12,8 +12,10 @@ import (
 
 // trustAfter is how often logs that do not make their block's bloom filter, but
 // are otherwise in order, are read again before they are told all the same:
-// there are chains whose nodes do not fill that field.
-const trustAfter = 5
+// there are chains whose nodes do not fill that field. Where the filter only
+// speaks of more, a node that has not the block yet is likelier, and is given
+// longer: half a minute.
+const trustAfter, trustFewerAfter = 5, 35
 
 // sendLogs tells the logs of the blocks of each step, in order, until ctx ends.
 func (h *Hub) sendLogs(ctx context.Context, steps <-chan step) {
@@ -37,7 +39,7 @@ func (h *Hub) sendLogs(ctx context.Context, steps <-chan step) {
 func (h *Hub) sendLogsOf(ctx context.Context, b *block) {
 	for try := 1; !b.isRemoved.Load() && h.wantsLogsOf(b); try++ {
 		logs, err := h.logsOf(ctx, b)
-		if errors.Is(err, errBloom) && try >= trustAfter {
+		if errors.Is(err, errBloom) && try >= trustAfter || errors.Is(err, errTooFew) && try >= trustFewerAfter {
 			h.metrics.unverified.Inc()
 			err = nil
 		}

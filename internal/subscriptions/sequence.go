@@ -17,6 +17,7 @@ var (
 
 	errIncomplete = errors.New("the node shows logs of another block, or not all")
 	errBloom      = errors.New("the logs do not make the bloom filter of their block")
+	errTooFew     = errors.New("the bloom filter of the block speaks of more logs")
 )
 
 // source gives blocks by number. It answers errNotYet where there is none.
