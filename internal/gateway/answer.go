@@ -29,7 +29,7 @@ func (h *Gateway) writeAnswer(x *exchange, id jsonrpc.ID, result *Result, err er
 	}
 	buffer := h.take()
 	defer h.give(buffer)
-	if result.Parts != nil || len(result.Value) >= largeValue {
+	if result.isLarge() {
 		// The envelope around nothing, then the value in its middle.
 		out := jsonrpc.AppendResult((*buffer)[:0], id, nil)
 		*buffer = out
@@ -42,6 +42,9 @@ func (h *Gateway) writeAnswer(x *exchange, id jsonrpc.ID, result *Result, err er
 	*buffer = appendResult((*buffer)[:0], id, result)
 	h.send(x, http.StatusOK, *buffer)
 }
+
+// isLarge says whether an answer is better written from where it is.
+func (r *Result) isLarge() bool { return r.Parts != nil || len(r.Value) >= largeValue }
 
 func appendResult(dst []byte, id jsonrpc.ID, result *Result) []byte {
 	if result.Error != nil {

@@ -143,17 +143,39 @@ func (n *Network) settle(ctx context.Context, e *element, result *Result, err er
 func (h *Gateway) writeBatch(x *exchange, elements []element) {
 	buffer := h.take()
 	defer h.give(buffer)
-	*buffer = appendBatch((*buffer)[:0], elements)
+	var cuts cuts
+	*buffer = appendBatch((*buffer)[:0], elements, &cuts)
 	if len(*buffer) == 0 {
 		x.w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	h.send(x, http.StatusOK, *buffer)
+	h.send(x, http.StatusOK, cuts.parts(*buffer)...)
+}
+
+// cuts are places in an answer into which large values go that are written from
+// where they are, so that no answer is held twice.
+type cuts []cut
+
+type cut struct {
+	at    int
+	value []byte
+}
+
+// parts is the answer with the values in their places.
+func (c cuts) parts(text []byte) [][]byte {
+	out := make([][]byte, 0, 2*len(c)+1)
+	from := 0
+	for _, cut := range c {
+		out = append(out, text[from:cut.at], cut.value)
+		from = cut.at
+	}
+	return append(out, text[from:])
 }
 
 // appendBatch appends the answers in the order of the requests. Notifications
-// have none; for nothing else, nothing is appended.
-func appendBatch(dst []byte, elements []element) []byte {
+// have none; for nothing else, nothing is appended. Large values become cuts;
+// without those they are appended, too.
+func appendBatch(dst []byte, elements []element, cuts *cuts) []byte {
 	out := append(dst, '[')
 	for i := range elements {
 		e := &elements[i]
@@ -163,7 +185,7 @@ func appendBatch(dst []byte, elements []element) []byte {
 		if len(out) > len(dst)+1 {
 			out = append(out, ',')
 		}
-		out = appendElement(out, e)
+		out = appendElement(out, e, cuts)
 	}
 	if len(out) == len(dst)+1 {
 		return dst
@@ -171,8 +193,15 @@ func appendBatch(dst []byte, elements []element) []byte {
 	return append(out, ']')
 }
 
-func appendElement(out []byte, e *element) []byte {
+func appendElement(out []byte, e *element, cuts *cuts) []byte {
 	switch {
+	case cuts != nil && e.invalid == nil && e.err == nil && e.result.isLarge():
+		out = jsonrpc.AppendResult(out, e.request.ID, nil)
+		end := len(out) - 1
+		for _, part := range append([][]byte{e.result.Value}, e.result.Parts...) {
+			*cuts = append(*cuts, cut{end, part})
+		}
+		return out
 	case e.invalid != nil:
 		return jsonrpc.AppendError(out, e.request.ID, e.invalid)
 	case e.err != nil:

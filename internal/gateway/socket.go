@@ -184,7 +184,7 @@ func (h *Gateway) appendAnswer(ctx context.Context, dst []byte, n *Network, body
 			return jsonrpc.AppendError(dst, nil, problem)
 		}
 		elements, _ := h.answerBatch(ctx, n, texts, from)
-		return appendBatch(dst, elements)
+		return appendBatch(dst, elements, nil)
 	}
 	request, invalid := jsonrpc.ScanRequest(body)
 	if invalid != nil {
