@@ -222,7 +222,9 @@ func (f *field) startGateway(ctx context.Context, o options) error {
 	f.program = o.gateway
 	if f.program == "" {
 		f.program = filepath.Join(f.dir, "gateway-program")
-		build := exec.CommandContext(ctx, "go", "build", "-o", f.program, "github.com/slipwayhq/slipway/cmd/gateway")
+		// As the image has it.
+		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", f.program, "github.com/slipwayhq/slipway/cmd/gateway")
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if output, err := build.CombinedOutput(); err != nil {
 			return fmt.Errorf("build the gateway: %w: %s", err, output)
 		}
