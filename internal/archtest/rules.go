@@ -40,6 +40,8 @@ func arrows() map[string][]string {
 		"gateway":                "auth cache chain consensus methods ratelimit sharedstate subscriptions upstreams",
 
 		// the signer, from the bottom
+		"strictjson":              "",
+		"contract":                "strictjson",
 		"schema":                  "",
 		"signing":                 "",
 		"signing/local":           "signing",
@@ -53,7 +55,7 @@ func arrows() map[string][]string {
 		"queue/queuetest":         "nodeclient queue schema signing",
 		"wallets":                 "schema signing/...",
 		"webhooks":                "queue schema",
-		"api":                     "nodeclient queue signing wallets",
+		"api":                     "contract nodeclient queue signing strictjson wallets",
 
 		// operating it
 		"deploy":  "charts nodeclient",

@@ -1,0 +1,96 @@
+package strictjson
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+type inner struct {
+	Name  string `json:"name"`
+	Count int    `json:"count"`
+}
+
+type embedded struct {
+	From string `json:"from"`
+}
+
+type target struct {
+	embedded
+	To    *string         `json:"to"`
+	One   *inner          `json:"one"`
+	Many  []inner         `json:"many"`
+	Free  json.RawMessage `json:"free"`
+	inner int             //nolint:unused // stands for what has no name in JSON
+}
+
+func TestDecode_Reads(t *testing.T) {
+	t.Parallel()
+
+	var got target
+	require.NoError(t, Decode([]byte(` {"from":"a","to":null,"one":{"name":"x","count":1},"many":[{"name":"y"}],"free":{"Any":{"thing":[]}}} `), &got))
+	require.Equal(t, "a", got.From)
+	require.Equal(t, inner{"x", 1}, *got.One)
+	require.Equal(t, "y", got.Many[0].Name)
+	require.JSONEq(t, `{"Any":{"thing":[]}}`, string(got.Free))
+}
+
+func TestDecode_Refuses(t *testing.T) {
+	t.Parallel()
+
+	deep := func(n int) string { return `{"free":` + strings.Repeat("[", n) + strings.Repeat("]", n) + "}" }
+	cases := map[string]struct{ text, pointer, reason string }{
+		"nothing":                   {``, "", "ends too early"},
+		"half":                      {`{"from":"a"`, "", "ends too early"},
+		"no JSON":                   {`{"from":a}`, "", "error at byte"},
+		"text after":                {`{} {}`, "", "text after"},
+		"no UTF-8":                  {"{\"from\":\"\xff\"}", "", "UTF-8"},
+		"unknown":                   {`{"fron":"a"}`, "/fron", `unknown field "fron"; did you mean "from"?`},
+		"nothing near":              {`{"xyzzy":"a"}`, "/xyzzy", `unknown field "xyzzy"`},
+		"another case":              {`{"From":"a"}`, "/From", `unknown field "From"; did you mean "from"?`},
+		"unknown inside":            {`{"one":{"nmae":"a"}}`, "/one/nmae", `did you mean "name"?`},
+		"unknown inside of a list":  {`{"many":[{},{"cuont":1}]}`, "/many/1/cuont", `did you mean "count"?`},
+		"twice":                     {`{"from":"a","from":"b"}`, "/from", "occurs twice"},
+		"twice, spelt otherwise":    {`{"from":"a","fr\u006fm":"b"}`, "/from", "occurs twice"},
+		"twice where all is free":   {`{"free":{"a/b":[{"x":1,"x":2}]}}`, "/free/a~1b/0/x", "occurs twice"},
+		"too deep":                  {deep(MaxDepth), "/free" + strings.Repeat("/0", MaxDepth-1), "more than 32 deep"},
+		"deep without end":          {strings.Repeat(`{"a":`, 1<<16), strings.Repeat("/a", MaxDepth), "more than 32 deep"},
+		"a number for a text":       {`{"from":7.25}`, "/from", "must not be a JSON number"},
+		"a fraction for an integer": {`{"one":{"count":7.25}}`, "/one/count", "must not be a JSON number"},
+		"a list for an object":      {`[]`, "", "must not be a JSON array"},
+		"a long unknown name":       {`{"` + strings.Repeat("x", 4000) + `":1}`, "/" + strings.Repeat("x", 4000), "…"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := Decode([]byte(c.text), &target{})
+			var got *Error
+			require.ErrorAs(t, err, &got)
+			require.Equal(t, c.pointer, got.Pointer)
+			require.Contains(t, got.Reason, c.reason)
+			require.NotContains(t, got.Reason, "7.25", "no value is repeated")
+			require.Less(t, len(got.Reason), 200)
+		})
+	}
+	require.NoError(t, Decode([]byte(deep(MaxDepth-1)), &target{}))
+}
+
+// What passes is understood by encoding/json in the same way, and once only.
+func FuzzDecode(f *testing.F) {
+	for _, s := range []string{`{"from":"a"}`, `{"one":{"count":1}}`, `{"from":"a","from":"b"}`, `[[[`, "\"\xff\"", `{"many":[{"name":"x"}],"free":null}`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var got, want target
+		if Decode(text, &got) != nil {
+			return
+		}
+		require.NoError(t, json.Unmarshal(text, &want))
+		require.Equal(t, want, got)
+		again, err := json.Marshal(want)
+		require.NoError(t, err)
+		require.True(t, json.Valid(again))
+	})
+}
