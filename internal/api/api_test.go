@@ -24,7 +24,6 @@ import (
 	"github.com/slipwayhq/slipway/internal/jsonrpc"
 	"github.com/slipwayhq/slipway/internal/nodeclient"
 	"github.com/slipwayhq/slipway/internal/queue"
-	"github.com/slipwayhq/slipway/internal/signing"
 	"github.com/slipwayhq/slipway/internal/telemetry"
 )
 
@@ -43,6 +42,10 @@ type fakeQueue struct {
 	filters []queue.Filter
 	sender  common.Address // accepted besides alice
 	hold    chan struct{}  // when not nil, hashes come once it is closed
+
+	fees        []queue.Fees // what SpeedUp was asked for
+	senders     []queue.Sender
+	explanation queue.Explanation
 }
 
 func (q *fakeQueue) Enqueue(_ context.Context, r queue.Request) (queue.Accepted, error) {
@@ -155,10 +158,11 @@ func serve(t *testing.T) *fixture {
 func serveWith(t *testing.T, change func(*Deps, *Config)) *fixture {
 	t.Helper()
 	f := &fixture{queue: &fakeQueue{}, node: &fakeNode{}}
+	f.queue.senders = []queue.Sender{{Address: common.HexToAddress(alice), KeyRef: "local:m", State: queue.SenderActive, Window: 150}}
 	cfg := Default()
 	cfg.SendWait, cfg.MaxBody = time.Second, 300<<10
 	deps := Deps{
-		Queue: f.queue, Node: f.node, Keys: signing.NewKeyring(), ChainID: 31337, LocalOnly: true,
+		Queue: f.queue, Node: f.node, Keys: testKeys(), ChainID: 31337, LocalOnly: true,
 		Metrics: telemetry.NewFactory(), Log: slog.New(slog.DiscardHandler),
 	}
 	change(&deps, &cfg)
@@ -182,6 +186,7 @@ func (f *fixture) do(t *testing.T, method, path, body string, header ...string) 
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)
+	contractFor(t).check(t, method, path, body, resp.StatusCode, resp.Header, string(answer))
 	return resp.StatusCode, resp.Header, string(answer)
 }
 
@@ -230,13 +235,16 @@ func TestREST_List(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(answer), &got))
 	require.Len(t, got.Items, 2)
 	require.Equal(t, "0x02", got.Items[0]["data"])
-	require.Equal(t, "2", got.Next)
+	require.NotEmpty(t, got.Next)
 	sender := common.HexToAddress(alice)
-	require.Equal(t, queue.Filter{Sender: &sender, Status: queue.StatusQueued, IdempotencyKey: "k", Reference: "r", Limit: 3}, f.queue.filters[0])
+	require.Equal(t, queue.Filter{Tenant: "default", Sender: &sender, Statuses: []queue.Status{queue.StatusQueued}, IdempotencyKey: "k", Reference: "r", Limit: 3}, f.queue.filters[0])
 
-	_, _, last := f.do(t, "GET", "/v1/transactions?before=7", "")
+	_, _, last := f.do(t, "GET", "/v1/transactions?limit=7&status=queued&from="+alice+"&reference=r&idempotencyKey=k&cursor="+got.Next, "")
 	require.NotContains(t, last, `"next"`)
-	require.EqualValues(t, 7, f.queue.filters[1].Before)
+	require.EqualValues(t, 2, f.queue.filters[1].Before)
+	status, _, other := f.do(t, "GET", "/v1/transactions?cursor="+got.Next, "")
+	require.Equal(t, 400, status)
+	require.Contains(t, other, "other filters")
 }
 
 func TestREST_BadInput(t *testing.T) {
@@ -250,41 +258,42 @@ func TestREST_BadInput(t *testing.T) {
 		status             int
 		kind, detail       string
 	}{
-		"malformed JSON":         {body: `{"from":`, status: 400, kind: "invalid-request", detail: "ends too early"},
-		"empty body":             {body: ``, status: 400, kind: "invalid-request", detail: "ends too early"},
-		"not an object":          {body: `[]`, status: 400, kind: "invalid-request", detail: "must not be a JSON array"},
-		"text after the value":   {body: tx(`"value":"1"`) + "x", status: 400, kind: "invalid-request", detail: "text after"},
-		"unknown field":          {body: tx(`"vaule":"1"`), status: 400, kind: "invalid-request", detail: `unknown field "vaule"`},
-		"no from":                {body: `{"to":"` + bob + `"}`, status: 400, kind: "invalid-request", detail: "from is missing"},
-		"short address":          {body: `{"from":"0x12"}`, status: 400, kind: "invalid-request", detail: "from: must be 0x and 40 hex digits"},
-		"wrong hex":              {body: tx(`"data":"0xzz"`), status: 400, kind: "invalid-request", detail: "data: must be"},
-		"hex without 0x":         {body: tx(`"data":"abcd"`), status: 400, kind: "invalid-request", detail: "data: must be"},
-		"wrong checksum":         {body: `{"from":"0xF39Fd6e51aad88F6F4ce6aB8827279cffFb92266"}`, status: 400, kind: "invalid-request", detail: "EIP-55"},
-		"negative value":         {body: tx(`"value":"-1"`), status: 400, kind: "invalid-request", detail: "non-negative"},
-		"value over 256 bits":    {body: tx(`"value":"0x1` + strings.Repeat("0", 64) + `"`), status: 400, kind: "invalid-request", detail: "2^256"},
-		"value with underscore":  {body: tx(`"value":"1_000"`), status: 400, kind: "invalid-request", detail: "non-negative"},
-		"a value without end":    {body: tx(`"value":"` + strings.Repeat("9", 5000) + `"`), status: 400, kind: "invalid-request", detail: "2^256"},
-		"fraction":               {body: tx(`"value":1.5`), status: 400, kind: "invalid-request", detail: "non-negative"},
-		"gas 0":                  {body: tx(`"gas":0`), status: 400, kind: "invalid-request", detail: "gas"},
-		"both prices":            {body: tx(`"gasPrice":"1","maxFeePerGas":"1"`), status: 400, kind: "invalid-request", detail: "exclude each other"},
-		"tip above cap":          {body: tx(`"maxFeePerGas":"1","maxPriorityFeePerGas":"2"`), status: 400, kind: "invalid-request", detail: "above maxFeePerGas"},
-		"creation without code":  {body: `{"from":"` + alice + `"}`, status: 400, kind: "invalid-request", detail: "needs data"},
-		"huge calldata":          {body: tx(`"data":"0x` + strings.Repeat("00", 129<<10) + `"`), status: 400, kind: "invalid-request", detail: "131072"},
-		"two keys":               {body: tx(`"idempotencyKey":"a"`), header: "b", status: 400, kind: "invalid-request", detail: "differ"},
-		"long key":               {body: tx(`"idempotencyKey":"` + strings.Repeat("k", 129) + `"`), status: 400, kind: "invalid-request", detail: "128"},
-		"body over the limit":    {body: tx(`"data":"0x` + strings.Repeat("00", 200<<10) + `"`), status: 413, kind: "body-too-large"},
-		"unknown sender":         {body: `{"from":"` + bob + `","to":"` + alice + `"}`, status: 422, kind: "unknown-sender", detail: bob},
-		"key with another body":  {body: tx(`"data":"0x01"`), err: queue.ErrKeyReused, status: 409, kind: "idempotency-key-reused"},
-		"database away":          {body: tx(`"data":"0x01"`), err: fmt.Errorf("accept: %w: dial 10.0.0.1", queue.ErrUnavailable), status: 503, kind: "database-unavailable", detail: "idempotency key"},
-		"a fault of ours":        {body: tx(`"data":"0x01"`), err: errors.New("secret detail"), status: 500, kind: "internal"},
-		"no such transaction":    {method: "GET", path: "/v1/transactions/" + uuid.NewString(), status: 404, kind: "not-found"},
-		"not an id":              {method: "GET", path: "/v1/transactions/7", status: 404, kind: "not-found"},
-		"no such resource":       {method: "GET", path: "/v2", status: 404, kind: "no-such-resource"},
-		"wrong method":           {method: "DELETE", path: "/v1/transactions", status: 405, kind: "method-not-allowed"},
-		"unknown filter":         {method: "GET", path: "/v1/transactions?stauts=queued", status: 400, kind: "invalid-request", detail: `"stauts"`},
-		"unknown status":         {method: "GET", path: "/v1/transactions?status=lost", status: 400, kind: "invalid-request", detail: "status"},
-		"page too large":         {method: "GET", path: "/v1/transactions?limit=1000000", status: 400, kind: "invalid-request", detail: "limit"},
-		"before is not a number": {method: "GET", path: "/v1/transactions?before=x", status: 400, kind: "invalid-request", detail: "before"},
+		"malformed JSON":        {body: `{"from":`, status: 400, kind: "invalid_request", detail: "ends too early"},
+		"empty body":            {body: ``, status: 400, kind: "invalid_request", detail: "ends too early"},
+		"not an object":         {body: `7`, status: 400, kind: "invalid_request", detail: "must not be a JSON number"},
+		"an empty list":         {body: `[]`, status: 400, kind: "invalid_request", detail: "between 1 and 100"},
+		"text after the value":  {body: tx(`"value":"1"`) + "x", status: 400, kind: "invalid_request", detail: "text after"},
+		"unknown field":         {body: tx(`"vaule":"1"`), status: 400, kind: "invalid_request", detail: `unknown field "vaule"`},
+		"no from":               {body: `{"to":"` + bob + `"}`, status: 400, kind: "invalid_request", detail: "from: is missing"},
+		"short address":         {body: `{"from":"0x12"}`, status: 400, kind: "invalid_request", detail: "from: must be 0x and 40 hex digits"},
+		"wrong hex":             {body: tx(`"data":"0xzz"`), status: 400, kind: "invalid_request", detail: "data: must be"},
+		"hex without 0x":        {body: tx(`"data":"abcd"`), status: 400, kind: "invalid_request", detail: "data: must be"},
+		"wrong checksum":        {body: `{"from":"0xF39Fd6e51aad88F6F4ce6aB8827279cffFb92266"}`, status: 400, kind: "invalid_request", detail: "EIP-55"},
+		"negative value":        {body: tx(`"value":"-1"`), status: 400, kind: "invalid_request", detail: "non-negative"},
+		"value over 256 bits":   {body: tx(`"value":"0x1` + strings.Repeat("0", 64) + `"`), status: 400, kind: "invalid_request", detail: "2^256"},
+		"value with underscore": {body: tx(`"value":"1_000"`), status: 400, kind: "invalid_request", detail: "non-negative"},
+		"a value without end":   {body: tx(`"value":"` + strings.Repeat("9", 5000) + `"`), status: 400, kind: "invalid_request", detail: "2^256"},
+		"fraction":              {body: tx(`"value":1.5`), status: 400, kind: "invalid_request", detail: "non-negative"},
+		"gas 0":                 {body: tx(`"gas":0`), status: 400, kind: "invalid_request", detail: "gas"},
+		"both prices":           {body: tx(`"gasPrice":"1","maxFeePerGas":"1"`), status: 400, kind: "invalid_request", detail: "exclude each other"},
+		"tip above cap":         {body: tx(`"maxFeePerGas":"1","maxPriorityFeePerGas":"2"`), status: 400, kind: "invalid_request", detail: "above maxFeePerGas"},
+		"creation without code": {body: `{"from":"` + alice + `"}`, status: 400, kind: "invalid_request", detail: "needs bytecode or data"},
+		"huge calldata":         {body: tx(`"data":"0x` + strings.Repeat("00", 129<<10) + `"`), status: 400, kind: "invalid_request", detail: "131072"},
+		"two keys":              {body: tx(`"idempotencyKey":"a"`), header: "b", status: 400, kind: "invalid_request", detail: "differ"},
+		"long key":              {body: tx(`"idempotencyKey":"` + strings.Repeat("k", 129) + `"`), status: 400, kind: "invalid_request", detail: "128"},
+		"body over the limit":   {body: tx(`"data":"0x` + strings.Repeat("00", 200<<10) + `"`), status: 413, kind: "body_too_large"},
+		"unknown sender":        {body: `{"from":"` + bob + `","to":"` + alice + `"}`, status: 422, kind: "unknown_sender", detail: bob},
+		"key with another body": {body: tx(`"data":"0x01"`), err: queue.ErrKeyReused, status: 409, kind: "idempotency_mismatch"},
+		"database away":         {body: tx(`"data":"0x01"`), err: fmt.Errorf("accept: %w: dial 10.0.0.1", queue.ErrUnavailable), status: 503, kind: "database_unavailable", detail: "idempotency key"},
+		"a fault of ours":       {body: tx(`"data":"0x01"`), err: errors.New("secret detail"), status: 500, kind: "internal"},
+		"no such transaction":   {method: "GET", path: "/v1/transactions/" + uuid.NewString(), status: 404, kind: "not_found"},
+		"not an id":             {method: "GET", path: "/v1/transactions/7", status: 404, kind: "not_found"},
+		"no such resource":      {method: "GET", path: "/v2", status: 404, kind: "no_such_resource"},
+		"wrong method":          {method: "DELETE", path: "/v1/transactions", status: 405, kind: "method_not_allowed"},
+		"unknown filter":        {method: "GET", path: "/v1/transactions?stauts=queued", status: 400, kind: "invalid_request", detail: `"stauts"`},
+		"unknown status":        {method: "GET", path: "/v1/transactions?status=lost", status: 400, kind: "invalid_request", detail: "status"},
+		"page too large":        {method: "GET", path: "/v1/transactions?limit=1000000", status: 400, kind: "invalid_request", detail: "limit"},
+		"not a cursor":          {method: "GET", path: "/v1/transactions?cursor=x", status: 400, kind: "invalid_request", detail: "cursor"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -9,21 +9,25 @@ import (
 type Config struct {
 	// MaxBody is the largest request body, in bytes.
 	MaxBody int64 `yaml:"maxBody"`
-	// MaxBatch is the most calls of one JSON-RPC batch.
+	// MaxBatch is the most calls of one JSON-RPC batch, and the most transactions
+	// of one list.
 	MaxBatch int `yaml:"maxBatch"`
-	// SendWait is how long eth_sendTransaction waits for its hash. The
-	// transaction goes on when the time is over.
+	// SendWait is how long eth_sendTransaction waits for its hash, and POST
+	// /v1/transactions with wait= for what it waits for, unless it says how long.
+	// The transaction goes on when the time is over.
 	SendWait time.Duration `yaml:"sendWait"`
 	// MaxSockets is the most WebSocket connections at a time.
 	MaxSockets int `yaml:"maxSockets"`
 	// AllowHashSigning lets eth_sign sign 32 bytes, which are mostly a hash of
 	// something that nobody has seen.
 	AllowHashSigning bool `yaml:"allowHashSigning"`
+	// MaxWait is the longest that a client may ask to wait.
+	MaxWait time.Duration `yaml:"maxWait"`
 }
 
 // Default returns the limits that hold when nothing is configured.
 func Default() Config {
-	return Config{MaxBody: 1 << 20, MaxBatch: 100, SendWait: 30 * time.Second, MaxSockets: 1000}
+	return Config{MaxBody: 1 << 20, MaxBatch: 100, SendWait: 30 * time.Second, MaxWait: 90 * time.Second, MaxSockets: 1000}
 }
 
 // Validate reports all problems at once.
@@ -40,6 +44,10 @@ func (c Config) Validate() error {
 	}
 	if c.MaxSockets < 1 {
 		errs = append(errs, errors.New("maxSockets: must be at least 1"))
+	}
+	// Longer ones would be cut by the server: it ends every answer after 2m.
+	if c.MaxWait < time.Second || c.MaxWait > 110*time.Second {
+		errs = append(errs, errors.New("maxWait: must be between 1s and 1m50s"))
 	}
 	return errors.Join(errs...)
 }

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -186,19 +185,6 @@ func parseQuantity(s string) (*big.Int, bool) {
 	}
 	v, ok := new(big.Int).SetString(digits, base)
 	return v, ok && v.BitLen() <= 256
-}
-
-// strictDecode reads one JSON value; an unknown field is an error.
-func strictDecode(text []byte, into any) error {
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
-		return invalid(decodeDetail(err))
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return invalid("the body has text after its JSON value")
-	}
-	return nil
 }
 
 // decodeDetail says what is wrong without repeating what was sent.

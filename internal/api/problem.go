@@ -3,30 +3,34 @@ package api
 import (
 	"errors"
 	"log/slog"
+	"math"
 	"net/http"
+	"strconv"
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/slipwayhq/slipway/internal/nodeclient"
 	"github.com/slipwayhq/slipway/internal/queue"
+	"github.com/slipwayhq/slipway/internal/signing"
+	"github.com/slipwayhq/slipway/internal/strictjson"
 	"github.com/slipwayhq/slipway/internal/wallets"
 )
 
 // problem is an RFC 9457 problem document.
 type problem struct {
 	Type   string `json:"type"`
+	Code   string `json:"code"`
 	Title  string `json:"title"`
 	Status int    `json:"status"`
 	Detail string `json:"detail,omitempty"`
+	// Pointer is the JSON Pointer of what is wrong in the body.
+	Pointer string `json:"pointer,omitempty"`
 }
 
-// problemType is the stable part of a problem.
-type problemType struct {
-	name, title string
-	status      int
-}
-
-func (p problemType) with(detail string) problem {
-	return problem{Type: "urn:slipway:problem:" + p.name, Title: p.title, Status: p.status, Detail: detail}
+// problemOf makes a problem of the table.
+func problemOf(code problemCode, detail string) problem {
+	t := problemTypeOf(code)
+	return problem{Type: ProblemURN + string(t.Code), Code: string(t.Code), Title: t.Title, Status: t.Status, Detail: detail}
 }
 
 // invalidError is a request that cannot be understood or must not be sent. Its
@@ -37,35 +41,44 @@ func (e *invalidError) Error() string { return e.detail }
 
 func invalid(detail string) error { return &invalidError{detail} }
 
-// problemOf turns a Go error into the problem a client sees: the only such
+// codedError is an error with a place in the table. Its text is made for the
+// client.
+type codedError struct {
+	code   problemCode
+	detail string
+}
+
+func (e *codedError) Error() string { return string(e.code) + ": " + e.detail }
+
+func refuse(code problemCode, detail string) error { return &codedError{code, detail} }
+
+// problemFor turns a Go error into the problem a client sees: the only such
 // place of the REST API. What it does not know stays inside.
-func problemOf(err error) problem {
+func problemFor(err error) problem {
 	var bad *invalidError
+	var wrong *strictjson.Error
+	var coded *codedError
 	var http *echo.HTTPError
 	switch {
+	case errors.As(err, &coded):
+		return problemOf(coded.code, coded.detail)
+	case errors.As(err, &wrong):
+		p := problemOf(problemInvalid, wrong.Reason)
+		p.Pointer = wrong.Pointer
+		if wrong.Pointer != "" {
+			p.Detail = fieldOf(wrong.Pointer) + ": " + wrong.Reason
+		}
+		return p
 	case errors.As(err, &bad):
-		return problemType{"invalid-request", "The request is not valid", 400}.with(bad.detail)
+		return problemOf(problemInvalid, bad.detail)
 	case errors.Is(err, errBodyTooLarge):
-		return problemType{"body-too-large", "The request body is too large", 413}.with("")
+		return problemOf(problemTooLarge, "")
 	case errors.Is(err, errForeignOrigin):
-		return problemType{"foreign-origin", "Without authentication only local programs and pages are served", 403}.
-			with("the Host and Origin of a request must be localhost or a loopback address")
-	case errors.Is(err, queue.ErrUnknownSender):
-		return problemType{"unknown-sender", "The signer has no key for the sender", 422}.with(err.Error())
-	case errors.Is(err, queue.ErrKeyReused):
-		return problemType{"idempotency-key-reused", "The idempotency key was used with another request", 409}.
-			with("use a new key for a new transaction; the first one stands")
-	case errors.Is(err, queue.ErrNotFound):
-		return problemType{"not-found", "There is no such transaction", 404}.with("")
-	case isUnproven(err):
-		return problemType{"verification-required", "The wallet signs only with a right challenge response", 403}.with(walletRPCError(err).Message)
-	case errors.Is(err, queue.ErrUnavailable), errors.Is(err, wallets.ErrUnavailable):
-		return problemType{"database-unavailable", "The database cannot be reached", 503}.
-			with("repeat the request with its idempotency key: if it was accepted the first time, it will not be executed twice")
+		return problemOf(problemForeign, "the Host and Origin of a request must be localhost or a loopback address")
 	case errors.As(err, &http):
-		return httpProblem(http.Code)
+		return routerProblem(http.Code)
 	default:
-		return problemType{"internal", "Internal error", 500}.with("")
+		return backendProblem(err)
 	}
 }
 
@@ -77,32 +90,91 @@ func isUnproven(err error) bool {
 	return errors.Is(err, wallets.ErrUnverified) || errors.As(err, &shown) || errors.As(err, &locked)
 }
 
-// httpProblem is what the router itself refuses.
-func httpProblem(status int) problem {
-	switch status {
-	case http.StatusNotFound:
-		return problemType{"no-such-resource", "There is no such resource", status}.with("")
-	case http.StatusMethodNotAllowed:
-		return problemType{"method-not-allowed", "The resource does not know this method", status}.with("")
+// backendProblem is what the queue and the keys refuse.
+func backendProblem(err error) problem {
+	var full *queue.FullError
+	var key interface{ Code() string } // how the kinds of keys tell their failures apart
+	switch {
+	case errors.Is(err, queue.ErrUnknownSender):
+		return problemOf(problemSender, err.Error())
+	case errors.Is(err, signing.ErrUnknownSigner):
+		return problemOf(problemSender, "")
+	case errors.Is(err, queue.ErrKeyReused):
+		return problemOf(problemMismatch, "use a new key for a new transaction; the first one stands")
+	case errors.Is(err, queue.ErrNotFound), errors.Is(err, wallets.ErrUnknownWallet):
+		return problemOf(problemNotFound, "")
+	case errors.Is(err, queue.ErrWrongStatus):
+		return problemOf(problemStatus, err.Error())
+	case errors.Is(err, queue.ErrDraining):
+		return problemOf(problemDraining, "")
+	case errors.As(err, &full):
+		return problemOf(problemFull, full.Error())
+	case errors.Is(err, nodeclient.ErrUnreachable):
+		return problemOf(problemGateway, "")
+	case errors.Is(err, queue.ErrUnavailable), errors.Is(err, wallets.ErrUnavailable):
+		return problemOf(problemDatabase, "repeat the request with its idempotency key: if it was accepted the first time, it will not be executed twice")
+	case errors.As(err, &key) && key.Code() == "signer_unavailable":
+		return problemOf(problemKeyAway, err.Error())
+	case errors.As(err, &key) && key.Code() == "signer_refused":
+		return problemOf(problemKeyRefuses, err.Error())
 	default:
-		return problem{Type: "about:blank", Title: http.StatusText(status), Status: status}
+		return walletProblem(err)
 	}
 }
 
-// retryAfter is the advice, in seconds, that goes with a 503.
-const retryAfter = "1"
+// walletProblem is what the wallets refuse.
+func walletProblem(err error) problem {
+	var wrong *wallets.InvalidError
+	switch {
+	case isUnproven(err):
+		return problemOf(problemProof, walletRPCError(err).Message)
+	case errors.As(err, &wrong):
+		return problemOf(problemInvalid, wrong.Detail)
+	case errors.Is(err, wallets.ErrIndexTaken):
+		return problemOf(problemIndex, "")
+	case errors.Is(err, errNoWallets):
+		return problemOf(problemAbsent, errNoWallets.Error())
+	default:
+		return problemOf(problemInternal, "")
+	}
+}
+
+// routerProblem is what the router itself refuses.
+func routerProblem(status int) problem {
+	switch status {
+	case http.StatusNotFound:
+		return problemOf(problemResource, "")
+	case http.StatusMethodNotAllowed:
+		return problemOf(problemMethod, "")
+	default:
+		return problem{Type: "about:blank", Code: "other", Title: http.StatusText(status), Status: status}
+	}
+}
+
+// retryAfter is the advice, in seconds, that goes with a status; "" for none.
+func retryAfter(err error, status int) string {
+	var full *queue.FullError
+	switch {
+	case errors.As(err, &full):
+		return strconv.Itoa(int(math.Ceil(full.RetryAfter().Seconds())))
+	case status == http.StatusServiceUnavailable:
+		return "1"
+	default:
+		return ""
+	}
+}
 
 // writeError answers with the problem of an error.
 func (s *server) writeError(err error, c echo.Context) {
 	if c.Response().Committed {
 		return
 	}
-	p := problemOf(err)
-	if p.Status >= http.StatusInternalServerError {
+	p := problemFor(err)
+	if p.Status >= http.StatusInternalServerError && p.Status != http.StatusNotImplemented {
 		s.log.ErrorContext(c.Request().Context(), "request failed", slog.String("route", c.Path()), slog.Any("err", err))
 	}
-	if p.Status == http.StatusServiceUnavailable {
-		c.Response().Header().Set("Retry-After", retryAfter)
+	if seconds := retryAfter(err, p.Status); seconds != "" {
+		c.Response().Header().Set("Retry-After", seconds)
 	}
 	c.Response().Header().Set(echo.HeaderContentType, "application/problem+json")
 	if writeErr := c.JSON(p.Status, p); writeErr != nil {

@@ -275,7 +275,7 @@ func TestRPC_AProtectedWalletSignsForItsUserOnly(t *testing.T) {
 	// REST is no way around.
 	status, _, answer := f.do(t, "POST", "/v1/transactions", "{"+tx+"}")
 	require.Equal(t, 403, status, answer)
-	require.Contains(t, answer, "verification-required")
+	require.Contains(t, answer, "verification_required")
 	c = ask()
 	status, _, answer = f.do(t, "POST", "/v1/transactions", "{"+tx+"}", "x-auth-challenge-id", c.ID, "x-auth-challenge-response", answerTo(c, "123456"))
 	require.Equal(t, 202, status, answer)

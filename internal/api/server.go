@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
-	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
 	"github.com/slipwayhq/slipway/internal/nodeclient"
@@ -24,9 +23,9 @@ import (
 type Queue interface {
 	Enqueue(ctx context.Context, r queue.Request) (queue.Accepted, error)
 	EnqueueWatched(ctx context.Context, r queue.Request) (queue.Accepted, queue.Watch, error)
-	Get(ctx context.Context, tenant string, id uuid.UUID) (queue.Transaction, error)
-	List(ctx context.Context, f queue.Filter) ([]queue.Transaction, error)
 	Accounts() []common.Address
+	Transactions
+	Senders
 }
 
 // Node is where calls go that need no key.
@@ -37,6 +36,7 @@ type Node interface {
 // Keys finds the signer of an account, or signing.ErrUnknownSigner.
 type Keys interface {
 	Signer(address common.Address) (signing.Signer, error)
+	Signers() []signing.Signer
 }
 
 // Sources open WebSockets to the gateway, for subscriptions.
@@ -55,6 +55,8 @@ type Deps struct {
 	// Sources are where eth_subscribe goes; with nil it goes to Node.
 	Sources Sources
 	ChainID uint64
+	// KeySwitch turns keys off and on; nil where they are those of the configuration.
+	KeySwitch KeySwitch
 	// LocalOnly refuses web pages from elsewhere; for a signer without
 	// authentication.
 	LocalOnly bool
@@ -77,6 +79,7 @@ type server struct {
 	localOnly bool
 	metrics   *metrics
 	log       *slog.Logger
+	keySwitch KeySwitch
 }
 
 // Handler is the HTTP handler of the signer's port. It must be run as well: see Run.
@@ -97,7 +100,7 @@ func NewHandler(cfg Config, deps Deps) (*Handler, error) {
 	s := &server{
 		cfg: cfg, queue: deps.Queue, node: deps.Node, keys: deps.Keys, wallets: deps.Wallets,
 		sources: deps.Sources, sockets: &sockets{most: cfg.MaxSockets, open: map[*socket]struct{}{}}, localOnly: deps.LocalOnly,
-		chainID: deps.ChainID, metrics: newMetrics(deps.Metrics), log: deps.Log,
+		chainID: deps.ChainID, metrics: newMetrics(deps.Metrics), log: deps.Log, keySwitch: deps.KeySwitch,
 	}
 	s.methods = s.methodTable()
 
@@ -111,9 +114,7 @@ func NewHandler(cfg Config, deps Deps) (*Handler, error) {
 	e.POST("/", s.handleRPC)
 	e.GET("/", s.handleSocket)
 	e.GET("/health", s.handleHealth)
-	e.POST("/v1/transactions", s.createTransaction)
-	e.GET("/v1/transactions", s.listTransactions)
-	e.GET("/v1/transactions/:id", s.getTransaction)
+	s.restRoutes(e)
 	return &Handler{Handler: e, sockets: s.sockets}, nil
 }
 

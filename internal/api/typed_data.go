@@ -51,6 +51,9 @@ func decodeTypedData(document []byte) (apitypes.TypedData, error) {
 	if len(typed.Types) == 0 || typed.PrimaryType == "" || typed.Message == nil {
 		return typed, invalid("typed data: needs types, primaryType, domain and message")
 	}
+	if _, given := typed.Types["EIP712Domain"]; !given {
+		typed.Types["EIP712Domain"] = domainType(typed.Domain)
+	}
 	for key, value := range typed.Message {
 		typed.Message[key] = exact(value)
 	}
@@ -80,4 +83,21 @@ func exact(value any) any {
 		}
 	}
 	return value
+}
+
+// domainType is the type of a domain by what it has, in the order of EIP-712;
+// many libraries leave it to the signer.
+func domainType(d apitypes.TypedDataDomain) []apitypes.Type {
+	var out []apitypes.Type
+	add := func(has bool, name, kind string) {
+		if has {
+			out = append(out, apitypes.Type{Name: name, Type: kind})
+		}
+	}
+	add(d.Name != "", "name", "string")
+	add(d.Version != "", "version", "string")
+	add(d.ChainId != nil, "chainId", "uint256")
+	add(d.VerifyingContract != "", "verifyingContract", "address")
+	add(d.Salt != "", "salt", "bytes32")
+	return out
 }

@@ -1,6 +1,7 @@
 // Command docgen writes the references under docs/ that are taken from the
 // code: configuration.md from the Config structs, metrics.md from the metrics
-// the programs make, gateway.schema.json from the table of keys.
+// the programs make, gateway.schema.json from the table of keys, errors.md from
+// the table of problems, and the page of the REST API from openapi.yaml.
 package main
 
 import (
@@ -57,7 +58,12 @@ func documents(root string) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	page, err := apiPage(root)
+	if err != nil {
+		return nil, err
+	}
 	return map[string]string{
+		"docs/errors.md": errorsDocument(), "internal/api/docs/docs.html": page,
 		"docs/configuration.md": configuration, "docs/metrics.md": metrics,
 		"docs/gateway.schema.json":            schema,
 		"internal/config/gateway.schema.json": schema, // what the program prints

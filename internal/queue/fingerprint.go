@@ -39,6 +39,9 @@ func (r Request) fingerprint(chainID uint64) [32]byte {
 	if !r.NotAfter.IsZero() {
 		f.text(r.NotAfter.UTC().Format(time.RFC3339Nano))
 	}
+	if r.Batch != "" {
+		f.text("batch", r.Batch)
+	}
 	return [32]byte(f.h.Sum(nil))
 }
 

@@ -55,6 +55,9 @@ func (s *Store) insertAll(ctx context.Context, entries []*entry, isWhole bool) e
 		for _, a := range accepted {
 			byID[a.ID] = a.acceptance
 		}
+		if err := noteErrors(ctx, tx, entries, byID); err != nil {
+			return err
+		}
 		return explain(ctx, tx, entries, byID, isWhole)
 	}
 	err := pgx.BeginFunc(ctx, s.pool, insert)

@@ -29,6 +29,12 @@ type Request struct {
 	Reference      string // the caller's own name for it, not unique
 	NotAfter       time.Time
 	RedriveOf      *uuid.UUID // the transaction that is tried once more
+	// Batch is the place in a list that has one idempotency key, and the length of
+	// the list: "0/3". A list of another length is another request.
+	Batch string
+	// Errors are custom errors of the contract, as signatures, that may explain a
+	// revert. They are no part of what is asked.
+	Errors []string
 }
 
 // MaxIdempotencyKey is the longest idempotency key, in bytes.

@@ -1,0 +1,84 @@
+package api
+
+// problemCode names a kind of problem for ever: clients decide by it.
+type problemCode string
+
+const (
+	problemInvalid    problemCode = "invalid_request"
+	problemTooLarge   problemCode = "body_too_large"
+	problemForeign    problemCode = "foreign_origin"
+	problemSender     problemCode = "unknown_sender"
+	problemMismatch   problemCode = "idempotency_mismatch"
+	problemProof      problemCode = "verification_required"
+	problemIndex      problemCode = "wallet_index_taken"
+	problemNotFound   problemCode = "not_found"
+	problemNoReceipt  problemCode = "no_receipt"
+	problemStatus     problemCode = "wrong_status"
+	problemBusy       problemCode = "sender_busy"
+	problemDraining   problemCode = "sender_draining"
+	problemFull       problemCode = "queue_full"
+	problemOtherChain problemCode = "other_chain"
+	problemResource   problemCode = "no_such_resource"
+	problemMethod     problemCode = "method_not_allowed"
+	problemAbsent     problemCode = "not_available"
+	problemDatabase   problemCode = "database_unavailable"
+	problemGateway    problemCode = "gateway_unavailable"
+	problemKeyAway    problemCode = "signer_unavailable"
+	problemKeyRefuses problemCode = "signer_refused"
+	problemInternal   problemCode = "internal"
+)
+
+// ProblemURN is what the type of every problem begins with.
+const ProblemURN = "urn:slipway:problem:"
+
+// ProblemType is one row of the table of problems, which docs/errors.md shows.
+type ProblemType struct {
+	Code   problemCode
+	Status int
+	Title  string
+	// Cause and Remedy are for the reader of the documentation.
+	Cause, Remedy string
+}
+
+const (
+	remedyCorrect = "Correct the request. It changed nothing."
+	remedyRepeat  = "Repeat it later, with the same idempotency key."
+)
+
+// ProblemTypes lists every kind of problem.
+func ProblemTypes() []ProblemType {
+	return []ProblemType{
+		{problemInvalid, 400, "The request is not valid", "The body, a parameter or a header cannot be read or must not be sent as it is; `pointer` names the place in the body.", remedyCorrect},
+		{problemForeign, 403, "Without authentication only local programs and pages are served", "A web page of another origin, or a name that only points to this machine, is behind the request.", "Call from the same machine, under `localhost` or a loopback address."},
+		{problemProof, 403, "The wallet signs only with a right challenge response", "The wallet is protected, and the response is missing, wrong, or used up; or there were too many wrong ones.", "Ask for a new challenge and send its response in the `X-Auth-Challenge-…` headers."},
+		{problemNotFound, 404, "There is no such thing", "No transaction, sender, key or wallet has this name.", "Check the name. A transaction that was accepted is always found."},
+		{problemNoReceipt, 404, "The transaction has no receipt", "It is in no block: not yet, or it ended before it had a nonce.", "Read its status, or wait with `wait=mined`."},
+		{problemResource, 404, "There is no such resource", "The path is wrong.", "See `/docs`."},
+		{problemMethod, 405, "The resource does not know this method", "The path is right, the HTTP method is not.", "See `/docs`."},
+		{problemMismatch, 409, "The idempotency key was used with another request", "The key belongs to an earlier request that asked for something else.", "Use a new key for a new transaction. The first one stands."},
+		{problemStatus, 409, "The status does not allow this", "The transaction has gone on, or has ended; `detail` tells its status.", "Read the transaction again. Nothing was changed."},
+		{problemBusy, 409, "The queue gives out the nonces of this sender", "A transaction signed for another way to the chain would take the nonce of one that was accepted.", "Pause the sender first, or use a key of its own."},
+		{problemDraining, 409, "The sender takes no new transactions", "An operator is draining it.", "Use another sender, or resume it."},
+		{problemIndex, 409, "The wallet index is taken", "A wallet has this index, or had it.", "Use another index, or none."},
+		{problemTooLarge, 413, "The request body is too large", "The body is above `api.maxBody`.", "Send fewer transactions at a time."},
+		{problemSender, 422, "The signer has no key for the sender", "No key that signs now belongs to `from`.", "Use one of `GET /v1/keys`."},
+		{problemOtherChain, 422, "The signer works on another chain", "`chainId`, or the domain of typed data, names another chain.", remedyCorrect},
+		{problemKeyRefuses, 422, "The key does not sign", "The key is disabled, deleted, or forbidden to the signer.", "Enable it where it lives. Repeating alone does not help."},
+		{problemFull, 429, "Too many transactions are waiting", "The sender's or the tenant's queue is at its limit (`queue.maxQueuedPerSender`, `queue.maxQueuedPerTenant`).", "Repeat it after `Retry-After`, with the same idempotency key."},
+		{problemInternal, 500, "Internal error", "A fault of the signer; its log has the rest.", remedyRepeat},
+		{problemAbsent, 501, "This signer does not have it", "The function is not configured.", "See docs/configuration.md."},
+		{problemDatabase, 503, "The database cannot be reached", "What was asked may have been accepted or not.", remedyRepeat},
+		{problemGateway, 503, "The gateway cannot be reached", "What was asked needs the chain.", remedyRepeat},
+		{problemKeyAway, 503, "The key cannot sign now", "Its key service is sealed, away, or overloaded.", remedyRepeat},
+	}
+}
+
+// problemTypeOf finds a row.
+func problemTypeOf(code problemCode) ProblemType {
+	for _, t := range ProblemTypes() {
+		if t.Code == code {
+			return t
+		}
+	}
+	return ProblemType{Code: problemInternal, Status: 500, Title: "Internal error"}
+}

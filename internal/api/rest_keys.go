@@ -1,0 +1,112 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/labstack/echo/v4"
+
+	"github.com/slipwayhq/slipway/internal/signing"
+	"github.com/slipwayhq/slipway/internal/wallets"
+)
+
+// keyBody is a key that signs.
+type keyBody struct {
+	Address string `json:"address"`
+	// Ref names the key; it is no secret.
+	Ref string `json:"ref"`
+	// Kind is where the key lives: local, vault, awskms.
+	Kind string `json:"kind"`
+}
+
+func presentKey(s signing.Signer) keyBody {
+	kind, _, _ := strings.Cut(string(s.Ref()), ":")
+	return keyBody{Address: s.Address().Hex(), Ref: string(s.Ref()), Kind: kind}
+}
+
+func (s *server) listKeys(c echo.Context) error {
+	if err := noQuery(c); err != nil {
+		return err
+	}
+	out := items[keyBody]{Items: []keyBody{}}
+	for _, key := range s.keys.Signers() {
+		out.Items = append(out.Items, presentKey(key))
+	}
+	return respond(c, http.StatusOK, out)
+}
+
+func (s *server) disableKey(c echo.Context) error {
+	return s.switchKey(c, KeySwitch.Disable)
+}
+
+func (s *server) enableKey(c echo.Context) error {
+	return s.switchKey(c, KeySwitch.Enable)
+}
+
+func (s *server) switchKey(c echo.Context, turn func(KeySwitch, context.Context, common.Address) error) error {
+	if err := noBody(c); err != nil {
+		return err
+	}
+	a, err := addressOf(c)
+	if err != nil {
+		return err
+	}
+	if s.keySwitch == nil {
+		return refuse(problemAbsent, "the keys of this signer are those of its configuration")
+	}
+	if err := turn(s.keySwitch, c.Request().Context(), a); err != nil {
+		return err
+	}
+	return c.NoContent(http.StatusNoContent)
+}
+
+// walletBody is the account of an end user.
+type walletBody struct {
+	ID      string `json:"id"`
+	Name    string `json:"name"`
+	Address string `json:"address"`
+	Path    string `json:"path"`
+}
+
+func presentWallet(w wallets.Wallet) walletBody {
+	return walletBody{ID: w.ID.String(), Name: w.Name, Address: w.Address.Hex(), Path: w.Path}
+}
+
+func (s *server) restListWallets(c echo.Context) error {
+	if err := noQuery(c); err != nil {
+		return err
+	}
+	out := items[walletBody]{Items: []walletBody{}}
+	if s.wallets == nil {
+		return respond(c, http.StatusOK, out)
+	}
+	list, err := s.wallets.List(c.Request().Context())
+	if err != nil {
+		return err
+	}
+	for _, w := range list {
+		out.Items = append(out.Items, presentWallet(w))
+	}
+	return respond(c, http.StatusOK, out)
+}
+
+func (s *server) restCreateWallet(c echo.Context) error {
+	var body struct {
+		KeyVaultID string `json:"keyVaultId"`
+		Name       string `json:"name"`
+		Index      *int64 `json:"index"`
+	}
+	if err := decodeBody(c, &body); err != nil {
+		return err
+	}
+	if s.wallets == nil {
+		return errNoWallets
+	}
+	w, err := s.wallets.Create(c.Request().Context(), body.KeyVaultID, body.Name, body.Index)
+	if err != nil {
+		return err
+	}
+	return respond(c, http.StatusCreated, presentWallet(w))
+}

@@ -1,0 +1,15 @@
+package wallets
+
+import (
+	"context"
+	"fmt"
+)
+
+// List reads the first 10,000 wallets in the order of their indexes.
+func (s *Service) List(ctx context.Context) ([]Wallet, error) {
+	list, err := s.deps.Store.list(ctx, s.deps.HD.ID(), maxListed)
+	if err != nil {
+		return nil, fmt.Errorf("list wallets: %w", err)
+	}
+	return list, nil
+}
