@@ -260,7 +260,7 @@ func TestSocket_WhoIsNotLetIn(t *testing.T) {
 	require.Equal(t, 405, status)
 	status, _, answer := f.do(t, "GET", "/", "", "Upgrade", "websocket", "Connection", "Upgrade", "Origin", "https://evil.example")
 	require.Equal(t, 403, status)
-	require.Contains(t, answer, "foreign-origin")
+	require.Contains(t, answer, "foreign_origin")
 	first := f.dial(t, "Origin", "http://localhost:8080")
 	status, _, answer = f.do(t, "GET", "/", "", "Upgrade", "websocket", "Connection", "Upgrade")
 	require.Equal(t, 503, status)
