@@ -114,12 +114,13 @@ func (r resolver) follow(node any) any {
 
 func (r resolver) operations(path string, item any, tag string) []operationView {
 	var out []operationView
-	for _, method := range []string{"get", "post", "put", "patch", "delete"} {
-		op := valueAt(item, method)
-		if op == nil || fmt.Sprint(listAt(op, "tags")[0]) != tag {
-			continue
+	methods, _ := item.(yaml.MapSlice)
+	for _, entry := range methods {
+		op := entry.Value
+		if tags := listAt(op, "tags"); len(tags) == 0 || fmt.Sprint(tags[0]) != tag {
+			continue // no operation, or one of another section
 		}
-		v := operationView{ID: textAt(op, "operationId"), Method: strings.ToUpper(method), Path: path, Summary: textAt(op, "summary"), Text: textAt(op, "description")}
+		v := operationView{ID: textAt(op, "operationId"), Method: strings.ToUpper(fmt.Sprint(entry.Key)), Path: path, Summary: textAt(op, "summary"), Text: textAt(op, "description")}
 		for _, p := range append(listAt(item, "parameters"), listAt(op, "parameters")...) {
 			p = r.follow(p)
 			v.Parameters = append(v.Parameters, parameterView{
