@@ -43,6 +43,7 @@ type fakeQueue struct {
 	sender  common.Address // accepted besides alice
 	hold    chan struct{}  // when not nil, hashes come once it is closed
 
+	onWait      func()       // called by Wait, nil for nothing
 	fees        []queue.Fees // what SpeedUp was asked for
 	senders     []queue.Sender
 	explanation queue.Explanation

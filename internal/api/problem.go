@@ -99,6 +99,8 @@ func backendProblem(err error) problem {
 		return problemOf(problemSender, err.Error())
 	case errors.Is(err, signing.ErrUnknownSigner):
 		return problemOf(problemSender, "")
+	case errors.Is(err, signing.ErrDisabledSigner):
+		return problemOf(problemKeyRefuses, signing.ErrDisabledSigner.Error())
 	case errors.Is(err, queue.ErrKeyReused):
 		return problemOf(problemMismatch, "use a new key for a new transaction; the first one stands")
 	case errors.Is(err, queue.ErrNotFound), errors.Is(err, wallets.ErrUnknownWallet):

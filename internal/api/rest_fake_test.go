@@ -34,6 +34,9 @@ func (q *fakeQueue) Wait(ctx context.Context, _ string, id uuid.UUID, until queu
 	if err != nil {
 		return t, err
 	}
+	if q.onWait != nil {
+		q.onWait()
+	}
 	if q.unsig {
 		<-ctx.Done()
 		return t, context.Cause(ctx)

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -15,6 +16,8 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/stretchr/testify/require"
 
+	"github.com/slipwayhq/slipway/internal/jsonrpc"
+	"github.com/slipwayhq/slipway/internal/nodeclient"
 	"github.com/slipwayhq/slipway/internal/queue"
 )
 
@@ -75,6 +78,64 @@ func TestREST_Waits(t *testing.T) {
 	f.queue.ended = &queue.Reason{Code: queue.ReasonInsufficientFunds, Message: "insufficient funds"}
 	require.Equal(t, "rejected", f.ask(t, 201, "POST", "/v1/transactions?wait=mined", transfer(`,"idempotencyKey":"k"`))["status"])
 	f.ask(t, 200, "POST", "/v1/transactions?wait=mined", transfer(`,"idempotencyKey":"k"`))
+}
+
+// At the stop, who waits is told that the transaction goes on.
+func TestREST_WaitsEndAtTheStop(t *testing.T) {
+	t.Parallel()
+	f := serve(t)
+	f.queue.unsig, f.queue.onWait = true, func() {
+		f.handler.StopWaiting()
+		f.handler.StopWaiting()
+	}
+	// The client of these tests has less patience than the 80 seconds.
+	f.ask(t, 202, "POST", "/v1/transactions?wait=mined&timeout=80", transfer(""))
+}
+
+// scriptedNode answers by method.
+type scriptedNode map[string]string
+
+func (n scriptedNode) Forward(_ context.Context, body []byte) ([]byte, int, error) {
+	r, _ := jsonrpc.ScanRequest(body)
+	answer, known := n[r.Method]
+	if !known {
+		return nil, 0, nodeclient.ErrUnreachable
+	}
+	return []byte(`{"jsonrpc":"2.0","id":1,` + answer + `}`), 200, nil
+}
+
+func TestREST_WhereTheReasonOfARevertComesFrom(t *testing.T) {
+	t.Parallel()
+
+	late := "0x08c379a0" + fmt.Sprintf("%064x%064x", 32, 4) + "6c617465" + strings.Repeat("0", 56)
+	cases := map[string]struct {
+		node            scriptedNode
+		message, source string
+	}{
+		"the receipt":               {scriptedNode{"eth_getTransactionReceipt": `"result":{"revertReason":"` + late + `"}`}, "late", "receipt"},
+		"the call":                  {scriptedNode{"eth_getTransactionReceipt": `"result":{"status":"0x0"}`, "eth_call": `"error":{"code":3,"message":"execution reverted","data":"` + late + `"}`}, "late", "replay"},
+		"the call, as old Besu":     {scriptedNode{"eth_call": `"error":{"code":-32000,"message":"Execution reverted","data":"` + late + `"}`}, "late", "replay"},
+		"a call without a reason":   {scriptedNode{"eth_call": `"error":{"code":3,"message":"execution reverted"}`}, "reverted without a reason", "replay"},
+		"nowhere, out of gas":       {scriptedNode{"eth_call": `"error":{"code":-32000,"message":"out of gas"}`}, "", ""},
+		"nowhere, the call is fine": {scriptedNode{"eth_call": `"result":"0x"`}, "", ""},
+		"nowhere, no state":         {scriptedNode{"eth_getTransactionReceipt": `"result":null`, "eth_call": `"error":{"code":-32000,"message":"missing trie node"}`}, "", ""},
+		"nowhere, nonsense":         {scriptedNode{"eth_getTransactionReceipt": `"result":{"revertReason":7}`, "eth_call": `"error":{"code":3,"message":"x","data":{"a":1}}`}, "", ""},
+		"nowhere, no node":          {scriptedNode{}, "", ""},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := serveWith(t, func(d *Deps, _ *Config) { d.Node = c.node })
+			id := f.ask(t, 202, "POST", "/v1/transactions", transfer("")).text("id")
+			f.queue.list[0].Status, f.queue.list[0].Receipt = queue.StatusReverted, &queue.Receipt{BlockNumber: 7, Final: true}
+
+			revert := f.ask(t, 200, "GET", "/v1/transactions/"+id+"/receipt", "").obj("revert")
+
+			require.Equal(t, c.message, revert.text("message"))
+			require.Equal(t, c.source, revert.text("source"))
+			require.Equal(t, c.source != "", f.queue.explanation.Revert != nil, "what was found is kept")
+		})
+	}
 }
 
 func TestREST_CalldataOfMethods(t *testing.T) {

@@ -138,7 +138,16 @@ func (s *server) await(ctx context.Context, list []queue.Accepted, w wish) bool 
 		return false
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, w.timeout, errWaitOver)
-	defer cancel()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		select {
+		case <-s.stopping:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	defer func() { cancel(); <-done }()
 	isOver := true
 	for i, a := range list {
 		t, err := s.queue.Wait(ctx, a.Request.Tenant, a.ID, w.until)

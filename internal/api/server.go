@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -74,7 +75,9 @@ type server struct {
 	sources Sources
 	sockets *sockets
 	methods map[string]method
-	chainID uint64
+	// stopping is closed when nobody shall wait any longer.
+	stopping chan struct{}
+	chainID  uint64
 	// localOnly says that guardLocal has looked at the origin of every request.
 	localOnly bool
 	metrics   *metrics
@@ -86,7 +89,12 @@ type server struct {
 type Handler struct {
 	http.Handler
 	sockets *sockets
+	stop    func()
 }
+
+// StopWaiting ends the waits of POST /v1/transactions, now and from now on: they
+// answer that their transactions go on. It may be called more than once.
+func (h *Handler) StopWaiting() { h.stop() }
 
 // Run keeps the WebSocket connections: it ends them, once their calls are
 // answered, when ctx ends. It implements lifecycle.Run.
@@ -102,6 +110,7 @@ func NewHandler(cfg Config, deps Deps) (*Handler, error) {
 		sources: deps.Sources, sockets: &sockets{most: cfg.MaxSockets, open: map[*socket]struct{}{}}, localOnly: deps.LocalOnly,
 		chainID: deps.ChainID, metrics: newMetrics(deps.Metrics), log: deps.Log, keySwitch: deps.KeySwitch,
 	}
+	s.stopping = make(chan struct{})
 	s.methods = s.methodTable()
 
 	e := echo.New()
@@ -115,7 +124,7 @@ func NewHandler(cfg Config, deps Deps) (*Handler, error) {
 	e.GET("/", s.handleSocket)
 	e.GET("/health", s.handleHealth)
 	s.restRoutes(e)
-	return &Handler{Handler: e, sockets: s.sockets}, nil
+	return &Handler{Handler: e, sockets: s.sockets, stop: sync.OnceFunc(func() { close(s.stopping) })}, nil
 }
 
 // handleHealth says that the process answers; /readyz on the admin port says

@@ -41,6 +41,9 @@ type HTTPServer struct {
 	IsFast bool
 	// OnListen, which may be nil, is told the address in use.
 	OnListen func(addr net.Addr)
+	// OnStop, which may be nil, is called when the stop begins: requests that
+	// would wait longer than DrainTimeout should then answer.
+	OnStop func()
 }
 
 // Timeouts of every server: a client that sends its header slowly, or keeps an
@@ -85,6 +88,9 @@ func (s *HTTPServer) Run(ctx context.Context, ready func()) error {
 	case err := <-served:
 		return fmt.Errorf("serve %s: %w", s.Addr, err)
 	case <-ctx.Done():
+	}
+	if s.OnStop != nil {
+		s.OnStop()
 	}
 
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), orDefault(s.DrainTimeout, 10*time.Second))

@@ -136,7 +136,9 @@ func (a *App) Run(ctx context.Context, ready func()) error {
 		return q.Run(ctx)
 	})
 	group.Add("WebSockets", handler.Run)
-	group.Add("api port", a.serve(a.cfg.Listen, handler, func(addr string) { a.addr = addr }).Run)
+	port := a.serve(a.cfg.Listen, handler, func(addr string) { a.addr = addr })
+	port.OnStop = handler.StopWaiting
+	group.Add("api port", port.Run)
 	return group.Run(ctx, ready)
 }
 
