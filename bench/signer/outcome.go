@@ -79,7 +79,7 @@ func (o observer) confirmed(ctx context.Context) (map[string]item, error) {
 		if p.Next == "" {
 			return out, nil
 		}
-		query.Set("before", p.Next)
+		query.Set("cursor", p.Next)
 	}
 }
 

@@ -212,12 +212,12 @@ func (s *system) requireConfirmed(t *testing.T, accepted []submitted, onChain hi
 	list := func() bool {
 		items = map[string]item{}
 		confirmed := 0
-		for before := ""; ; {
+		for cursor := ""; ; {
 			var page struct {
 				Items []item
 				Next  string
 			}
-			resp, err := s.client.Get(s.signer.url + "/v1/transactions?limit=500" + before) //nolint:noctx // the client has a timeout
+			resp, err := s.client.Get(s.signer.url + "/v1/transactions?limit=500" + cursor) //nolint:noctx // the client has a timeout
 			require.NoError(t, err)
 			require.NoError(t, json.NewDecoder(resp.Body).Decode(&page))
 			require.NoError(t, resp.Body.Close())
@@ -230,7 +230,7 @@ func (s *system) requireConfirmed(t *testing.T, accepted []submitted, onChain hi
 			if page.Next == "" {
 				return confirmed == transactions
 			}
-			before = "&before=" + page.Next
+			cursor = "&cursor=" + page.Next
 		}
 	}
 	waitUntil(t, list)
