@@ -9,6 +9,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/slipwayhq/slipway/internal/keyswitch"
 	"github.com/slipwayhq/slipway/internal/nodeclient"
 	"github.com/slipwayhq/slipway/internal/queue"
 	"github.com/slipwayhq/slipway/internal/signing"
@@ -113,7 +114,7 @@ func backendProblem(err error) problem {
 		return problemOf(problemFull, full.Error())
 	case errors.Is(err, nodeclient.ErrUnreachable):
 		return problemOf(problemGateway, "")
-	case errors.Is(err, queue.ErrUnavailable), errors.Is(err, wallets.ErrUnavailable):
+	case errors.Is(err, queue.ErrUnavailable), errors.Is(err, wallets.ErrUnavailable), errors.Is(err, keyswitch.ErrUnavailable):
 		return problemOf(problemDatabase, "repeat the request with its idempotency key: if it was accepted the first time, it will not be executed twice")
 	case errors.As(err, &key) && key.Code() == "signer_unavailable":
 		return problemOf(problemKeyAway, err.Error())

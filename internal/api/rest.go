@@ -56,6 +56,8 @@ type Senders interface {
 
 // KeySwitch turns keys off and on, for all replicas and for good.
 type KeySwitch interface {
+	// Disabled lists the keys that are turned off.
+	Disabled() []common.Address
 	Disable(ctx context.Context, address common.Address) error
 	Enable(ctx context.Context, address common.Address) error
 }

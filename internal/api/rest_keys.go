@@ -12,13 +12,14 @@ import (
 	"github.com/slipwayhq/slipway/internal/wallets"
 )
 
-// keyBody is a key that signs.
+// keyBody is a key that signs, or that was turned off.
 type keyBody struct {
 	Address string `json:"address"`
 	// Ref names the key; it is no secret.
-	Ref string `json:"ref"`
+	Ref string `json:"ref,omitempty"`
 	// Kind is where the key lives: local, vault, awskms.
-	Kind string `json:"kind"`
+	Kind     string `json:"kind,omitempty"`
+	Disabled bool   `json:"disabled"`
 }
 
 func presentKey(s signing.Signer) keyBody {
@@ -33,6 +34,11 @@ func (s *server) listKeys(c echo.Context) error {
 	out := items[keyBody]{Items: []keyBody{}}
 	for _, key := range s.keys.Signers() {
 		out.Items = append(out.Items, presentKey(key))
+	}
+	if s.keySwitch != nil {
+		for _, a := range s.keySwitch.Disabled() {
+			out.Items = append(out.Items, keyBody{Address: a.Hex(), Disabled: true})
+		}
 	}
 	return respond(c, http.StatusOK, out)
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/slipwayhq/slipway/internal/devnet"
+	"github.com/slipwayhq/slipway/internal/keyswitch"
 	"github.com/slipwayhq/slipway/internal/lifecycle/lifecycletest"
 	"github.com/slipwayhq/slipway/internal/nodeclient"
 	"github.com/slipwayhq/slipway/internal/pgtest"
@@ -39,7 +40,7 @@ func serveReal(t *testing.T) (*fixture, *queue.Queue) {
 	t.Helper()
 	signers, err := local.Accounts(local.Config{Mnemonic: secret.New("test test test test test test test test test test test junk"), Accounts: 2})
 	require.NoError(t, err)
-	keys := signing.NewKeyring(signers...)
+	ring := signing.NewKeyring(signers...)
 	alloc := map[common.Address]*big.Int{}
 	for _, s := range signers {
 		alloc[s.Address()] = new(big.Int).Exp(big.NewInt(10), big.NewInt(20), nil)
@@ -56,6 +57,8 @@ func serveReal(t *testing.T) (*fixture, *queue.Queue) {
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
 
+	keys := keyswitch.New(ring, keyswitch.NewStore(pool), slog.New(slog.DiscardHandler))
+	lifecycletest.Start(t, keys.Run)
 	cfg := queue.Default()
 	cfg.ChainID, cfg.HeadPoll = realChain, 10*time.Millisecond
 	log := slog.New(slog.DiscardHandler)
@@ -63,7 +66,7 @@ func serveReal(t *testing.T) (*fixture, *queue.Queue) {
 	require.NoError(t, err)
 	require.NoError(t, q.Register(t.Context()))
 	lifecycletest.Start(t, func(ctx context.Context, ready func()) error { ready(); return q.Run(ctx) })
-	handler, err := NewHandler(Default(), Deps{Queue: q, Node: node, Keys: keys, ChainID: realChain, LocalOnly: true, Metrics: telemetry.NewFactory(), Log: log})
+	handler, err := NewHandler(Default(), Deps{Queue: q, Node: node, Keys: keys, KeySwitch: keys, ChainID: realChain, LocalOnly: true, Metrics: telemetry.NewFactory(), Log: log})
 	require.NoError(t, err)
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
@@ -255,4 +258,27 @@ func TestReal_SendersAndOperations(t *testing.T) {
 	require.Equal(t, "sender_draining", f.ask(t, 409, "POST", "/v1/transactions", body)["code"])
 	require.EqualValues(t, 0, f.ask(t, 200, "POST", "/v1/senders/rebalance", "")["released"])
 	require.Equal(t, "not_found", f.ask(t, 404, "POST", "/v1/senders/0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC/pause", "")["code"])
+}
+
+func TestReal_AKeyIsTurnedOffAndOn(t *testing.T) {
+	t.Parallel()
+	f, _ := serveReal(t)
+	body := `{"from":"` + alice + `","to":"` + bob + `","value":1}`
+
+	status, _, answer := f.do(t, "POST", "/v1/keys/"+alice+"/disable", "")
+	require.Equal(t, 204, status, answer)
+	for _, c := range []struct{ path, body string }{
+		{"/v1/transactions", body},
+		{"/v1/sign/message", `{"from":"` + alice + `","message":"x"}`},
+		{"/v1/sign/transaction", `{"from":"` + alice + `","to":"` + bob + `","nonce":0,"gas":21000,"gasPrice":0}`},
+	} {
+		require.Equal(t, "signer_refused", f.ask(t, 422, "POST", c.path, c.body)["code"], c.path)
+	}
+	keys := f.ask(t, 200, "GET", "/v1/keys", "").list("items")
+	require.Len(t, keys, 2)
+	require.Equal(t, object{"address": alice, "disabled": true}, keys[1])
+
+	status, _, _ = f.do(t, "POST", "/v1/keys/"+alice+"/enable", "")
+	require.Equal(t, 204, status)
+	f.settled(t, f.ask(t, 201, "POST", "/v1/transactions?wait=mined", body))
 }

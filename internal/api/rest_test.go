@@ -277,7 +277,7 @@ func TestREST_KeysAndWallets(t *testing.T) {
 	t.Parallel()
 	f := serve(t)
 	keys := f.ask(t, 200, "GET", "/v1/keys", "")["items"]
-	require.Equal(t, []any{map[string]any{"address": alice, "kind": "local", "ref": "local:m/44'/60'/0'/0/0"}}, keys)
+	require.Equal(t, []any{map[string]any{"address": alice, "disabled": false, "kind": "local", "ref": "local:m/44'/60'/0'/0/0"}}, keys)
 	for _, path := range []string{"/v1/keys/" + alice + "/disable", "/v1/keys/" + alice + "/enable", "/v1/wallets/" + alice + "/disable"} {
 		require.Equal(t, "not_available", f.ask(t, 501, "POST", path, "")["code"])
 	}

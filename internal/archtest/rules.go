@@ -54,8 +54,9 @@ func arrows() map[string][]string {
 		"queue":                   "nodeclient schema signing",
 		"queue/queuetest":         "nodeclient queue schema signing",
 		"wallets":                 "schema signing/...",
+		"keyswitch":               "schema signing",
 		"webhooks":                "queue schema",
-		"api":                     "contract nodeclient queue signing strictjson wallets",
+		"api":                     "contract keyswitch nodeclient queue signing strictjson wallets",
 
 		// operating it
 		"deploy":  "charts nodeclient",
@@ -76,7 +77,7 @@ func arrows() map[string][]string {
 		"config":       "auth cache chain consensus gateway gatewayapp methods ratelimit redisconn sharedstate subscriptions tlsfiles upstreams",
 		"signerconfig": "config queue signerapp signing/keys",
 		"gatewayapp":   "auth cache/... chain consensus gateway methods ratelimit redisconn sharedstate subscriptions tlsfiles upstreams",
-		"signerapp":    "api nodeclient queue schema signing/... wallets webhooks",
+		"signerapp":    "api keyswitch nodeclient queue schema signing/... wallets webhooks",
 
 		"cli":         "",
 		"cmd/gateway": "cli config gatewayapp upstreams",

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/slipwayhq/slipway/internal/api"
+	"github.com/slipwayhq/slipway/internal/keyswitch"
 	"github.com/slipwayhq/slipway/internal/lifecycle"
 	"github.com/slipwayhq/slipway/internal/nodeclient"
 	"github.com/slipwayhq/slipway/internal/queue"
@@ -104,10 +105,11 @@ func (a *App) Run(ctx context.Context, ready func()) error {
 	if err != nil {
 		return err
 	}
-	keys := signing.Chain{a.keys.Keyring()}
+	all := signing.Chain{a.keys.Keyring()}
 	if users != nil {
-		keys = append(keys, users)
+		all = append(all, users)
 	}
+	keys := keyswitch.New(all, keyswitch.NewStore(pool), a.log)
 	q, err := queue.New(a.cfg.Queue, queue.Deps{
 		Store: queue.NewStore(pool, a.cfg.Queue.ChainID), Node: a.node, Keys: keys, Metrics: a.metrics, Log: a.log,
 	})
@@ -115,7 +117,7 @@ func (a *App) Run(ctx context.Context, ready func()) error {
 		return err
 	}
 	handler, err := api.NewHandler(a.cfg.API, api.Deps{
-		Queue: q, Node: a.node, Keys: keys, Wallets: users, Sources: a.node, ChainID: a.cfg.Queue.ChainID, LocalOnly: a.cfg.Dev, Metrics: a.metrics, Log: a.log,
+		Queue: q, Node: a.node, Keys: keys, KeySwitch: keys, Wallets: users, Sources: a.node, ChainID: a.cfg.Queue.ChainID, LocalOnly: a.cfg.Dev, Metrics: a.metrics, Log: a.log,
 	})
 	if err != nil {
 		return err
@@ -127,6 +129,7 @@ func (a *App) Run(ctx context.Context, ready func()) error {
 	group := lifecycle.Group{StopTimeout: a.cfg.DrainTimeout + 10*time.Second}
 	group.Add("admin port", a.serve(a.cfg.AdminListen, admin, func(addr string) { a.admin = addr }).Run)
 	a.keys.OnAdded(q.Register)
+	group.Add("keys that are turned off", keys.Run)
 	group.Add("keys", a.keys.Run)
 	group.Add("queue", func(ctx context.Context, ready func()) error {
 		if err := q.Register(ctx); err != nil {

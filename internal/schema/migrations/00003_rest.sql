@@ -11,3 +11,9 @@ create table transaction_errors (
 -- Where revert_data comes from: the receipt, or the call replayed at the block
 -- before.
 alter table receipts add column revert_source text check (revert_source in ('receipt', 'replay'));
+
+-- Keys that an operator turned off, wherever they live. All replicas look here.
+create table disabled_keys (
+    address     bytea       primary key check (octet_length(address) = 20),
+    disabled_at timestamptz not null default now()
+);
