@@ -32,6 +32,9 @@ func rpcErrorOf(err error) *jsonrpc.Error {
 	var bad *invalidError
 	var waiting *waitError
 	var ended *endedError
+	if refused := refusalRPCError(err); refused != nil {
+		return refused
+	}
 	switch {
 	case errors.As(err, &bad):
 		return jsonrpc.NewError(jsonrpc.CodeInvalidParams, bad.detail)
