@@ -140,6 +140,7 @@ func (a *App) Run(ctx context.Context, ready func()) error {
 	})
 	group.Add("WebSockets", handler.Run)
 	port := a.serve(a.cfg.Listen, handler, func(addr string) { a.addr = addr })
+	port.IsFast = true
 	port.OnStop = handler.StopWaiting
 	group.Add("api port", port.Run)
 	return group.Run(ctx, ready)

@@ -42,10 +42,9 @@ func TestApp_AKeyInAVaultThatComesAndGoes(t *testing.T) {
 		status, _ = call(t, "POST", "http://"+app.Addr()+"/v1/transactions", fmt.Sprintf(`{"from":"%s","to":"%s","value":"7","idempotencyKey":"%s"}`, alice, bob, name))
 		return status
 	}
-	answer := ""
 	confirmed := func(name string) func() bool {
 		return func() bool {
-			_, answer = call(t, "GET", "http://"+app.Addr()+"/v1/transactions?idempotencyKey="+name, "")
+			_, answer := call(t, "GET", "http://"+app.Addr()+"/v1/transactions?idempotencyKey="+name, "")
 			return strings.Contains(answer, `"status":"confirmed"`)
 		}
 	}
@@ -53,11 +52,11 @@ func TestApp_AKeyInAVaultThatComesAndGoes(t *testing.T) {
 
 	server.Unseal(t)
 	require.Eventually(t, func() bool { return send("a") == 202 }, 30*time.Second, 50*time.Millisecond)
-	require.Eventually(t, confirmed("a"), 30*time.Second, 50*time.Millisecond, "%s", &answer)
+	require.Eventually(t, confirmed("a"), 30*time.Second, 50*time.Millisecond)
 
 	server.Seal(t)
 	require.Equal(t, 202, send("b"))
 	require.Never(t, confirmed("b"), 500*time.Millisecond, 50*time.Millisecond)
 	server.Unseal(t)
-	require.Eventually(t, confirmed("b"), 30*time.Second, 50*time.Millisecond, "%s", &answer)
+	require.Eventually(t, confirmed("b"), 30*time.Second, 50*time.Millisecond)
 }
