@@ -6,4 +6,4 @@ npm ci --no-progress --loglevel=error
 binary=$(mktemp -d)
 trap 'rm -rf "$binary"' EXIT
 (cd ../.. && go build -buildvcs=false -o "$binary/slipway" ./cmd/slipway)
-SLIPWAY="$binary/slipway" node --test clients.test.mjs gateway.test.mjs sockets.test.mjs web3.test.mjs
+SLIPWAY="$binary/slipway" node --test clients.test.mjs gateway.test.mjs signer.test.mjs sockets.test.mjs web3.test.mjs
