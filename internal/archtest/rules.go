@@ -51,6 +51,7 @@ func arrows() map[string][]string {
 		"signing/signingtest":     "signing",
 		"signing/keys":            "signing signing/awskms signing/local signing/vault",
 		"nodeclient":              "",
+		"audit":                   "",
 		"policy":                  "",
 		"queue":                   "nodeclient schema signing",
 		"queue/queuetest":         "nodeclient queue schema signing",
