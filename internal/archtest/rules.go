@@ -53,7 +53,7 @@ func arrows() map[string][]string {
 		"nodeclient":              "",
 		"audit":                   "",
 		"policy":                  "",
-		"queue":                   "nodeclient schema signing",
+		"queue":                   "audit nodeclient policy schema signing",
 		"queue/queuetest":         "nodeclient queue schema signing",
 		"wallets":                 "schema signing/...",
 		"keyswitch":               "schema signing",

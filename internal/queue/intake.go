@@ -16,12 +16,15 @@ type entry struct {
 	id          uuid.UUID
 	request     Request
 	fingerprint [32]byte
+	admission   Admission
 
 	// The rest says what came of it.
 	at       acceptance
 	isReplay bool // the tenant's idempotency key was taken, by the same request
 	original uuid.UUID
 	err      error
+
+	isCharged bool // against the windows of its admission
 }
 
 // maxIntake is the most transactions that are accepted in one SQL transaction.
@@ -34,7 +37,9 @@ func (s *Store) insertBatch(ctx context.Context, batch []*entry) {
 	err := s.insertAll(ctx, batch, false)
 	if err != nil && len(batch) > 1 && !errors.Is(err, ErrUnavailable) {
 		for _, e := range batch {
-			e.err = s.insertAll(ctx, []*entry{e}, false)
+			if err := s.insertAll(ctx, []*entry{e}, false); err != nil { // its own refusal is in e.err already
+				e.err = err
+			}
 		}
 		return
 	}

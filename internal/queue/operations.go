@@ -84,6 +84,9 @@ func (q *Queue) move(ctx context.Context, tenant string, id uuid.UUID, from, to 
 		case to:
 			return true, nil // done before
 		case from:
+			if t.Substatus == NeedsApproval {
+				return false, fmt.Errorf("%w: it waits for approval", ErrWrongStatus)
+			}
 			return q.store.MoveWaiting(ctx, t.ID, from, to)
 		default:
 			return false, wrongStatus(t)

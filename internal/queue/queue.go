@@ -13,15 +13,20 @@ import (
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/slipwayhq/slipway/internal/audit"
 	"github.com/slipwayhq/slipway/internal/signing"
 	"github.com/slipwayhq/slipway/internal/telemetry"
 )
 
 // Deps are what the queue works with.
 type Deps struct {
-	Store   *Store
-	Node    Node
-	Keys    signing.Keys
+	Store *Store
+	Node  Node
+	Keys  signing.Keys
+	// Admit decides about every request; nil lets in what the callers name.
+	Admit Admitter
+	// Audit is where acceptances and votes are written down; nil for nowhere.
+	Audit   *audit.Log
 	Metrics telemetry.Factory
 	Log     *slog.Logger
 }
@@ -37,6 +42,7 @@ type Queue struct {
 	keeper  *keeper
 	intake  *gather[*entry]
 	limits  *queueLimits
+	admit   Admitter // nil: everything
 	metrics *metrics
 	log     *slog.Logger
 }
@@ -48,9 +54,12 @@ func New(cfg Config, deps Deps) (*Queue, error) {
 	}
 	m := newMetrics(deps.Metrics)
 	w := newWaiters()
+	if deps.Audit != nil {
+		deps.Store = deps.Store.audited(deps.Audit)
+	}
 	return &Queue{
 		cfg: cfg, store: deps.Store, node: deps.Node, keys: deps.Keys, waiters: w, metrics: m, log: deps.Log,
-		intake: &gather[*entry]{write: deps.Store.insertBatch, most: maxIntake}, limits: &queueLimits{cfg: cfg, store: deps.Store},
+		intake: &gather[*entry]{write: deps.Store.insertBatch, most: maxIntake}, limits: &queueLimits{cfg: cfg, store: deps.Store}, admit: deps.Admit,
 		keeper: &keeper{
 			cfg: cfg, owner: uuid.New(), store: deps.Store, commits: &gather[*commitment]{write: deps.Store.commitBatch, most: maxCommitments},
 			sends: newSendRecorder(deps.Store, w, deps.Log), node: deps.Node, keys: deps.Keys, waiters: w, metrics: m, log: deps.Log,
@@ -221,9 +230,9 @@ func acceptOutcome(a Accepted, err error) string {
 }
 
 func (q *Queue) enqueue(ctx context.Context, id uuid.UUID, r Request) (Accepted, error) {
-	e, err := q.entry(id, r)
+	e, err := q.entry(ctx, id, r)
 	if err != nil {
-		return Accepted{}, err
+		return q.acceptedBefore(ctx, e, err)
 	}
 	if err := q.limits.take(ctx, []Request{e.request}); err != nil {
 		return Accepted{}, err
@@ -232,8 +241,22 @@ func (q *Queue) enqueue(ctx context.Context, id uuid.UUID, r Request) (Accepted,
 		return Accepted{}, err
 	}
 	if e.err != nil {
-		return Accepted{}, e.err
+		return Accepted{}, q.noteRefused(ctx, e, e.err)
 	}
+	return q.accepted(ctx, e)
+}
+
+// acceptedBefore is the answer to a request that would not be accepted now: what
+// was promised under its idempotency key stands.
+func (q *Queue) acceptedBefore(ctx context.Context, e *entry, why error) (Accepted, error) {
+	if e == nil || e.request.Tenant == "" || e.request.IdempotencyKey == "" {
+		return Accepted{}, why
+	}
+	original, isKnown, err := q.store.AcceptedBefore(ctx, e)
+	if err != nil || !isKnown {
+		return Accepted{}, errors.Join(why, err)
+	}
+	e.isReplay, e.original = true, original
 	return q.accepted(ctx, e)
 }
 
@@ -246,7 +269,7 @@ func (q *Queue) EnqueueAll(ctx context.Context, requests []Request) ([]Accepted,
 		if err != nil {
 			return nil, fmt.Errorf("make id: %w", err)
 		}
-		if entries[i], err = q.entry(id, r); err != nil {
+		if entries[i], err = q.entry(ctx, id, r); err != nil {
 			return nil, fmt.Errorf("transaction %d: %w", i, err)
 		}
 		checked[i] = entries[i].request
@@ -256,6 +279,11 @@ func (q *Queue) EnqueueAll(ctx context.Context, requests []Request) ([]Accepted,
 	}
 	if err := q.store.insertAll(ctx, entries, true); err != nil {
 		q.metrics.accepted.WithLabelValues(acceptOutcome(Accepted{}, err)).Add(float64(len(entries)))
+		for _, e := range entries {
+			if e.err != nil {
+				return nil, q.noteRefused(ctx, e, err)
+			}
+		}
 		return nil, err
 	}
 	out := make([]Accepted, len(entries))
@@ -269,8 +297,9 @@ func (q *Queue) EnqueueAll(ctx context.Context, requests []Request) ([]Accepted,
 	return out, nil
 }
 
-// entry checks a request and completes it.
-func (q *Queue) entry(id uuid.UUID, r Request) (*entry, error) {
+// entry checks a request and completes it. When it is not admitted there is an
+// entry as well as an error.
+func (q *Queue) entry(ctx context.Context, id uuid.UUID, r Request) (*entry, error) {
 	switch _, err := q.keys.Signer(r.Sender); {
 	case errors.Is(err, signing.ErrUnknownSigner):
 		return nil, fmt.Errorf("%w %s", ErrUnknownSender, r.Sender)
@@ -284,7 +313,14 @@ func (q *Queue) entry(id uuid.UUID, r Request) (*entry, error) {
 	if r.Data == nil {
 		r.Data = []byte{}
 	}
-	return &entry{id: id, request: r, fingerprint: r.fingerprint(q.cfg.ChainID)}, nil
+	e := &entry{id: id, request: r, fingerprint: r.fingerprint(q.cfg.ChainID)}
+	if q.admit == nil {
+		return e, nil
+	}
+	var err error
+	e.admission, err = q.admit.Admit(ctx, r)
+	e.request.Tenant = e.admission.Tenant
+	return e, err
 }
 
 // accepted is what the caller gets for an entry that is in the database.
@@ -294,9 +330,13 @@ func (q *Queue) accepted(ctx context.Context, e *entry) (Accepted, error) {
 		return Accepted{Transaction: t, Replayed: true}, err
 	}
 	q.keeper.wake(e.request.Sender)
-	return Accepted{Transaction: Transaction{
+	t := Transaction{
 		ID: e.id, Seq: e.at.Seq, ChainID: q.cfg.ChainID, Request: e.request, Status: StatusQueued, CreatedAt: e.at.CreatedAt, UpdatedAt: e.at.CreatedAt,
-	}}, nil
+	}
+	if e.admission.waits() {
+		t.Status, t.Substatus = StatusSuspended, NeedsApproval
+	}
+	return Accepted{Transaction: t}, nil
 }
 
 // Get reads one transaction of a tenant.

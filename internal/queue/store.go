@@ -10,6 +10,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/slipwayhq/slipway/internal/audit"
 )
 
 // Store is every SQL statement of the queue, for one chain; they stand in the
@@ -17,6 +19,7 @@ import (
 type Store struct {
 	pool    *pgxpool.Pool
 	chainID int64
+	audit   *audit.Log // nil for none
 }
 
 // storeTimeout bounds one statement or SQL transaction, waiting for a

@@ -51,7 +51,8 @@ func (s *Store) MoveWaiting(ctx context.Context, id uuid.UUID, from, to Status) 
 	n, err := s.exec(ctx, `
 		with moved as (
 			update transactions set status = @to::transaction_status, substatus = null, version = version + 1, updated_at = now()
-			where id = @id and status = @from::transaction_status and status in ('queued', 'suspended') returning id)
+			where id = @id and status = @from::transaction_status and status in ('queued', 'suspended')
+			and not (@to = 'queued' and substatus is not distinct from 'needs_approval') returning id)
 		insert into tx_events (tx_id, type) select id, @to from moved`,
 		pgx.NamedArgs{"id": id, "from": string(from), "to": string(to)})
 	if err != nil {

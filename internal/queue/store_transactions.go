@@ -27,6 +27,10 @@ func (s *Store) insertAll(ctx context.Context, entries []*entry, isWhole bool) e
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	insert := func(tx pgx.Tx) error {
+		open, m, err := s.charge(ctx, tx, entries, isWhole)
+		if err != nil {
+			return err
+		}
 		rows, err := tx.Query(ctx, `
 			with accepted as (
 				insert into transactions (id, tenant_id, chain_id, sender, recipient, value, data, gas, fees, access_list, idem_key, req_hash, reference, not_after, redrive_of, asked_nonce, authorizations)
@@ -40,7 +44,7 @@ func (s *Store) insertAll(ctx context.Context, entries []*entry, isWhole bool) e
 				on conflict (tenant_id, idem_key) where idem_key is not null do nothing
 				returning id, seq, created_at),
 			noted as (insert into tx_events (tx_id, type) select id, 'queued' from accepted)
-			select id, seq, created_at from accepted`, insertArgs(s.chainID, entries))
+			select id, seq, created_at from accepted`, insertArgs(s.chainID, open))
 		if err != nil {
 			return err
 		}
@@ -58,13 +62,16 @@ func (s *Store) insertAll(ctx context.Context, entries []*entry, isWhole bool) e
 		if err := noteErrors(ctx, tx, entries, byID); err != nil {
 			return err
 		}
-		return explain(ctx, tx, entries, byID, isWhole)
+		if err := explain(ctx, tx, open, byID, isWhole); err != nil {
+			return err
+		}
+		return s.admit(ctx, tx, open, m, byID)
 	}
 	err := pgx.BeginFunc(ctx, s.pool, insert)
 	for tries := 0; isDeadlock(err) && tries < 3; tries++ { // two lists with the same keys in another order
 		err = pgx.BeginFunc(ctx, s.pool, insert)
 	}
-	if errors.Is(err, ErrKeyReused) || errors.Is(err, ErrDraining) {
+	if errors.Is(err, ErrKeyReused) || errors.Is(err, ErrDraining) || isOverLimit(err) {
 		return err
 	}
 	if err != nil {
