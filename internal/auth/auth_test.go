@@ -26,7 +26,7 @@ var away = netip.MustParseAddr("203.0.113.9") //nolint:gochecknoglobals // a con
 func newAuthenticator(tb testing.TB, strategies ...auth.Strategy) *auth.Authenticator {
 	tb.Helper()
 	a, err := auth.New(auth.Config{Scope: "main", Strategies: strategies, Budgets: []string{"gold"}},
-		auth.NewMetrics(telemetry.NewFactory()), slog.New(slog.DiscardHandler))
+		auth.NewMetrics(telemetry.NewFactory(), "gateway"), slog.New(slog.DiscardHandler))
 	require.NoError(tb, err)
 	return a
 }
@@ -217,7 +217,7 @@ func TestConfig_Validate(t *testing.T) {
 		}),
 	} {
 		require.EqualError(t, auth.Config{Strategies: []auth.Strategy{s}}.Validate(), want)
-		_, err := auth.New(auth.Config{Strategies: []auth.Strategy{s}}, auth.NewMetrics(telemetry.NewFactory()), slog.New(slog.DiscardHandler))
+		_, err := auth.New(auth.Config{Strategies: []auth.Strategy{s}}, auth.NewMetrics(telemetry.NewFactory(), "gateway"), slog.New(slog.DiscardHandler))
 		require.EqualError(t, err, "authentication: "+want)
 	}
 }
@@ -225,7 +225,7 @@ func TestConfig_Validate(t *testing.T) {
 func TestAuthenticate_IsCounted(t *testing.T) {
 	t.Parallel()
 	factory := telemetry.NewFactory()
-	a, err := auth.New(auth.Config{Scope: "main", Strategies: []auth.Strategy{secretOf("one", "right")}}, auth.NewMetrics(factory), slog.New(slog.DiscardHandler))
+	a, err := auth.New(auth.Config{Scope: "main", Strategies: []auth.Strategy{secretOf("one", "right")}}, auth.NewMetrics(factory, "gateway"), slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	for _, value := range []string{"right", "right", "wrong", ""} {
 		_, err = a.Authenticate(t.Context(), showing(t, away, url.Values{"secret": {value}}))

@@ -82,6 +82,9 @@ type JWT struct {
 	JWKSInsecure bool
 	// BudgetClaim is the claim that names the budget; empty means "rlm".
 	BudgetClaim string
+	// KeepClaims are claims whose texts the principal keeps. A name with dots that
+	// is no claim itself leads into objects: realm_access.roles.
+	KeepClaims []string
 }
 
 // Network knows clients by their address.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -176,7 +177,26 @@ func (j *tokenJudge) principal(claims jwt.MapClaims) (*Principal, Reason) {
 	if budget, isText := claims[j.cfg.BudgetClaim].(string); isText && slices.Contains(j.budgets, budget) {
 		p.Budget = budget
 	}
+	for _, name := range j.cfg.KeepClaims {
+		if p.claims == nil {
+			p.claims = map[string][]string{}
+		}
+		p.claims[name] = claimTexts(claimAt(claims, name))
+	}
 	return &p, ReasonNone
+}
+
+// claimAt finds a claim by its name, or within objects by the names on the way.
+func claimAt(claims map[string]any, name string) any {
+	if claim, has := claims[name]; has {
+		return claim
+	}
+	outer, inner, isPath := strings.Cut(name, ".")
+	object, isObject := claims[outer].(map[string]any)
+	if !isPath || !isObject {
+		return nil
+	}
+	return claimAt(object, inner)
 }
 
 // claimTexts are the texts of a claim: one, a list, or a list of objects with a

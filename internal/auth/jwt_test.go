@@ -229,7 +229,7 @@ func webKey(t *testing.T, id string, public crypto.PublicKey) map[string]string 
 func run(t *testing.T, url string, refresh time.Duration) *auth.Authenticator {
 	t.Helper()
 	a, err := auth.New(auth.Config{Scope: "main", Strategies: []auth.Strategy{tokens(auth.JWT{JWKSURL: secret.New(url), JWKSRefresh: refresh})}},
-		auth.NewMetrics(telemetry.NewFactory()), slog.New(slog.DiscardHandler))
+		auth.NewMetrics(telemetry.NewFactory(), "gateway"), slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	ready, done := make(chan struct{}), make(chan error, 1)
@@ -340,4 +340,25 @@ func BenchmarkAuthenticate_KnownToken(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+func TestAuthenticate_KeepsClaims(t *testing.T) {
+	t.Parallel()
+	signer := ecKey(t)
+	a, err := auth.New(auth.Config{Scope: "main", Strategies: []auth.Strategy{tokens(auth.JWT{
+		Keys: map[string]secret.String{"k": pemOf(t, signer.Public())}, KeepClaims: []string{"org", "realm_access.roles", "https://x.y/roles", "nothing", "sub.x"},
+	})}}, auth.NewMetrics(telemetry.NewFactory(), "gateway"), slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+
+	p, err := a.Authenticate(t.Context(), bearing(t, token(t, jwt.SigningMethodES256, "k", signer, jwt.MapClaims{
+		"org": "acme", "realm_access": map[string]any{"roles": []string{"a", "b"}}, "https://x.y/roles": []string{"c"}, "other": "no",
+	})))
+
+	require.NoError(t, err)
+	require.Equal(t, []string{"acme"}, p.Claim("org"))
+	require.Equal(t, []string{"a", "b"}, p.Claim("realm_access.roles"))
+	require.Equal(t, []string{"c"}, p.Claim("https://x.y/roles"))
+	require.Empty(t, p.Claim("nothing"))
+	require.Empty(t, p.Claim("sub.x"))
+	require.Empty(t, p.Claim("other"), "it was not asked for")
 }

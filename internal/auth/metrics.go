@@ -9,11 +9,11 @@ import (
 // Metrics are the metrics of all authenticators of one program.
 type Metrics struct{ requests, keyReads *prometheus.CounterVec }
 
-// NewMetrics makes the metrics, once per program.
-func NewMetrics(f telemetry.Factory) *Metrics {
+// NewMetrics makes the metrics, once per program, whose name they begin with.
+func NewMetrics(f telemetry.Factory, program string) *Metrics {
 	return &Metrics{
-		requests: f.CounterVec("gateway_auth_requests_total", "Requests that had to say who they are, by the strategy that decided and by outcome: ok, or why not.", "project", "strategy", "outcome"),
-		keyReads: f.CounterVec("gateway_auth_key_reads_total", "Reads of the keys that issuers of tokens publish.", "project", "outcome"),
+		requests: f.CounterVec(program+"_auth_requests_total", "Requests that had to say who they are, by the strategy that decided and by outcome: ok, or why not.", "project", "strategy", "outcome"),
+		keyReads: f.CounterVec(program+"_auth_key_reads_total", "Reads of the keys that issuers of tokens publish.", "project", "outcome"),
 	}
 }
 

@@ -20,7 +20,11 @@ type Principal struct {
 	Budget string
 
 	methods MethodFilter
+	claims  map[string][]string
 }
+
+// Claim is the texts of a claim that JWT.KeepClaims names.
+func (p *Principal) Claim(name string) []string { return p.claims[name] }
 
 // Permits says whether the client may call a method.
 func (p *Principal) Permits(method string) bool { return p.methods.Permits(method) }

@@ -21,7 +21,7 @@ func (a *App) takeLimits(cfg ratelimit.Config, old *site) (*limits, error) {
 	if old != nil && reflect.DeepEqual(old.limits.cfg, cfg) {
 		return old.limits, nil
 	}
-	limiter, err := ratelimit.New(cfg, ratelimit.NewMetrics(a.factory))
+	limiter, err := ratelimit.New(cfg, ratelimit.NewMetrics(a.factory, "gateway"))
 	if err != nil {
 		return nil, err //nolint:wrapcheck // says what it is
 	}

@@ -146,7 +146,7 @@ func (a *App) takeGate(scope string, cfg auth.Config, old *site) (*gate, error) 
 			}
 		}
 	}
-	authenticator, err := auth.New(cfg, auth.NewMetrics(a.factory), a.log)
+	authenticator, err := auth.New(cfg, auth.NewMetrics(a.factory, "gateway"), a.log)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", scope, err)
 	}

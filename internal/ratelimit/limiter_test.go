@@ -44,7 +44,7 @@ func counted(tb testing.TB, cfg ratelimit.Config, rules ...ratelimit.Rule) (*rat
 	tb.Helper()
 	factory := telemetry.NewFactory()
 	cfg.Budgets = []ratelimit.Budget{{ID: "b", Rules: rules}}
-	l, err := ratelimit.New(cfg, ratelimit.NewMetrics(factory))
+	l, err := ratelimit.New(cfg, ratelimit.NewMetrics(factory, "gateway"))
 	require.NoError(tb, err)
 	return l, factory
 }

@@ -12,11 +12,11 @@ type Metrics struct {
 	degraded  prometheus.Counter
 }
 
-// NewMetrics makes the metrics, once per program.
-func NewMetrics(f telemetry.Factory) *Metrics {
+// NewMetrics makes the metrics, once per program, whose name they begin with.
+func NewMetrics(f telemetry.Factory, program string) *Metrics {
 	return &Metrics{
-		decisions: f.CounterVec("gateway_ratelimit_decisions_total", "Requests held against a budget, by outcome (allowed, denied).", "budget", "outcome"),
-		degraded:  f.CounterVec("gateway_ratelimit_degraded_total", "Requests that this gateway counted alone because Redis could not be asked.").WithLabelValues(),
+		decisions: f.CounterVec(program+"_ratelimit_decisions_total", "Requests held against a budget, by outcome (allowed, denied).", "budget", "outcome"),
+		degraded:  f.CounterVec(program+"_ratelimit_degraded_total", "Requests that this process counted alone because Redis could not be asked.").WithLabelValues(),
 	}
 }
 
