@@ -51,6 +51,7 @@ func arrows() map[string][]string {
 		"signing/signingtest":     "signing",
 		"signing/keys":            "signing signing/awskms signing/local signing/vault",
 		"nodeclient":              "",
+		"access":                  "auth",
 		"audit":                   "",
 		"policy":                  "",
 		"queue":                   "audit nodeclient policy schema signing",
