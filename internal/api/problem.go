@@ -60,6 +60,9 @@ func problemFor(err error) problem {
 	var wrong *strictjson.Error
 	var coded *codedError
 	var http *echo.HTTPError
+	if p, ok := accessProblem(err); ok {
+		return p
+	}
 	switch {
 	case errors.As(err, &coded):
 		return problemOf(coded.code, coded.detail)
@@ -179,6 +182,7 @@ func (s *server) writeError(err error, c echo.Context) {
 	if seconds := retryAfter(err, p.Status); seconds != "" {
 		c.Response().Header().Set("Retry-After", seconds)
 	}
+	adviseCaller(c.Response().Header(), p.Status, err)
 	c.Response().Header().Set(echo.HeaderContentType, "application/problem+json")
 	if writeErr := c.JSON(p.Status, p); writeErr != nil {
 		s.log.DebugContext(c.Request().Context(), "answer not delivered", slog.Any("err", writeErr))

@@ -26,6 +26,14 @@ const (
 	problemKeyAway    problemCode = "signer_unavailable"
 	problemKeyRefuses problemCode = "signer_refused"
 	problemInternal   problemCode = "internal"
+
+	problemUnknown   problemCode = "unauthenticated"
+	problemForbidden problemCode = "forbidden"
+	problemDenied    problemCode = "policy_denied"
+	problemApprover  problemCode = "not_an_approver"
+	problemKeyExists problemCode = "api_key_exists"
+	problemLimit     problemCode = "policy_limit"
+	problemRate      problemCode = "rate_limited"
 )
 
 // ProblemURN is what the type of every problem begins with.
@@ -49,6 +57,10 @@ const (
 func ProblemTypes() []ProblemType {
 	return []ProblemType{
 		{problemInvalid, 400, "The request is not valid", "The body, a parameter or a header cannot be read or must not be sent as it is; `pointer` names the place in the body.", remedyCorrect},
+		{problemUnknown, 401, "The caller is not known", "The request shows no API key, token or client certificate, or a wrong one.", "Show one; see docs/security.md."},
+		{problemForbidden, 403, "The caller may not do this", "It has none of the roles that are needed, which `detail` names.", "Ask an operator for the role."},
+		{problemDenied, 403, "The policy refuses this", "A rule denies it, or none allows it; `detail` names the rules.", "See docs/policy.md. Repeating does not help."},
+		{problemApprover, 403, "The caller cannot approve this transaction", "It submitted it, or the rules name other approvers.", "Somebody else has to."},
 		{problemForeign, 403, "Without authentication only local programs and pages are served", "A web page of another origin, or a name that only points to this machine, is behind the request.", "Call from the same machine, under `localhost` or a loopback address."},
 		{problemProof, 403, "The wallet signs only with a right challenge response", "The wallet is protected, and the response is missing, wrong, or used up; or there were too many wrong ones.", "Ask for a new challenge and send its response in the `X-Auth-Challenge-…` headers."},
 		{problemNotFound, 404, "There is no such thing", "No transaction, sender, key or wallet has this name.", "Check the name. A transaction that was accepted is always found."},
@@ -60,11 +72,14 @@ func ProblemTypes() []ProblemType {
 		{problemBusy, 409, "The queue gives out the nonces of this sender", "A transaction signed for another way to the chain would take the nonce of one that was accepted.", "Pause the sender first, or use a key of its own."},
 		{problemDraining, 409, "The sender takes no new transactions", "An operator is draining it.", "Use another sender, or resume it."},
 		{problemIndex, 409, "The wallet index is taken", "A wallet has this index, or had it.", "Use another index, or none."},
+		{problemKeyExists, 409, "The caller has keys already", "A name has one set of roles and two active keys at most.", "Rotate the key that is there, or revoke one."},
 		{problemTooLarge, 413, "The request body is too large", "The body is above `api.maxBody`.", "Send fewer transactions at a time."},
 		{problemSender, 422, "The signer has no key for the sender", "No key that signs now belongs to `from`.", "Use one of `GET /v1/keys`."},
 		{problemOtherChain, 422, "The signer works on another chain", "`chainId`, or the domain of typed data, names another chain.", remedyCorrect},
 		{problemKeyRefuses, 422, "The key does not sign", "The key is disabled, deleted, or forbidden to the signer.", "Enable it where it lives. Repeating alone does not help."},
 		{problemFull, 429, "Too many transactions are waiting", "The sender's or the tenant's queue is at its limit (`queue.maxQueuedPerSender`, `queue.maxQueuedPerTenant`).", "Repeat it after `Retry-After`, with the same idempotency key."},
+		{problemLimit, 429, "A limit of the policy is reached", "The window of a rule has no room now.", "Repeat it after `Retry-After`, with the same idempotency key."},
+		{problemRate, 429, "Too many requests", "The tenant's or the sender's rate is at its limit (`rateLimit`).", "Repeat it after `Retry-After`, with the same idempotency key."},
 		{problemInternal, 500, "Internal error", "A fault of the signer; its log has the rest.", remedyRepeat},
 		{problemAbsent, 501, "This signer does not have it", "The function is not configured.", "See docs/configuration.md."},
 		{problemDatabase, 503, "The database cannot be reached", "What was asked may have been accepted or not.", remedyRepeat},

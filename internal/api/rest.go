@@ -104,10 +104,6 @@ func (s *server) restRoutes(e *echo.Echo) {
 	e.GET("/docs/docs.js", serveFile("text/javascript; charset=utf-8", docsScript))
 }
 
-// tenantOf says on whose behalf a request is made. Without authentication there
-// is one tenant.
-func tenantOf(echo.Context) string { return queue.DefaultTenant }
-
 // idOf reads the id in the path; what is no id names nothing.
 func idOf(c echo.Context) (uuid.UUID, error) {
 	id, err := uuid.Parse(c.Param("id"))

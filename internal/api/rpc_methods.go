@@ -58,7 +58,7 @@ func (s *server) isOurs(name string) bool { return name == sendTransaction || s.
 
 // accounts lists the signer's own accounts and then the wallets.
 func (s *server) accounts(ctx context.Context, _ []byte, _ caller) (any, error) {
-	list := slices.Clone(s.queue.Accounts())
+	list := s.queue.Accounts()
 	if s.wallets != nil {
 		wallets, err := s.wallets.Addresses(ctx)
 		if err != nil {
@@ -68,15 +68,18 @@ func (s *server) accounts(ctx context.Context, _ []byte, _ caller) (any, error) 
 		for _, a := range list {
 			known[a] = true
 		}
+		list = slices.Clone(list)
 		for _, a := range wallets {
 			if !known[a] {
 				list = append(list, a)
 			}
 		}
 	}
-	out := make([]string, len(list))
-	for i, a := range list {
-		out[i] = a.Hex()
+	out := []string{}
+	for _, a := range list {
+		if s.mayUse(ctx, a) {
+			out = append(out, a.Hex())
+		}
 	}
 	return out, nil
 }

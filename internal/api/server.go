@@ -13,6 +13,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/labstack/echo/v4"
 
+	"github.com/slipwayhq/slipway/internal/audit"
 	"github.com/slipwayhq/slipway/internal/nodeclient"
 	"github.com/slipwayhq/slipway/internal/queue"
 	"github.com/slipwayhq/slipway/internal/signing"
@@ -58,6 +59,17 @@ type Deps struct {
 	ChainID uint64
 	// KeySwitch turns keys off and on; nil where they are those of the configuration.
 	KeySwitch KeySwitch
+	// Access says who makes a request; nil lets everybody who gets here do
+	// everything.
+	Access Access
+	// Gate knows the policy, and which sender is whose; nil for none.
+	Gate Gate
+	// APIKeys are the keys of callers; nil where they are not used.
+	APIKeys CallerKeys
+	// Approvals is where people agree to transactions.
+	Approvals Approvals
+	// Audit is where is written down what callers do; nil for nowhere.
+	Audit *audit.Log
 	// LocalOnly refuses web pages from elsewhere; for a signer without
 	// authentication.
 	LocalOnly bool
@@ -78,6 +90,7 @@ type server struct {
 	// stopping is closed when nobody shall wait any longer.
 	stopping chan struct{}
 	chainID  uint64
+	access   accessDeps
 	// localOnly says that guardLocal has looked at the origin of every request.
 	localOnly bool
 	metrics   *metrics
@@ -112,6 +125,7 @@ func NewHandler(cfg Config, deps Deps) (*Handler, error) {
 	}
 	s.stopping = make(chan struct{})
 	s.methods = s.methodTable()
+	s.access = accessDeps{deps.Access, deps.Gate, deps.APIKeys, deps.Approvals, deps.Audit}
 
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
@@ -120,10 +134,12 @@ func NewHandler(cfg Config, deps Deps) (*Handler, error) {
 	if deps.LocalOnly {
 		e.Use(guardLocal)
 	}
+	e.Use(s.authenticate)
 	e.POST("/", s.handleRPC)
 	e.GET("/", s.handleSocket)
 	e.GET("/health", s.handleHealth)
 	s.restRoutes(e)
+	s.accessRoutes(e)
 	return &Handler{Handler: e, sockets: s.sockets, stop: sync.OnceFunc(func() { close(s.stopping) })}, nil
 }
 

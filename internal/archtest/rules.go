@@ -51,6 +51,7 @@ func arrows() map[string][]string {
 		"signing/signingtest":     "signing",
 		"signing/keys":            "signing signing/awskms signing/local signing/vault",
 		"nodeclient":              "",
+		"admission":               "access audit methods policy queue ratelimit",
 		"access":                  "auth",
 		"audit":                   "",
 		"policy":                  "",
@@ -59,7 +60,7 @@ func arrows() map[string][]string {
 		"wallets":                 "schema signing/...",
 		"keyswitch":               "schema signing",
 		"webhooks":                "queue schema",
-		"api":                     "contract keyswitch nodeclient queue signing strictjson wallets",
+		"api":                     "access admission audit contract keyswitch nodeclient policy queue signing strictjson wallets",
 
 		// operating it
 		"deploy":  "charts nodeclient",
@@ -80,7 +81,7 @@ func arrows() map[string][]string {
 		"config":       "auth cache chain consensus gateway gatewayapp methods ratelimit redisconn sharedstate subscriptions tlsfiles upstreams",
 		"signerconfig": "config queue signerapp signing/keys",
 		"gatewayapp":   "auth cache/... chain consensus gateway methods ratelimit redisconn sharedstate subscriptions tlsfiles upstreams",
-		"signerapp":    "api keyswitch nodeclient queue schema signing/... wallets webhooks",
+		"signerapp":    "access admission api audit keyswitch nodeclient policy queue schema signing/... tlsfiles wallets webhooks",
 
 		"cli":         "",
 		"cmd/gateway": "cli config gatewayapp upstreams",

@@ -1,0 +1,247 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+
+	"github.com/slipwayhq/slipway/internal/access"
+	"github.com/slipwayhq/slipway/internal/admission"
+	"github.com/slipwayhq/slipway/internal/audit"
+	"github.com/slipwayhq/slipway/internal/jsonrpc"
+	"github.com/slipwayhq/slipway/internal/policy"
+	"github.com/slipwayhq/slipway/internal/queue"
+	"github.com/slipwayhq/slipway/internal/secret"
+)
+
+// Access says who makes a request.
+type Access interface {
+	Authenticate(r *http.Request) (access.Caller, error)
+}
+
+// Gate knows what the policy would say, and which sender is whose.
+type Gate interface {
+	DryRun(ctx context.Context, r queue.Request) (policy.Decision, error)
+	MayUse(tenant string, sender common.Address) bool
+}
+
+// CallerKeys are the keys of callers.
+type CallerKeys interface {
+	Create(ctx context.Context, n access.NewKey) (access.Key, secret.String, error)
+	Get(ctx context.Context, tenant, id string) (access.Key, error)
+	List(ctx context.Context, tenant string) ([]access.Key, error)
+	Rotate(ctx context.Context, tenant, id string, overlap, lifetime time.Duration, by string) (access.Key, secret.String, error)
+	Revoke(ctx context.Context, tenant, id string) error
+}
+
+// Approvals is where people agree to transactions.
+type Approvals interface {
+	Pending(ctx context.Context, tenant string, before int64, limit int) ([]queue.Pending, error)
+	Vote(ctx context.Context, tenant string, id uuid.UUID, v queue.Vote) (queue.Transaction, error)
+	Decision(ctx context.Context, tenant string, id uuid.UUID) (json.RawMessage, error)
+}
+
+// accessDeps are what deciding about callers needs.
+type accessDeps struct {
+	by        Access
+	gate      Gate
+	keys      CallerKeys
+	approvals Approvals
+	audit     *audit.Log
+}
+
+// accessRoutes are the resources around callers, policy and audit.
+func (s *server) accessRoutes(e *echo.Echo) {
+	e.GET("/v1/approvals", s.listApprovals)
+	e.POST("/v1/approvals/:id/approve", s.vote(true))
+	e.POST("/v1/approvals/:id/reject", s.vote(false))
+	e.GET("/v1/transactions/:id/policy", s.getDecision)
+	e.POST("/v1/policy/dry-run", s.dryRunPolicy)
+	e.GET("/v1/audit", s.listAudit)
+	e.GET("/v1/api-keys", s.listAPIKeys)
+	e.POST("/v1/api-keys", s.createAPIKey)
+	e.POST("/v1/api-keys/:id/rotate", s.rotateAPIKey)
+	e.DELETE("/v1/api-keys/:id", s.revokeAPIKey)
+}
+
+// forbiddenError says that a caller has none of the roles that are needed.
+type forbiddenError struct{ roles []access.Role }
+
+func (e *forbiddenError) Error() string {
+	names := make([]string, len(e.roles))
+	for i, r := range e.roles {
+		names[i] = string(r)
+	}
+	return "the role " + strings.Join(names, " or ") + " is needed"
+}
+
+// authenticate gives every request its caller, and lets in who may do what is
+// asked. What changes something is written down before it is done.
+func (s *server) authenticate(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		if isOpen(r.Method, c.Path()) {
+			return next(c)
+		}
+		caller, err := s.caller(r)
+		if err == nil {
+			c.SetRequest(r.WithContext(access.With(r.Context(), caller)))
+			err = s.permitRoute(c, caller)
+		}
+		if err == nil {
+			return next(c)
+		}
+		if c.Path() != "/" {
+			return err
+		}
+		status := problemFor(err).Status
+		adviseCaller(c.Response().Header(), status, err)
+		return s.writeRPC(c, status, jsonrpc.AppendError(nil, nil, rpcErrorOf(err)))
+	}
+}
+
+// isOpen says whether a route is for everybody: it shows nothing of anybody.
+func isOpen(method, path string) bool {
+	return method == http.MethodGet && (path == "/health" || path == "/openapi.yaml" || path == "/docs" || strings.HasPrefix(path, "/docs/"))
+}
+
+func (s *server) caller(r *http.Request) (access.Caller, error) {
+	if s.access.by == nil {
+		return access.Nobody(access.AddressOf(r)), nil
+	}
+	caller, err := s.access.by.Authenticate(r)
+	// A browser shows its certificate on behalf of every page.
+	if err == nil && strings.HasPrefix(caller.Name, "cert:") && r.Header.Get("Origin") != "" {
+		return access.Caller{}, errForeignOrigin
+	}
+	return caller, err
+}
+
+// permitRoute says whether a caller may use a route.
+func (s *server) permitRoute(c echo.Context, caller access.Caller) error {
+	method, path := c.Request().Method, c.Path()
+	action := method + " " + path
+	if err := s.require(c.Request().Context(), caller, action, routeRoles(method, path)); err != nil {
+		return err
+	}
+	if text := c.Param("address"); common.IsHexAddress(text) && !s.mayUse(c.Request().Context(), common.HexToAddress(text)) {
+		return queue.ErrUnknownSender
+	}
+	if method == http.MethodGet || notesItself(path) {
+		return nil
+	}
+	object := c.Param("id") + c.Param("address")
+	const most = 128
+	return s.note(c.Request().Context(), admission.Note(caller, action, object[:min(len(object), most)], string(policy.Allowed)))
+}
+
+// require says whether a caller has one of some roles. That it has not is
+// written down.
+func (s *server) require(ctx context.Context, caller access.Caller, action string, roles []access.Role) error {
+	if slices.ContainsFunc(roles, caller.Has) {
+		return nil
+	}
+	if err := s.note(ctx, admission.Note(caller, action, "", string(policy.Denied))); err != nil {
+		s.log.ErrorContext(ctx, "refusal not written down", slog.Any("err", err))
+	}
+	return &forbiddenError{roles}
+}
+
+// note writes an audit entry; what cannot be written down must not be done.
+func (s *server) note(ctx context.Context, entry audit.Entry) error {
+	if err := s.access.audit.Record(ctx, entry); err != nil {
+		return errors.Join(admission.ErrUnavailable, err)
+	}
+	return nil
+}
+
+// routeRoles are the roles of which one is needed for a route. A route that is
+// not thought of here needs an operator.
+func routeRoles(method, path string) []access.Role {
+	submitting := []access.Role{access.RoleSubmit, access.RoleOperate}
+	switch {
+	case path == "/v1/audit", strings.HasPrefix(path, "/v1/api-keys"):
+		return []access.Role{access.RoleOperate}
+	case method == http.MethodGet, path == "/", path == "":
+		return []access.Role{access.RoleRead} // each call on / has its own
+	case path == "/v1/transactions", path == "/v1/policy/dry-run":
+		return []access.Role{access.RoleSubmit}
+	case path == "/v1/transactions/:id/cancel", path == "/v1/transactions/:id/speed-up":
+		return submitting
+	case strings.HasPrefix(path, "/v1/sign/"):
+		return []access.Role{access.RoleSign}
+	case strings.HasPrefix(path, "/v1/approvals/"):
+		return []access.Role{access.RoleApprove}
+	default:
+		return []access.Role{access.RoleOperate}
+	}
+}
+
+// notesItself says whether what a route does is written down where it is done,
+// with what came of it.
+func notesItself(path string) bool {
+	return path == "/" || path == "" || path == "/v1/transactions" || path == "/v1/policy/dry-run" ||
+		strings.HasPrefix(path, "/v1/approvals/") || strings.HasPrefix(path, "/v1/api-keys")
+}
+
+// permitCall says whether a caller may call a method that needs this process.
+func (s *server) permitCall(ctx context.Context, method string) error {
+	caller, ok := access.From(ctx)
+	if !ok {
+		return admission.ErrNoCaller
+	}
+	role := callRole(method)
+	if err := s.require(ctx, caller, method, []access.Role{role}); err != nil {
+		return err
+	}
+	if role == access.RoleRead || method == "eth_sendTransaction" { // that one is written down with the acceptance
+		return nil
+	}
+	return s.note(ctx, admission.Note(caller, method, "", string(policy.Allowed)))
+}
+
+// callRole is the role that a call of ours needs.
+func callRole(method string) access.Role {
+	switch method {
+	case "eth_sendTransaction":
+		return access.RoleSubmit
+	case "eth_sign", "personal_sign", "eth_signTransaction":
+		return access.RoleSign
+	case "user_createWalletVerificationChallenge", "user_createWalletVerificationChallenges", "user_verifyWalletVerificationChallenge":
+		return access.RoleSubmit
+	case "user_walletVerifications":
+		return access.RoleRead
+	}
+	switch {
+	case strings.HasPrefix(method, "eth_signTypedData"):
+		return access.RoleSign
+	case strings.HasPrefix(method, "user_"): // who may take a PIN away needs none
+		return access.RoleOperate
+	default:
+		return access.RoleRead
+	}
+}
+
+// tenantOf says on whose behalf a request is made.
+func tenantOf(c echo.Context) string { return principalOf(c).Tenant }
+
+// principalOf is the caller that authenticate has found.
+func principalOf(c echo.Context) access.Caller {
+	caller, _ := access.From(c.Request().Context())
+	return caller
+}
+
+// mayUse says whether the caller's tenant may use a sender.
+func (s *server) mayUse(ctx context.Context, sender common.Address) bool {
+	caller, ok := access.From(ctx)
+	return s.access.gate == nil || ok && s.access.gate.MayUse(caller.Tenant, sender)
+}
