@@ -41,7 +41,7 @@ func TestRun_SaysInOneLineWhatIsWrong(t *testing.T) {
 		"production": {
 			map[string]string{"SLIPWAY_DATABASE_URL": "postgres://x", "SLIPWAY_MNEMONIC": "x"},
 			[]string{"--gateway", "http://x", "--chain-id", "1"},
-			"no authentication",
+			"no authentication is configured",
 		},
 		"database away": {
 			map[string]string{

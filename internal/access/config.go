@@ -24,7 +24,7 @@ type Config struct {
 	// ClientCertificates are callers that show a certificate (mTLS), which needs
 	// tls.caFile. The first that matches counts.
 	ClientCertificates []ClientCertificate `yaml:"clientCertificates"`
-	// Tenants that have senders of their own. Tenants that are not listed may use
+	// Tenants are those that have senders of their own. Tenants that are not listed may use
 	// every sender that no other one has.
 	Tenants []Tenant `yaml:"tenants"`
 }
@@ -40,31 +40,31 @@ type Issuer struct {
 	// JWKSURL is where the keys are published; they are read again every five
 	// minutes, and when a token names a key that is not known.
 	JWKSURL secret.String `yaml:"jwksUrl"`
-	// Keys are public keys as PEM by key id, instead of JWKSURL.
+	// Keys are public keys as PEM by key id, instead of jwksUrl.
 	Keys map[string]secret.String `yaml:"keys"`
-	// Algorithms that are allowed; none given allows all with public keys.
+	// Algorithms are those that are allowed; none given allows all with public keys.
 	Algorithms []string `yaml:"algorithms"`
 	// TenantClaim is the claim that names the tenant; a path such as
 	// organization.name leads into objects.
 	TenantClaim string `yaml:"tenantClaim"`
-	// Tenant of all tokens, instead of TenantClaim.
+	// Tenant is that of all tokens, instead of tenantClaim.
 	Tenant string `yaml:"tenant"`
 	// RolesClaim is the claim that lists roles: a list, or a text with spaces
 	// between them, such as scope. Values that name no role are ignored.
 	RolesClaim string `yaml:"rolesClaim"`
-	// RoleNames gives the values of RolesClaim that stand for roles: role: [values].
+	// RoleNames are the values of rolesClaim that stand for roles, as role: [values].
 	// None given: the names of the roles themselves.
 	RoleNames map[Role][]string `yaml:"roleNames"`
-	// Roles of all tokens, besides those of RolesClaim.
+	// Roles are those of all tokens, besides those of rolesClaim.
 	Roles []Role `yaml:"roles"`
 }
 
 // ClientCertificate is a caller that is known by a certificate. Every name that
 // is given must be in it, and one must be given.
 type ClientCertificate struct {
-	// Name of the caller: cert:NAME.
+	// Name is the caller's: cert:NAME.
 	Name string `yaml:"name"`
-	// CommonName of the subject.
+	// CommonName is that of the subject.
 	CommonName string `yaml:"commonName"`
 	// DNSName is a DNS name among the subject's alternative names.
 	DNSName string `yaml:"dnsName"`
@@ -72,15 +72,15 @@ type ClientCertificate struct {
 	URI string `yaml:"uri"`
 	// Email is an address among the subject's alternative names.
 	Email string `yaml:"email"`
-	// Tenant of the caller.
+	// Tenant is the caller's.
 	Tenant string `yaml:"tenant"`
-	// Roles of the caller.
+	// Roles are the caller's.
 	Roles []Role `yaml:"roles"`
 }
 
 // Tenant has senders of its own.
 type Tenant struct {
-	// Name of the tenant.
+	// Name is the tenant's.
 	Name string `yaml:"name"`
 	// Senders are the addresses it may use; they are for it, and for other tenants
 	// that list them, only.

@@ -64,7 +64,7 @@ func (a *Amount) set(v *big.Int, ok bool) error {
 }
 
 // MarshalText implements encoding.TextMarshaler.
-func (a Amount) MarshalText() ([]byte, error) {
+func (a *Amount) MarshalText() ([]byte, error) {
 	if a.wei.Sign() == 0 {
 		return []byte("0"), nil
 	}
@@ -110,7 +110,7 @@ func (i *Integer) UnmarshalText(text []byte) error {
 }
 
 // MarshalText implements encoding.TextMarshaler.
-func (i Integer) MarshalText() ([]byte, error) {
+func (i *Integer) MarshalText() ([]byte, error) {
 	if i.v.Sign() == 0 {
 		return []byte("0"), nil
 	}

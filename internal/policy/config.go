@@ -14,7 +14,7 @@ type Config struct {
 	// DryRun evaluates, records and audits every decision, and then allows what
 	// it denies and asks for no approval. Windows are counted.
 	DryRun bool `yaml:"dryRun" json:"dryRun"`
-	// Rules of which all that match count: deny wins over require_approval, that
+	// Rules are what is allowed and denied. All that match count: deny wins over require_approval, that
 	// over allow. Without any everything is allowed; with any, what none allows is
 	// denied.
 	Rules []Rule `yaml:"rules" json:"rules"`
@@ -51,14 +51,14 @@ type Rule struct {
 	Effect Effect `yaml:"effect" json:"effect"`
 	// Approvals is how many approvers must agree; for require_approval.
 	Approvals int `yaml:"approvals" json:"approvals"`
-	// Approvers who may agree, as callers are named (key:alice, jwt:corp/bob); none
+	// Approvers are those who may agree, as callers are named (key:alice, jwt:corp/bob); none
 	// given: everybody of the tenant with the role approve.
 	Approvers []string `yaml:"approvers" json:"approvers"`
-	// Kinds of things: transaction, deploy, message, typed_data.
+	// Kinds are transaction, deploy, message and typed_data.
 	Kinds []Kind `yaml:"kinds" json:"kinds"`
-	// Tenants on whose behalf it is asked.
+	// Tenants are those on whose behalf it is asked.
 	Tenants []string `yaml:"tenants" json:"tenants"`
-	// Callers who ask, as key:NAME, jwt:ISSUER/SUBJECT or cert:NAME.
+	// Callers are those who ask, as key:NAME, jwt:ISSUER/SUBJECT or cert:NAME.
 	Callers []string `yaml:"callers" json:"callers"`
 	// Senders are the addresses that sign.
 	Senders []string `yaml:"senders" json:"senders"`
@@ -69,7 +69,8 @@ type Rule struct {
 	// Methods are selectors (0xa9059cbb) or signatures (transfer(address,uint256));
 	// an empty text ("") is a call without data.
 	Methods []string `yaml:"methods" json:"methods"`
-	// Arguments must all hold. They need Methods that are all signatures.
+	// Arguments are conditions that must all hold. They need methods that are all
+	// signatures.
 	Arguments []Argument `yaml:"arguments" json:"arguments"`
 	// MinValue is the least value, in wei, or with a unit: 5 gwei, 1.5 ether.
 	MinValue *Amount `yaml:"minValue" json:"minValue"`
@@ -80,14 +81,14 @@ type Rule struct {
 	MinGas *uint64 `yaml:"minGas" json:"minGas"`
 	// MaxGas is the largest gas limit.
 	MaxGas *uint64 `yaml:"maxGas" json:"maxGas"`
-	// Domains of typed data (EIP-712); of each, what is given must be equal.
+	// Domains are those of typed data (EIP-712), of which one must match.
 	Domains []Domain `yaml:"domains" json:"domains"`
-	// PrimaryTypes of typed data.
+	// PrimaryTypes are those of typed data.
 	PrimaryTypes []string `yaml:"primaryTypes" json:"primaryTypes"`
 	// CodeHashes are the Keccak-256 hashes of what deploys a contract: its creation
 	// code with the arguments of the constructor.
 	CodeHashes []string `yaml:"codeHashes" json:"codeHashes"`
-	// Limits of what the rule lets through in a time. The limits of all rules that
+	// Limits are what the rule lets through in a time. The limits of all rules that
 	// match must have room.
 	Limits []Limit `yaml:"limits" json:"limits"`
 }
@@ -109,13 +110,13 @@ type Argument struct {
 
 // Domain is a domain of EIP-712. What is empty is not compared.
 type Domain struct {
-	// Name of the domain.
+	// Name is the domain's.
 	Name string `yaml:"name" json:"name"`
-	// Version of the domain.
+	// Version is the domain's.
 	Version string `yaml:"version" json:"version"`
-	// ChainID of the domain.
+	// ChainID is the domain's.
 	ChainID uint64 `yaml:"chainId" json:"chainId"`
-	// VerifyingContract of the domain, an address.
+	// VerifyingContract is the domain's, an address.
 	VerifyingContract string `yaml:"verifyingContract" json:"verifyingContract"`
 }
 

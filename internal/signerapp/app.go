@@ -13,6 +13,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/slipwayhq/slipway/internal/access"
 	"github.com/slipwayhq/slipway/internal/api"
 	"github.com/slipwayhq/slipway/internal/keyswitch"
 	"github.com/slipwayhq/slipway/internal/lifecycle"
@@ -73,6 +74,12 @@ func Metrics() ([]telemetry.Metric, error) {
 	if err != nil {
 		return nil, err
 	}
+	if _, err = newGate(cfg, nil, factory, nil); err != nil {
+		return nil, err
+	}
+	if _, err = access.New(cfg.Access, nil, factory, nil); err != nil {
+		return nil, err
+	}
 	_, err = api.NewHandler(cfg.API, api.Deps{Queue: q, Metrics: factory})
 	return factory.Metrics(), err
 }
@@ -110,15 +117,23 @@ func (a *App) Run(ctx context.Context, ready func()) error {
 		all = append(all, users)
 	}
 	keys := keyswitch.New(all, keyswitch.NewStore(pool), a.log)
+	group := lifecycle.Group{StopTimeout: a.cfg.DrainTimeout + 10*time.Second}
+	guards, err := a.guards(pool, &group)
+	if err != nil {
+		return err
+	}
 	q, err := queue.New(a.cfg.Queue, queue.Deps{
-		Store: queue.NewStore(pool, a.cfg.Queue.ChainID), Node: a.node, Keys: keys, Metrics: a.metrics, Log: a.log,
+		Store: queue.NewStore(pool, a.cfg.Queue.ChainID), Node: a.node, Keys: keys, Admit: guards.gate, Audit: guards.audit, Metrics: a.metrics, Log: a.log,
 	})
 	if err != nil {
 		return err
 	}
-	handler, err := api.NewHandler(a.cfg.API, api.Deps{
+	deps := api.Deps{
 		Queue: q, Node: a.node, Keys: keys, KeySwitch: keys, Wallets: users, Sources: a.node, ChainID: a.cfg.Queue.ChainID, LocalOnly: a.cfg.Dev, Metrics: a.metrics, Log: a.log,
-	})
+		Gate: guards.gate, Approvals: q, Audit: guards.audit,
+	}
+	guards.guard(&deps)
+	handler, err := api.NewHandler(a.cfg.API, deps)
 	if err != nil {
 		return err
 	}
@@ -126,7 +141,6 @@ func (a *App) Run(ctx context.Context, ready func()) error {
 		telemetry.Check{Name: "database", Fn: q.Ping},
 		telemetry.Check{Name: "gateway", Fn: a.checkGateway})
 
-	group := lifecycle.Group{StopTimeout: a.cfg.DrainTimeout + 10*time.Second}
 	group.Add("admin port", a.serve(a.cfg.AdminListen, admin, func(addr string) { a.admin = addr }).Run)
 	a.keys.OnAdded(q.Register)
 	group.Add("keys that are turned off", keys.Run)
@@ -142,6 +156,7 @@ func (a *App) Run(ctx context.Context, ready func()) error {
 	port := a.serve(a.cfg.Listen, handler, func(addr string) { a.addr = addr })
 	port.IsFast = true
 	port.OnStop = handler.StopWaiting
+	port.TLS = guards.tls
 	group.Add("api port", port.Run)
 	return group.Run(ctx, ready)
 }

@@ -9,10 +9,15 @@ import (
 	"net"
 	"time"
 
+	"github.com/slipwayhq/slipway/internal/access"
+	"github.com/slipwayhq/slipway/internal/admission"
 	"github.com/slipwayhq/slipway/internal/api"
+	"github.com/slipwayhq/slipway/internal/audit"
+	"github.com/slipwayhq/slipway/internal/policy"
 	"github.com/slipwayhq/slipway/internal/queue"
 	"github.com/slipwayhq/slipway/internal/secret"
 	"github.com/slipwayhq/slipway/internal/signing/keys"
+	"github.com/slipwayhq/slipway/internal/tlsfiles"
 	"github.com/slipwayhq/slipway/internal/wallets"
 )
 
@@ -25,6 +30,17 @@ type Config struct {
 	// Dev lets the signer run without authentication. It then listens on
 	// loopback addresses only.
 	Dev bool `yaml:"dev"`
+	// TLS serves the REST and JSON-RPC port with TLS; without certFile it is served
+	// without.
+	TLS TLSConfig `yaml:"tls"`
+	// Access is how callers are known; needed without dev.
+	Access access.Config `yaml:"access"`
+	// Policy decides what may be signed.
+	Policy policy.Config `yaml:"policy"`
+	// RateLimit bounds what may be asked for in a time.
+	RateLimit admission.RateLimit `yaml:"rateLimit"`
+	// Audit is the log of who did what.
+	Audit audit.Config `yaml:"audit"`
 	// GatewayURL is the JSON-RPC endpoint of the gateway, or of a node.
 	GatewayURL secret.String `yaml:"gatewayUrl"`
 	// DatabaseURL is the PostgreSQL URL; its role must be able to create tables.
@@ -49,6 +65,24 @@ type Config struct {
 	API api.Config `yaml:"api"`
 	// DrainTimeout is how long requests in flight may take after the stop.
 	DrainTimeout time.Duration `yaml:"drainTimeout"`
+}
+
+// TLSConfig names files, which are read again when they change.
+type TLSConfig struct {
+	// CertFile holds the certificate chain, PEM, the server's own one first.
+	CertFile string `yaml:"certFile"`
+	// KeyFile holds the private key of the certificate, PEM.
+	KeyFile string `yaml:"keyFile"`
+	// CAFile holds the CAs, PEM, that sign the certificates of clients. Clients may
+	// show none, if they show an API key or a token.
+	CAFile string `yaml:"caFile"`
+}
+
+func (c TLSConfig) isSet() bool { return c.CertFile != "" || c.KeyFile != "" || c.CAFile != "" }
+
+// files is the same for package tlsfiles.
+func (c TLSConfig) files() tlsfiles.Config {
+	return tlsfiles.Config{CertFile: c.CertFile, KeyFile: c.KeyFile, CAFile: c.CAFile, MayBeMissing: true}
 }
 
 // KeysConfig describes the keys: the accounts of one BIP-39 mnemonic, or any
@@ -92,6 +126,7 @@ func Default() Config {
 		Wallets:       wallets.Default(),
 		Queue:         queue.Default(),
 		API:           api.Default(),
+		Audit:         audit.Default(),
 		DrainTimeout:  20 * time.Second,
 	}
 }
@@ -115,9 +150,10 @@ func (c Config) Validate() error {
 	check(c.Keys.Mnemonic.IsEmpty() || c.Keys.MnemonicFile == "", "keys: mnemonic and mnemonicFile exclude each other")
 	check(c.Keys.Accounts > 0 && c.Keys.Accounts <= maxAccounts, "keys.accounts: must be between 1 and %d", maxAccounts)
 	if c.Dev {
+		check(!c.Access.IsSet(), "dev, access: exclude each other, dev is for a signer without authentication")
 		check(isLoopback(c.Listen), "listen %s: without authentication (dev) only a loopback address such as 127.0.0.1:3000 is allowed", c.Listen)
 	} else {
-		errs = append(errs, errors.New("this version has no authentication: it runs with dev only, on a loopback address"))
+		check(c.Access.IsSet(), "access: no authentication is configured (apiKeys, issuers or clientCertificates); without it the signer runs with dev only, on a loopback address")
 	}
 	for i, source := range c.Keys.Sources {
 		check(source.ID != "", "keys.sources: source %d: id: is missing", i+1)
@@ -125,7 +161,11 @@ func (c Config) Validate() error {
 	if err := keys.Validate(c.Keys.Sources); err != nil {
 		errs = append(errs, fmt.Errorf("keys.sources: %w", err))
 	}
-	return errors.Join(append(errs, c.Wallets.Validate(), c.Queue.Validate(), c.API.Validate())...)
+	check(len(c.Access.ClientCertificates) == 0 || c.TLS.CAFile != "", "access.clientCertificates: need tls.caFile")
+	if c.TLS.isSet() {
+		errs = append(errs, c.TLS.files().Validate())
+	}
+	return errors.Join(append(errs, c.Access.Validate(), c.Policy.Validate(), c.RateLimit.Validate(), c.Audit.Validate(), c.Wallets.Validate(), c.Queue.Validate(), c.API.Validate())...)
 }
 
 func isLoopback(address string) bool {

@@ -19,6 +19,9 @@ type Config struct {
 	// CAFile holds the certificates, PEM, by one of which those of clients must be
 	// signed; empty asks clients for none.
 	CAFile string
+	// MayBeMissing lets clients in without a certificate as well; one that is shown
+	// must be signed by the CA all the same.
+	MayBeMissing bool
 }
 
 // Validate reports everything that is wrong with the settings. Whether the
@@ -99,6 +102,9 @@ func (c Config) server(m material) (*tls.Config, error) {
 		return nil, fmt.Errorf("CA %s: holds no certificate", c.CAFile)
 	}
 	out.ClientAuth = tls.RequireAndVerifyClientCert
+	if c.MayBeMissing {
+		out.ClientAuth = tls.VerifyClientCertIfGiven
+	}
 	// A ticket would let in again whom the CA of today does not know.
 	out.SessionTicketsDisabled = true
 	return out, nil

@@ -1,0 +1,69 @@
+package signerapp
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/slipwayhq/slipway/internal/access"
+	"github.com/slipwayhq/slipway/internal/admission"
+	"github.com/slipwayhq/slipway/internal/api"
+	"github.com/slipwayhq/slipway/internal/audit"
+	"github.com/slipwayhq/slipway/internal/lifecycle"
+	"github.com/slipwayhq/slipway/internal/telemetry"
+	"github.com/slipwayhq/slipway/internal/tlsfiles"
+)
+
+// guards is what stands between callers and the queue.
+type guards struct {
+	gate   *admission.Gate
+	audit  *audit.Log            // nil without an audit log
+	access *access.Authenticator // nil with dev
+	keys   *access.Keys          // nil where they are not used
+	tls    *tls.Config           // nil without TLS
+}
+
+// guards makes them, and adds to the group what has to run.
+func (a *App) guards(pool *pgxpool.Pool, group *lifecycle.Group) (guards, error) {
+	var g guards
+	if a.cfg.Audit.Enabled && !a.cfg.Dev {
+		g.audit = audit.New(pool)
+		group.Add("audit log", func(ctx context.Context, ready func()) error { return g.audit.Run(ctx, a.cfg.Audit, a.log, ready) })
+	}
+	var err error
+	if g.gate, err = newGate(a.cfg, g.audit, a.metrics, a.log); err != nil {
+		return g, err
+	}
+	if a.cfg.Access.APIKeys {
+		g.keys = access.NewKeys(access.NewStore(pool))
+	}
+	if a.cfg.Access.IsSet() {
+		if g.access, err = access.New(a.cfg.Access, g.keys, a.metrics, a.log); err != nil {
+			return g, err
+		}
+		group.Add("callers", g.access.Run)
+	}
+	if a.cfg.TLS.isSet() {
+		files := tlsfiles.New(a.cfg.TLS.files(), a.log)
+		group.Add("certificate", files.Run)
+		g.tls = files.Server()
+	}
+	return g, nil
+}
+
+func newGate(cfg Config, log *audit.Log, f telemetry.Factory, logger *slog.Logger) (*admission.Gate, error) {
+	return admission.New(admission.Config{ChainID: cfg.Queue.ChainID, Tenants: cfg.Access.Tenants, Policy: cfg.Policy, RateLimit: cfg.RateLimit}, log, f, logger)
+}
+
+// guard gives the API what there is. An interface that holds nothing must be
+// nil itself.
+func (g guards) guard(deps *api.Deps) {
+	if g.access != nil {
+		deps.Access = g.access
+	}
+	if g.keys != nil {
+		deps.APIKeys = g.keys
+	}
+}
