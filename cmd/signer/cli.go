@@ -16,6 +16,8 @@ import (
 // machine can read the arguments of its processes.
 type grammar struct {
 	Serve   serveCmd    `cmd:"" default:"withargs" help:"Serve REST and JSON-RPC (default)."`
+	Keys    keysCmd     `cmd:"" help:"Manage the API keys of callers."`
+	Audit   auditCmd    `cmd:"" help:"Verify and prune the audit log."`
 	Version cli.Version `cmd:"" help:"Print the version."`
 }
 
@@ -36,7 +38,12 @@ type serveCmd struct {
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
 	var c grammar
 	program := cli.Program{Name: "signer", Description: "Exactly-once transaction signer for Hyperledger Besu networks.", Stdout: stdout, Stderr: stderr}
-	return program.Run(&c, args, func(string) error { return c.Serve.run(ctx, getenv, stderr) })
+	return program.Run(&c, args, func(command string) error {
+		if command == "serve" {
+			return c.Serve.run(ctx, getenv, stderr)
+		}
+		return c.administer(ctx, command, getenv, stdout)
+	})
 }
 
 func (s *serveCmd) run(ctx context.Context, getenv func(string) string, stderr io.Writer) error {

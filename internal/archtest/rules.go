@@ -79,13 +79,13 @@ func arrows() map[string][]string {
 		// programs' configurations from files
 		"docgen":       "api config gatewayapp signerapp signerconfig telemetry",
 		"config":       "auth cache chain consensus gateway gatewayapp methods ratelimit redisconn sharedstate subscriptions tlsfiles upstreams",
-		"signerconfig": "config queue signerapp signing/keys",
+		"signerconfig": "admission config policy queue signerapp signing/keys",
 		"gatewayapp":   "auth cache/... chain consensus gateway methods ratelimit redisconn sharedstate subscriptions tlsfiles upstreams",
 		"signerapp":    "access admission api audit keyswitch nodeclient policy queue schema signing/... tlsfiles wallets webhooks",
 
 		"cli":         "",
 		"cmd/gateway": "cli config gatewayapp upstreams",
-		"cmd/signer":  "cli signerapp signerconfig",
+		"cmd/signer":  "access audit cli signerapp signerconfig",
 		"cmd/slipway": "cli config deploy devnet devstack network",
 		"charts":      "",
 	}

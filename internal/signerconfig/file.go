@@ -6,9 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
+	"strings"
+	"time"
 
+	"github.com/slipwayhq/slipway/internal/admission"
 	"github.com/slipwayhq/slipway/internal/config"
+	"github.com/slipwayhq/slipway/internal/policy"
 	"github.com/slipwayhq/slipway/internal/secret"
 	"github.com/slipwayhq/slipway/internal/signerapp"
 	"github.com/slipwayhq/slipway/internal/telemetry"
@@ -84,6 +89,26 @@ func Variables() []Variable {
 		f.App.Queue.ChainID = n
 		return nil
 	}
+	number := func(field func(*File) *int) func(*File, string) error {
+		return func(f *File, v string) error {
+			n, err := strconv.ParseUint(v, 10, 31)
+			if err != nil {
+				return errors.New("must be a number")
+			}
+			*field(f) = int(n)
+			return nil
+		}
+	}
+	yesNo := func(set func(*File, bool)) func(*File, string) error {
+		return func(f *File, v string) error {
+			is, err := strconv.ParseBool(v)
+			if err != nil {
+				return errors.New("must be true or false")
+			}
+			set(f, is)
+			return nil
+		}
+	}
 	gateway := hidden(func(f *File) *secret.String { return &f.App.GatewayURL })
 	database := hidden(func(f *File) *secret.String { return &f.App.DatabaseURL })
 	mnemonic := hidden(func(f *File) *secret.String { return &f.App.Keys.Mnemonic })
@@ -106,7 +131,73 @@ func Variables() []Variable {
 		{"TX_SIGNER_METRICS_PORT", "adminListen", port(func(f *File) *string { return &f.App.AdminListen })},
 		{"TX_SIGNER_LOG_LEVEL", "logLevel", text(func(f *File) *string { return &f.LogLevel })},
 		{"SLIPWAY_LOG_LEVEL", "logLevel", text(func(f *File) *string { return &f.LogLevel })},
+		{"SLIPWAY_API_KEYS", "access.apiKeys", yesNo(func(f *File, is bool) { f.App.Access.APIKeys = is })},
+		{"TX_SIGNER_RATE_LIMIT_MAX_REQUESTS_PER_MINUTE", "rateLimit.tenantPerMinute", number(func(f *File) *int { return &f.App.RateLimit.TenantPerMinute })},
+		{"TX_SIGNER_RATE_LIMIT_MAX_REQUESTS_PER_HOUR", "rateLimit.tenantPerHour", number(func(f *File) *int { return &f.App.RateLimit.TenantPerHour })},
+		{"TX_SIGNER_RATE_LIMIT_ENABLED", "rateLimit", yesNo(setRateLimit)},
+		{"TX_SIGNER_AUDIT_ENABLED", "audit.enabled", yesNo(func(f *File, is bool) { f.App.Audit.Enabled = is })},
+		{"TX_SIGNER_AUDIT_RETENTION_DAYS", "audit.retention", setRetention},
+		{"TX_SIGNER_ALLOWED_CONTRACTS", "policy.rules", allow(func(r *policy.Rule, list []string) { r.Recipients = list })},
+		{"TX_SIGNER_ALLOWED_METHODS", "policy.rules", allow(func(r *policy.Rule, list []string) { r.Methods = list })},
 	}...)
+}
+
+// setRateLimit takes the limits away; true leaves them as they are.
+func setRateLimit(f *File, is bool) {
+	if !is {
+		f.App.RateLimit = admission.RateLimit{}
+	}
+}
+
+func setRetention(f *File, v string) error {
+	days, err := strconv.ParseUint(v, 10, 16)
+	if err != nil {
+		return errors.New("must be a number of days")
+	}
+	f.App.Audit.Retention = time.Duration(days) * 24 * time.Hour
+	return nil
+}
+
+// allowedRule is the rule that TX_SIGNER_ALLOWED_CONTRACTS and _METHODS make: what
+// is called must be on both lists. Messages and typed data, which TxSigner's lists
+// do not concern, stay allowed.
+const allowedRule, signaturesRule = "TX_SIGNER_ALLOWED", "TX_SIGNER_ALLOWED_SIGNATURES"
+
+func allow(set func(*policy.Rule, []string)) func(*File, string) error {
+	return func(f *File, v string) error {
+		var list []string
+		for _, text := range splitList(v) {
+			if text = strings.TrimSpace(text); text != "" {
+				list = append(list, text)
+			}
+		}
+		if list == nil {
+			return errors.New("must be a list with commas")
+		}
+		rules := &f.App.Policy.Rules
+		at := slices.IndexFunc(*rules, func(r policy.Rule) bool { return r.ID == allowedRule })
+		if at < 0 {
+			at = len(*rules)
+			*rules = append(*rules, policy.Rule{ID: allowedRule, Effect: policy.EffectAllow, Kinds: []policy.Kind{policy.KindTransaction}},
+				policy.Rule{ID: signaturesRule, Effect: policy.EffectAllow, Kinds: []policy.Kind{policy.KindMessage, policy.KindTypedData}})
+		}
+		set(&(*rules)[at], list)
+		return nil
+	}
+}
+
+// splitList splits at commas, but not at those of a signature's parameters.
+func splitList(text string) []string {
+	depth := 0
+	return strings.FieldsFunc(text, func(c rune) bool {
+		switch c {
+		case '(':
+			depth++
+		case ')':
+			depth--
+		}
+		return c == ',' && depth == 0
+	})
 }
 
 // environment sets what the variables say; all problems are reported together,

@@ -1,0 +1,38 @@
+package signerapp
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/slipwayhq/slipway/internal/access"
+	"github.com/slipwayhq/slipway/internal/audit"
+)
+
+// Admin is what the command line does to a signer's database. Who can do it has
+// the database anyway.
+type Admin struct {
+	Keys  *access.Keys
+	Audit *audit.Log
+
+	pool *pgxpool.Pool
+}
+
+// OpenAdmin opens the database and brings it up to date. Of the configuration
+// only the database counts.
+func OpenAdmin(ctx context.Context, cfg Config) (*Admin, error) {
+	if cfg.DatabaseURL.IsEmpty() {
+		return nil, errors.New("databaseUrl: is missing")
+	}
+	a := &App{cfg: cfg, log: slog.New(slog.DiscardHandler)}
+	pool, err := a.openDatabase(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &Admin{Keys: access.NewKeys(access.NewStore(pool)), Audit: audit.New(pool), pool: pool}, nil
+}
+
+// Close gives the database back.
+func (a *Admin) Close() { a.pool.Close() }
