@@ -155,19 +155,22 @@ func (g *Gate) limit(ctx context.Context, caller access.Caller, sender common.Ad
 	return nil
 }
 
-// Message lets a message be signed, or says why not.
-func (g *Gate) Message(ctx context.Context, meter Meter, sender common.Address) error {
-	return g.sign(ctx, meter, policy.Request{Kind: policy.KindMessage, Sender: sender})
+// Front is a gate for those who sign at once: what they sign is counted as well.
+type Front struct {
+	*Gate
+	Meter Meter
 }
 
-// TypedData lets typed data (EIP-712) be signed, or says why not.
-func (g *Gate) TypedData(ctx context.Context, meter Meter, sender common.Address, domain policy.Domain, primaryType string) error {
-	return g.sign(ctx, meter, policy.Request{Kind: policy.KindTypedData, Sender: sender, Domain: domain, PrimaryType: primaryType})
+// Sign lets a message or typed data (EIP-712) be signed, or says why not. Of the
+// request it takes kind, sender, domain and primary type.
+func (f Front) Sign(ctx context.Context, asked policy.Request) error {
+	return f.sign(ctx, f.Meter, policy.Request{Kind: asked.Kind, Sender: asked.Sender, Domain: asked.Domain, PrimaryType: asked.PrimaryType})
 }
 
-// Transaction lets a transaction be signed that its caller sends, or says why not.
-func (g *Gate) Transaction(ctx context.Context, meter Meter, r queue.Request) error {
-	return g.sign(ctx, meter, g.transaction(access.Caller{}, r))
+// SignTransaction lets a transaction be signed that its caller sends, or says why
+// not.
+func (f Front) SignTransaction(ctx context.Context, r queue.Request) error {
+	return f.sign(ctx, f.Meter, f.transaction(access.Caller{}, r))
 }
 
 // sign decides about a signature that is given at once.

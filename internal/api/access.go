@@ -28,8 +28,11 @@ type Access interface {
 	Authenticate(r *http.Request) (access.Caller, error)
 }
 
-// Gate knows what the policy would say, and which sender is whose.
+// Gate decides about what is signed at once; about transactions that are accepted
+// the queue asks it itself. It knows which sender is whose.
 type Gate interface {
+	Sign(ctx context.Context, asked policy.Request) error
+	SignTransaction(ctx context.Context, r queue.Request) error
 	DryRun(ctx context.Context, r queue.Request) (policy.Decision, error)
 	MayUse(tenant string, sender common.Address) bool
 }
@@ -62,8 +65,8 @@ type accessDeps struct {
 // accessRoutes are the resources around callers, policy and audit.
 func (s *server) accessRoutes(e *echo.Echo) {
 	e.GET("/v1/approvals", s.listApprovals)
-	e.POST("/v1/approvals/:id/approve", s.vote(true))
-	e.POST("/v1/approvals/:id/reject", s.vote(false))
+	e.POST("/v1/approvals/:id/approve", s.approve)
+	e.POST("/v1/approvals/:id/reject", s.reject)
 	e.GET("/v1/transactions/:id/policy", s.getDecision)
 	e.POST("/v1/policy/dry-run", s.dryRunPolicy)
 	e.GET("/v1/audit", s.listAudit)
@@ -203,7 +206,7 @@ func (s *server) permitCall(ctx context.Context, method string) error {
 	if err := s.require(ctx, caller, method, []access.Role{role}); err != nil {
 		return err
 	}
-	if role == access.RoleRead || method == "eth_sendTransaction" { // that one is written down with the acceptance
+	if role == access.RoleRead || method == sendTransaction { // that one is written down with the acceptance
 		return nil
 	}
 	return s.note(ctx, admission.Note(caller, method, "", string(policy.Allowed)))
@@ -212,7 +215,7 @@ func (s *server) permitCall(ctx context.Context, method string) error {
 // callRole is the role that a call of ours needs.
 func callRole(method string) access.Role {
 	switch method {
-	case "eth_sendTransaction":
+	case sendTransaction:
 		return access.RoleSubmit
 	case "eth_sign", "personal_sign", "eth_signTransaction":
 		return access.RoleSign
@@ -229,6 +232,22 @@ func callRole(method string) access.Role {
 	default:
 		return access.RoleRead
 	}
+}
+
+// permitSignature asks the gate about a message or typed data.
+func (s *server) permitSignature(ctx context.Context, asked policy.Request) error {
+	if s.access.gate == nil {
+		return nil
+	}
+	return s.access.gate.Sign(ctx, asked)
+}
+
+// permitTransaction asks the gate about a transaction that its caller sends.
+func (s *server) permitTransaction(ctx context.Context, r queue.Request) error {
+	if s.access.gate == nil {
+		return nil
+	}
+	return s.access.gate.SignTransaction(ctx, r)
 }
 
 // tenantOf says on whose behalf a request is made.

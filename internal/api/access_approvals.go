@@ -81,49 +81,48 @@ func (s *server) listApprovals(c echo.Context) error {
 
 const maxVoteReason = 256
 
-// vote agrees to a transaction, or ends it.
-func (s *server) vote(approves bool) echo.HandlerFunc {
-	action := "approval.reject"
-	if approves {
-		action = "approval.approve"
+// approve agrees to a transaction.
+func (s *server) approve(c echo.Context) error { return s.vote(c, "approval.approve", true) }
+
+// reject ends a transaction that waits for approval.
+func (s *server) reject(c echo.Context) error { return s.vote(c, "approval.reject", false) }
+
+func (s *server) vote(c echo.Context, action string, approves bool) error {
+	id, err := uuid.Parse(c.Param("id"))
+	if err != nil {
+		return queue.ErrNotFound
 	}
-	return func(c echo.Context) error {
-		id, err := uuid.Parse(c.Param("id"))
-		if err != nil {
-			return queue.ErrNotFound
-		}
-		var asked struct {
-			Reason string `json:"reason"`
-		}
-		body, err := readBody(c)
-		if err != nil {
+	var asked struct {
+		Reason string `json:"reason"`
+	}
+	body, err := readBody(c)
+	if err != nil {
+		return err
+	}
+	if len(body) > 0 {
+		if err := strictjson.Decode(body, &asked); err != nil {
 			return err
 		}
-		if len(body) > 0 {
-			if err := strictjson.Decode(body, &asked); err != nil {
-				return err
-			}
-		}
-		if len(asked.Reason) > maxVoteReason || strings.ContainsRune(asked.Reason, 0) {
-			return invalid("reason: must have at most " + strconv.Itoa(maxVoteReason) + " bytes")
-		}
-		caller := principalOf(c)
-		note := admission.Note(caller, action, "", string(policy.Allowed))
-		if asked.Reason != "" {
-			note.Detail = map[string]any{"reason": asked.Reason}
-		}
-		t, err := s.access.approvals.Vote(c.Request().Context(), caller.Tenant, id, queue.Vote{
-			Approver: caller.Name, Approves: approves, Reason: asked.Reason, Audit: note,
-		})
-		if errors.Is(err, queue.ErrOwnApproval) || errors.Is(err, queue.ErrNotApprover) {
-			note.Object, note.Decision = id.String(), string(policy.Denied)
-			return errors.Join(err, s.note(c.Request().Context(), note))
-		}
-		if err != nil {
-			return err
-		}
-		return c.JSON(http.StatusOK, present(t))
 	}
+	if len(asked.Reason) > maxVoteReason || strings.ContainsRune(asked.Reason, 0) {
+		return invalid("reason: must have at most " + strconv.Itoa(maxVoteReason) + " bytes")
+	}
+	caller := principalOf(c)
+	note := admission.Note(caller, action, "", string(policy.Allowed))
+	if asked.Reason != "" {
+		note.Detail = map[string]any{"reason": asked.Reason}
+	}
+	t, err := s.access.approvals.Vote(c.Request().Context(), caller.Tenant, id, queue.Vote{
+		Approver: caller.Name, Approves: approves, Reason: asked.Reason, Audit: note,
+	})
+	if errors.Is(err, queue.ErrOwnApproval) || errors.Is(err, queue.ErrNotApprover) {
+		note.Object, note.Decision = id.String(), string(policy.Denied)
+		return errors.Join(err, s.note(c.Request().Context(), note))
+	}
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, present(t))
 }
 
 // getDecision shows what the policy decided about a transaction.

@@ -21,6 +21,7 @@ import (
 	"github.com/slipwayhq/slipway/internal/policy"
 	"github.com/slipwayhq/slipway/internal/queue"
 	"github.com/slipwayhq/slipway/internal/secret"
+	"github.com/slipwayhq/slipway/internal/signing"
 	"github.com/slipwayhq/slipway/internal/telemetry"
 )
 
@@ -106,8 +107,8 @@ func guard(t *testing.T, rules ...policy.Rule) guarded {
 	}, nil, factory, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	g.Handler, err = NewHandler(Default(), Deps{
-		Queue: g.queue, Node: &fakeNode{}, ChainID: 31337, Access: headerAccess{}, Gate: gate, APIKeys: g.keys, Approvals: g.approvals,
-		Metrics: factory, Log: slog.New(slog.DiscardHandler),
+		Queue: g.queue, Node: &fakeNode{}, ChainID: 31337, Access: headerAccess{}, Gate: admission.Front{Gate: gate, Meter: noMeter{}}, APIKeys: g.keys, Approvals: g.approvals,
+		Keys: oneKey{signerOf(t, cowKey)}, Metrics: factory, Log: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)
 	return g
@@ -327,3 +328,49 @@ func TestAccess_ACertificateIsNotForWebPages(t *testing.T) {
 	require.Equal(t, 403, w.Code, w.Body)
 	require.Empty(t, g.queue.list)
 }
+
+// Whoever may sign is held against the policy in every call that signs.
+func TestAccess_SignaturesPassThePolicy(t *testing.T) {
+	t.Parallel()
+	mailOnly := policy.Rule{ID: "mail", Effect: policy.EffectAllow, Kinds: []policy.Kind{policy.KindTypedData}, Domains: []policy.Domain{{Name: "Ether Mail", ChainID: 1}}, PrimaryTypes: []string{"Mail"}}
+	small := policy.Rule{ID: "small", Effect: policy.EffectAllow, Kinds: []policy.Kind{policy.KindTransaction}, MaxValue: policy.Wei(common.Big1)}
+	signed := func(g guarded, method, params string) string {
+		return g.ask(t, "sign", "POST", "/", `{"jsonrpc":"2.0","id":1,"method":"`+method+`","params":`+params+`}`).Body.String()
+	}
+	document := strings.ReplaceAll(strings.ReplaceAll(mail, "\n", ""), `"chainId":1,`, `"chainId":31337,`)
+	transaction := func(value string) string {
+		return `[{"from":"` + cowAccount + `","to":"` + bob + `","gas":"0x5208","gasPrice":"0x0","nonce":"0x0","value":"` + value + `"}]`
+	}
+	here := mailOnly
+	here.Domains = []policy.Domain{{Name: "Ether Mail", ChainID: 31337}}
+
+	g := guard(t, here, small)
+	require.Contains(t, signed(g, "eth_signTypedData_v4", `["`+cowAccount+`",`+document+`]`), `"result":"0x`)
+	require.Contains(t, signed(g, "eth_signTransaction", transaction("0x1")), `"result":"0x`)
+	require.Contains(t, signed(g, "eth_signTransaction", transaction("0x2")), `no rule allows it`)
+	require.Contains(t, signed(g, "personal_sign", `["`+someData+`","`+cowAccount+`"]`), `no rule allows it`)
+	require.Contains(t, signed(g, "eth_sign", `["`+cowAccount+`","`+someData+`"]`), `no rule allows it`)
+
+	g = guard(t, mailOnly, policy.Rule{ID: "messages", Effect: policy.EffectAllow, Kinds: []policy.Kind{policy.KindMessage}})
+	require.Contains(t, signed(g, "eth_signTypedData_v4", `["`+cowAccount+`",`+document+`]`), `no rule allows it`, "another chain's domain")
+	require.Contains(t, signed(g, "personal_sign", `["`+someData+`","`+cowAccount+`"]`), `"result":"0x`)
+
+	g = guard(t, policy.Rule{ID: "ask", Effect: policy.EffectApproval, Approvals: 1})
+	require.Contains(t, signed(g, "eth_signTransaction", transaction("0x1")), `denied by ask`, "nobody can be waited for")
+}
+
+// oneKey is a keyring.
+type oneKey struct{ keySigner }
+
+func (k oneKey) Signer(address common.Address) (signing.Signer, error) {
+	if address != k.Address() {
+		return nil, signing.ErrUnknownSigner
+	}
+	return k.keySigner, nil
+}
+
+func (k oneKey) Signers() []signing.Signer { return []signing.Signer{k.keySigner} }
+
+type noMeter struct{}
+
+func (noMeter) Charge(context.Context, policy.Decision) error { return nil }

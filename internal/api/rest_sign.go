@@ -15,6 +15,7 @@ import (
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/labstack/echo/v4"
 
+	"github.com/slipwayhq/slipway/internal/policy"
 	"github.com/slipwayhq/slipway/internal/queue"
 )
 
@@ -49,7 +50,7 @@ func (s *server) restSignMessage(c echo.Context) error {
 	if body.Message != nil {
 		message = []byte(*body.Message)
 	}
-	return s.answerSignature(c, "message", from, [32]byte(accounts.TextHash(message)))
+	return s.answerSignature(c, policy.Request{Kind: policy.KindMessage, Sender: from}, [32]byte(accounts.TextHash(message)))
 }
 
 // restSignTypedData signs data of EIP-712. The digest is computed here from the
@@ -70,16 +71,18 @@ func (s *server) restSignTypedData(c echo.Context) error {
 	if err := checkNumbers(body.TypedData, "/typedData"); err != nil {
 		return err
 	}
-	digest, err := typedDataHash(body.TypedData, s.chainID)
+	digest, asked, err := typedDataHash(body.TypedData, s.chainID)
 	if err != nil {
 		return err
 	}
-	return s.answerSignature(c, "typed_data", from, [32]byte(digest))
+	asked.Sender = from
+	return s.answerSignature(c, asked, [32]byte(digest))
 }
 
-func (s *server) answerSignature(c echo.Context, kind string, from common.Address, digest [32]byte) error {
+func (s *server) answerSignature(c echo.Context, asked policy.Request, digest [32]byte) error {
+	kind, from := string(asked.Kind), asked.Sender
 	ctx := c.Request().Context()
-	text, err := s.signDigest(ctx, from, digest[:], caller{proof: proofOf(c.Request().Header)})
+	text, err := s.signDigest(ctx, asked, digest[:], caller{proof: proofOf(c.Request().Header)})
 	s.countSignature(kind, err)
 	if err != nil {
 		return err
@@ -138,6 +141,9 @@ func (s *server) restSignTransaction(c echo.Context) error {
 		return err
 	}
 	if err := s.refuseBusy(ctx, asked.Sender); err != nil {
+		return err
+	}
+	if err := s.permitTransaction(ctx, asked); err != nil {
 		return err
 	}
 	if err := s.mayAsk(c, []queue.Request{asked}); err != nil {

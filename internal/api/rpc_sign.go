@@ -12,6 +12,7 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 
 	"github.com/slipwayhq/slipway/internal/jsonrpc"
+	"github.com/slipwayhq/slipway/internal/policy"
 	"github.com/slipwayhq/slipway/internal/queue"
 	"github.com/slipwayhq/slipway/internal/signing"
 )
@@ -30,7 +31,7 @@ func (s *server) ethSign(ctx context.Context, params []byte, who caller) (any, e
 	if len(data) == common.HashLength && !s.cfg.AllowHashSigning {
 		return nil, &refusedError{"eth_sign of 32 bytes is switched off (api.allowHashSigning): use personal_sign or eth_signTypedData_v4"}
 	}
-	return s.signDigest(ctx, account, accounts.TextHash(data), who)
+	return s.signDigest(ctx, message(account), accounts.TextHash(data), who)
 }
 
 // personalSign answers personal_sign(data, address).
@@ -43,7 +44,12 @@ func (s *server) personalSign(ctx context.Context, params []byte, who caller) (a
 	if err != nil {
 		return nil, err
 	}
-	return s.signDigest(ctx, account, accounts.TextHash(data), who)
+	return s.signDigest(ctx, message(account), accounts.TextHash(data), who)
+}
+
+// message is a message as policies see it: nothing but who signs.
+func message(account common.Address) policy.Request {
+	return policy.Request{Kind: policy.KindMessage, Sender: account}
 }
 
 func dataParam(params []byte, n int) ([]byte, error) {
@@ -72,11 +78,12 @@ func (s *server) signTypedData(ctx context.Context, params []byte, who caller) (
 		}
 		document = []byte(text)
 	}
-	digest, err := typedDataHash(document, s.chainID)
+	digest, asked, err := typedDataHash(document, s.chainID)
 	if err != nil {
 		return nil, err
 	}
-	return s.signDigest(ctx, account, digest, who)
+	asked.Sender = account
+	return s.signDigest(ctx, asked, digest, who)
 }
 
 // refusedError is a call that is understood and not allowed.
@@ -95,9 +102,13 @@ func (s *server) signer(account common.Address) (signing.Signer, error) {
 
 // signDigest signs for an account and answers r ‖ s ‖ v with v of 27 or 28, as
 // wallets do. What the key made is checked against the account first.
-func (s *server) signDigest(ctx context.Context, account common.Address, digest []byte, who caller) (any, error) {
+func (s *server) signDigest(ctx context.Context, asked policy.Request, digest []byte, who caller) (any, error) {
+	account := asked.Sender
 	key, err := s.signer(account)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.permitSignature(ctx, asked); err != nil {
 		return nil, err
 	}
 	if err := s.authorise(ctx, account, who.proof); err != nil {
@@ -132,6 +143,9 @@ func (s *server) signTransaction(ctx context.Context, params []byte, who caller)
 	}
 	key, err := s.signer(r.Sender)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.permitTransaction(ctx, r); err != nil {
 		return nil, err
 	}
 	if err := s.authorise(ctx, r.Sender, args.proofOr(who.proof)); err != nil {

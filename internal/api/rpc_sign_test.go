@@ -68,14 +68,14 @@ func oneUint(kind, number string) string {
 func TestTypedDataHash(t *testing.T) {
 	t.Parallel()
 
-	digest, err := typedDataHash([]byte(mail), 1)
+	digest, _, err := typedDataHash([]byte(mail), 1)
 	require.NoError(t, err)
 	require.Equal(t, cowDigest, hex.EncodeToString(digest))
 
 	// A number above 2^53 is itself and not its neighbour.
-	exactly, err := typedDataHash([]byte(oneUint("uint256", "9007199254740993")), 1)
+	exactly, _, err := typedDataHash([]byte(oneUint("uint256", "9007199254740993")), 1)
 	require.NoError(t, err)
-	asText, err := typedDataHash([]byte(oneUint("uint256", `"9007199254740993"`)), 1)
+	asText, _, err := typedDataHash([]byte(oneUint("uint256", `"9007199254740993"`)), 1)
 	require.NoError(t, err)
 	require.Equal(t, asText, exactly)
 
@@ -99,7 +99,7 @@ func TestTypedDataHash(t *testing.T) {
 		"null":                {oneUint("uint8", "null"), "typed data"},
 		"strange type":        {oneUint("uint8[", "[1]"), "typed data"},
 	} {
-		_, err := typedDataHash([]byte(c.document), 1)
+		_, _, err := typedDataHash([]byte(c.document), 1)
 		var bad *invalidError
 		require.ErrorAs(t, err, &bad, name)
 		require.Contains(t, bad.detail, c.want, name)
@@ -112,7 +112,7 @@ func FuzzTypedDataHash(f *testing.F) {
 	f.Add([]byte(oneUint("uint8[2][]", "[[1,2]]")))
 	f.Add([]byte(oneUint("bytes32", `"0x00"`)))
 	f.Fuzz(func(t *testing.T, document []byte) {
-		digest, err := typedDataHash(document, 1)
+		digest, _, err := typedDataHash(document, 1)
 		var bad *invalidError
 		if err == nil {
 			require.Len(t, digest, 32)

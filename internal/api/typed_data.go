@@ -10,14 +10,16 @@ import (
 	"strings"
 
 	"github.com/ethereum/go-ethereum/signer/core/apitypes"
+
+	"github.com/slipwayhq/slipway/internal/policy"
 )
 
 // maxTypedDataDetail bounds how much of a document an error repeats.
 const maxTypedDataDetail = 200
 
 // typedDataHash computes the digest of an EIP-712 document from the whole of
-// it. A document for another chain is refused.
-func typedDataHash(document []byte, chainID uint64) (digest []byte, err error) {
+// it, and what policies see of it. A document for another chain is refused.
+func typedDataHash(document []byte, chainID uint64) (digest []byte, asked policy.Request, err error) {
 	defer func() {
 		if recover() != nil { // the library is not made for hostile documents
 			digest, err = nil, invalid("typed data: the document is malformed")
@@ -25,17 +27,25 @@ func typedDataHash(document []byte, chainID uint64) (digest []byte, err error) {
 	}()
 	typed, err := decodeTypedData(document)
 	if err != nil {
-		return nil, err
+		return nil, asked, err
 	}
 	if id := (*big.Int)(typed.Domain.ChainId); id != nil && (!id.IsUint64() || id.Uint64() != chainID) {
-		return nil, invalid(fmt.Sprintf("typed data: domain.chainId does not match the chain (have=%s, want=%d)", id, chainID))
+		return nil, asked, invalid(fmt.Sprintf("typed data: domain.chainId does not match the chain (have=%s, want=%d)", id, chainID))
 	}
 	digest, _, err = apitypes.TypedDataAndHash(typed)
 	if err != nil {
 		detail := strings.ToValidUTF8(err.Error(), "")
-		return nil, invalid("typed data: " + detail[:min(len(detail), maxTypedDataDetail)])
+		return nil, asked, invalid("typed data: " + detail[:min(len(detail), maxTypedDataDetail)])
 	}
-	return digest, nil
+	return digest, typedDataRequest(typed), nil
+}
+
+func typedDataRequest(typed apitypes.TypedData) policy.Request {
+	d := policy.Domain{Name: typed.Domain.Name, Version: typed.Domain.Version, VerifyingContract: typed.Domain.VerifyingContract}
+	if id := (*big.Int)(typed.Domain.ChainId); id != nil {
+		d.ChainID = id.Uint64()
+	}
+	return policy.Request{Kind: policy.KindTypedData, Domain: d, PrimaryType: typed.PrimaryType}
 }
 
 func decodeTypedData(document []byte) (apitypes.TypedData, error) {

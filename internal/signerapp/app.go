@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/slipwayhq/slipway/internal/access"
+	"github.com/slipwayhq/slipway/internal/admission"
 	"github.com/slipwayhq/slipway/internal/api"
 	"github.com/slipwayhq/slipway/internal/keyswitch"
 	"github.com/slipwayhq/slipway/internal/lifecycle"
@@ -130,7 +131,7 @@ func (a *App) Run(ctx context.Context, ready func()) error {
 	}
 	deps := api.Deps{
 		Queue: q, Node: a.node, Keys: keys, KeySwitch: keys, Wallets: users, Sources: a.node, ChainID: a.cfg.Queue.ChainID, LocalOnly: a.cfg.Dev, Metrics: a.metrics, Log: a.log,
-		Gate: guards.gate, Approvals: q, Audit: guards.audit,
+		Gate: admission.Front{Gate: guards.gate, Meter: q}, Approvals: q, Audit: guards.audit,
 	}
 	guards.guard(&deps)
 	handler, err := api.NewHandler(a.cfg.API, deps)
