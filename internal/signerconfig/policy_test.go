@@ -1,6 +1,9 @@
 package signerconfig
 
 import (
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -94,5 +97,25 @@ func TestLoad_TxSignersLimitsAndLists(t *testing.T) {
 	for name, value := range map[string]string{"TX_SIGNER_ALLOWED_METHODS": " , ", "TX_SIGNER_AUDIT_ENABLED": "maybe", "TX_SIGNER_AUDIT_RETENTION_DAYS": "soon"} {
 		_, err = Load("", environment(name, value))
 		require.ErrorContains(t, err, name)
+	}
+}
+
+// Every example of the documents loads and holds.
+func TestDocuments_ExamplesAreValid(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"policy.md", "security.md"} {
+		text, err := os.ReadFile(filepath.Join("..", "..", "docs", name))
+		require.NoError(t, err)
+		blocks := strings.Split(string(text), "```yaml\n")[1:]
+		require.NotEmpty(t, blocks)
+		for _, block := range blocks {
+			block, _, _ = strings.Cut(block, "```")
+
+			got, err := Load(writeFile(t, block), environment())
+
+			require.NoError(t, err, block)
+			require.NoError(t, got.App.Access.Validate(), block)
+			require.NoError(t, got.App.Policy.Validate(), block)
+		}
 	}
 }
