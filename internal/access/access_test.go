@@ -131,7 +131,11 @@ func TestKeys_RotateExpireRevoke(t *testing.T) {
 	require.ErrorIs(t, err, ErrTooMany)
 
 	require.ErrorIs(t, keys.Revoke(t.Context(), "other", first.ID), ErrNoKey)
+	connected, err := a.Authenticate(request(t, "X-Api-Key", firstToken.Reveal()))
+	require.NoError(t, err)
+	require.NoError(t, a.Renew(t.Context(), connected))
 	require.NoError(t, keys.Revoke(t.Context(), "acme", first.ID))
+	require.ErrorIs(t, a.Renew(t.Context(), connected), ErrKey, "connections end with the key they were made with")
 	require.False(t, allowed(firstToken), "at once, where it was revoked")
 	require.True(t, allowed(secondToken))
 	_, _, err = keys.Rotate(t.Context(), "acme", first.ID, 0, 0, "")
@@ -262,6 +266,11 @@ func TestTokens(t *testing.T) {
 
 	c, err := a.Authenticate(bearer(nil))
 	require.NoError(t, err)
+	require.NoError(t, a.Renew(t.Context(), c))
+	require.WithinDuration(t, time.Now().Add(time.Hour), c.Expires, time.Minute)
+	c.Expires = time.Now().Add(-time.Second)
+	require.ErrorContains(t, a.Renew(t.Context(), c), "have expired")
+	c.Expires = time.Time{}
 	require.Equal(t, Caller{Tenant: "acme", Name: "jwt:corp/alice", Roles: []Role{RoleSubmit, RoleSign}, Address: "10.1.2.3"}, c)
 	c, err = a.Authenticate(bearer(jwt.MapClaims{"iss": "https://mapped", "realm": map[string]any{"groups": []string{"ops", "operate"}}}))
 	require.NoError(t, err)

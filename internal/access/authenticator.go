@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -73,6 +74,22 @@ func (a *Authenticator) Authenticate(r *http.Request) (Caller, error) {
 	return c, err
 }
 
+// Renew says whether a caller who was known before still is, for connections
+// that live longer than credentials. Its errors are those of Authenticate.
+func (a *Authenticator) Renew(ctx context.Context, c Caller) error {
+	if !c.Expires.IsZero() && time.Now().After(c.Expires) {
+		return &TokenError{"the credentials of the connection have expired"}
+	}
+	if c.KeyID == "" {
+		return nil
+	}
+	key, err := a.keys.find(ctx, c.KeyID, time.Now())
+	if err == nil && (key == nil || !key.isActive(time.Now())) {
+		err = ErrKey
+	}
+	return err
+}
+
 // AddressOf is where a request comes from, without port.
 func AddressOf(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
@@ -132,7 +149,7 @@ func (a *Authenticator) token(ctx context.Context, bearer string) (Caller, error
 
 // caller makes a caller of a token whose signature and claims are right.
 func (s issuer) caller(p *auth.Principal) (Caller, error) {
-	c := Caller{Tenant: s.Tenant, Name: "jwt:" + s.Name + "/" + p.User, Roles: s.roles(p)}
+	c := Caller{Tenant: s.Tenant, Name: "jwt:" + s.Name + "/" + p.User, Roles: s.roles(p), Expires: p.Expires}
 	if s.TenantClaim != "" {
 		names := p.Claim(s.TenantClaim)
 		if len(names) != 1 || checkTenant(names[0]) != nil {
@@ -176,7 +193,7 @@ func certified(known []ClientCertificate, leaf *x509.Certificate) (Caller, error
 		isURI := slices.ContainsFunc(leaf.URIs, func(u *url.URL) bool { return u.String() == k.URI })
 		if (k.CommonName == "" || k.CommonName == leaf.Subject.CommonName) && (k.DNSName == "" || slices.Contains(leaf.DNSNames, k.DNSName)) &&
 			(k.URI == "" || isURI) && (k.Email == "" || slices.Contains(leaf.EmailAddresses, k.Email)) {
-			return Caller{Tenant: k.Tenant, Name: "cert:" + k.Name, Roles: k.Roles}, nil
+			return Caller{Tenant: k.Tenant, Name: "cert:" + k.Name, Roles: k.Roles, Expires: leaf.NotAfter}, nil
 		}
 	}
 	return Caller{}, ErrCertificate

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -56,6 +57,8 @@ type Caller struct {
 	Roles []Role
 	// Address is where the request came from, without port.
 	Address string
+	// Expires is when a token or certificate ends; zero where there is none.
+	Expires time.Time
 }
 
 // Has says whether the caller has a role. Every caller may read.

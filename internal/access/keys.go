@@ -119,18 +119,26 @@ func (k *Keys) caller(ctx context.Context, token string) (Caller, error) {
 		return Caller{}, ErrKey
 	}
 	now := time.Now()
-	key, isKnown := k.known.get(id, now)
-	if !isKnown {
-		var err error
-		if key, err = k.lookUp(ctx, id); err != nil {
-			return Caller{}, err
-		}
-		k.known.put(id, key, now)
+	key, err := k.find(ctx, id, now)
+	if err != nil {
+		return Caller{}, err
 	}
 	if key == nil || !isHash(token, key.hash) || !key.isActive(now) {
 		return Caller{}, ErrKey
 	}
 	return Caller{Tenant: key.Tenant, Name: "key:" + key.Name, KeyID: key.ID, Roles: key.Roles}, nil
+}
+
+// find gives a key as it is, or was a few seconds ago; nil if there is none.
+func (k *Keys) find(ctx context.Context, id string, now time.Time) (*Key, error) {
+	if key, isKnown := k.known.get(id, now); isKnown {
+		return key, nil
+	}
+	key, err := k.lookUp(ctx, id)
+	if err == nil {
+		k.known.put(id, key, now)
+	}
+	return key, err
 }
 
 func (k *Keys) lookUp(ctx context.Context, id string) (*Key, error) {

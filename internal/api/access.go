@@ -26,6 +26,9 @@ import (
 // Access says who makes a request.
 type Access interface {
 	Authenticate(r *http.Request) (access.Caller, error)
+	// Renew says whether a caller still is who it was: connections live longer than
+	// keys and tokens.
+	Renew(ctx context.Context, c access.Caller) error
 }
 
 // Gate decides about what is signed at once; about transactions that are accepted
@@ -201,6 +204,11 @@ func (s *server) permitCall(ctx context.Context, method string) error {
 	caller, ok := access.From(ctx)
 	if !ok {
 		return admission.ErrNoCaller
+	}
+	if s.access.by != nil {
+		if err := s.access.by.Renew(ctx, caller); err != nil {
+			return err
+		}
 	}
 	role := callRole(method)
 	if err := s.require(ctx, caller, method, []access.Role{role}); err != nil {

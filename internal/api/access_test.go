@@ -50,6 +50,13 @@ func (headerAccess) Authenticate(r *http.Request) (access.Caller, error) {
 	}
 }
 
+func (headerAccess) Renew(_ context.Context, c access.Caller) error {
+	if c.Name == "revoked" {
+		return access.ErrKey
+	}
+	return nil
+}
+
 // fakeApprovals knows one transaction.
 type fakeApprovals struct {
 	err  error
@@ -220,6 +227,19 @@ func TestAccess_CallsNeedRoles(t *testing.T) {
 	require.Empty(t, g.queue.list)
 	require.Contains(t, g.ask(t, "submit", "POST", "/", send).Body.String(), `"result":"0x`)
 	require.Len(t, g.queue.list, 1)
+}
+
+// A WebSocket was opened with a key that is revoked by now.
+func TestAccess_CallsOfARevokedKey(t *testing.T) {
+	t.Parallel()
+	g := guard(t)
+	r := httptest.NewRequestWithContext(t.Context(), "POST", "/", strings.NewReader(send))
+	r.Header.Set("Roles", "submit")
+	r.Header.Set("As", "revoked")
+	w := httptest.NewRecorder()
+	g.ServeHTTP(w, r)
+	require.JSONEq(t, `{"jsonrpc":"2.0","id":7,"error":{"code":-32016,"message":"the API key is not valid"}}`, w.Body.String())
+	require.Empty(t, g.queue.list)
 }
 
 func TestAccess_ReadsAreTheTenants(t *testing.T) {

@@ -69,11 +69,7 @@ func (j *tokenJudge) judge(ctx context.Context, c Credentials) (*Principal, Reas
 	}
 	p, reason := j.principal(claims)
 	if p != nil {
-		var until time.Time
-		if expires, err := claims.GetExpirationTime(); err == nil && expires != nil {
-			until = expires.Time
-		}
-		j.known.put(digest, p, now, until)
+		j.known.put(digest, p, now, p.Expires)
 	}
 	return p, reason
 }
@@ -174,6 +170,9 @@ func (j *tokenJudge) principal(claims jwt.MapClaims) (*Principal, Reason) {
 	}
 	p := j.as
 	p.User = subject
+	if expires, err := claims.GetExpirationTime(); err == nil && expires != nil {
+		p.Expires = expires.Time
+	}
 	if budget, isText := claims[j.cfg.BudgetClaim].(string); isText && slices.Contains(j.budgets, budget) {
 		p.Budget = budget
 	}

@@ -3,6 +3,7 @@ package auth
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/slipwayhq/slipway/internal/methods"
 )
@@ -18,6 +19,8 @@ type Principal struct {
 	Strategy Kind
 	// Budget is the rate limit budget of the client; empty for none.
 	Budget string
+	// Expires is when a token ends; zero for never.
+	Expires time.Time
 
 	methods MethodFilter
 	claims  map[string][]string
