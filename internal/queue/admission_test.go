@@ -353,3 +353,21 @@ func TestCharge_WhatIsSignedElsewhere(t *testing.T) {
 	require.ErrorAs(t, err, &full)
 	require.NoError(t, q.Charge(t.Context(), policy.Decision{}), "nothing to count")
 }
+
+// What waits for people is bounded as well: nobody may fill the database with it.
+func TestApproval_WhatWaitsIsBounded(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.cfg.MaxQueuedPerTenant = 3
+	first, _ := b.guarded(t, asks(1))
+	for i := range 3 {
+		_, err := first.Enqueue(t.Context(), b.request(0, fmt.Sprint(i)))
+		require.NoError(t, err)
+	}
+	second, _ := b.guarded(t, asks(1)) // it has counted nothing itself
+
+	_, err := second.Enqueue(t.Context(), b.request(0, "more"))
+
+	var full *FullError
+	require.ErrorAs(t, err, &full)
+}

@@ -142,7 +142,8 @@ func insertArgs(chainID int64, entries []*entry) pgx.NamedArgs {
 }
 
 // countQueued counts the waiting transactions of senders and tenants, each up
-// to most, under the keys of queueLimits.
+// to most, under the keys of queueLimits. What waits for approval waits for its
+// tenant.
 func (s *Store) countQueued(ctx context.Context, most int) (map[string]int, error) {
 	type row struct {
 		Key   string
@@ -153,14 +154,17 @@ func (s *Store) countQueued(ctx context.Context, most int) (map[string]int, erro
 			select from transactions t where t.chain_id = s.chain_id and t.sender = s.address and t.status = 'queued' limit @most) q)
 		from senders s where s.chain_id = @chain
 		union all
-		select 't' || tenant_id, count(*) from (select tenant_id from transactions where status = 'queued' limit @most) q group by tenant_id`,
+		select 't' || tenant_id, count(*) from (select tenant_id from transactions where status = 'queued' limit @most) q group by tenant_id
+		union all
+		select 't' || tenant_id, count(*) from (
+			select tenant_id from transactions where status = 'suspended' and substatus = 'needs_approval' limit @most) q group by tenant_id`,
 		pgx.NamedArgs{"chain": s.chainID, "most": most}, pgx.RowToStructByPos[row])
 	if err != nil {
 		return nil, fmt.Errorf("count queued transactions: %w", err)
 	}
 	counts := make(map[string]int, len(rows))
 	for _, r := range rows {
-		counts[r.Key] = r.Count
+		counts[r.Key] += r.Count
 	}
 	return counts, nil
 }
