@@ -200,7 +200,7 @@ func TestAccess_TheUnknownAreTurnedAway(t *testing.T) {
 	for roles, want := range map[string]struct {
 		status int
 		text   string
-	}{"": {401, "credentials are missing"}, "wrong": {401, "not valid"}, "token": {401, "has expired"}, "away": {503, "decide"}} {
+	}{"": {401, "credentials are missing"}, "wrong": {401, "not valid"}, "token": {401, "has expired"}, "away": {503, "database_unavailable"}} {
 		w := g.ask(t, roles, "GET", "/v1/transactions", "")
 		require.Equal(t, want.status, w.Code)
 		require.Contains(t, w.Body.String(), want.text)
@@ -263,9 +263,9 @@ func TestAccess_RefusalsInBothForms(t *testing.T) {
 		"denied":         {&policy.DeniedError{Decision: policy.Decision{Outcome: policy.Denied, Rules: []string{"a"}}}, 403, "denied by a", -32003, ""},
 		"limit":          {&policy.LimitError{Rule: "a", Per: time.Hour, Of: "value"}, 429, "no more value", -32005, "60"},
 		"rate":           {&admission.RateError{Whose: "sender", After: 1500 * time.Millisecond}, 429, "this sender", -32005, "2"},
-		"audit is away":  {fmt.Errorf("%w: x", admission.ErrUnavailable), 503, "database-unavailable", -32002, "1"},
-		"joined":         {errors.Join(&policy.DeniedError{}, errors.New("hunter2")), 403, "policy-denied", -32003, ""},
-		"unknown sender": {fmt.Errorf("%w x", queue.ErrUnknownSender), 422, "unknown-sender", -32000, ""},
+		"audit is away":  {fmt.Errorf("%w: x", admission.ErrUnavailable), 503, "database_unavailable", -32002, "1"},
+		"joined":         {errors.Join(&policy.DeniedError{}, errors.New("hunter2")), 403, "policy_denied", -32003, ""},
+		"unknown sender": {fmt.Errorf("%w x", queue.ErrUnknownSender), 422, "unknown_sender", -32000, ""},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

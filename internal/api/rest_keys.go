@@ -33,11 +33,15 @@ func (s *server) listKeys(c echo.Context) error {
 	}
 	out := items[keyBody]{Items: []keyBody{}}
 	for _, key := range s.keys.Signers() {
-		out.Items = append(out.Items, presentKey(key))
+		if s.mayUse(c.Request().Context(), key.Address()) {
+			out.Items = append(out.Items, presentKey(key))
+		}
 	}
 	if s.keySwitch != nil {
 		for _, a := range s.keySwitch.Disabled() {
-			out.Items = append(out.Items, keyBody{Address: a.Hex(), Disabled: true})
+			if s.mayUse(c.Request().Context(), a) {
+				out.Items = append(out.Items, keyBody{Address: a.Hex(), Disabled: true})
+			}
 		}
 	}
 	return respond(c, http.StatusOK, out)

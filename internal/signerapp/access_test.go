@@ -88,7 +88,7 @@ func TestApp_TenantsPolicyAndApproval(t *testing.T) {
 	small := body["id"].(string) //nolint:forcetypeassert // a test
 	resp, body = pay(portal, 1001, "b")
 	require.Equal(t, 403, resp.StatusCode, body)
-	require.Equal(t, "urn:slipway:problem:policy-denied", body["type"])
+	require.Equal(t, "urn:slipway:problem:policy_denied", body["type"])
 	resp, body = pay(portal, 500, "c")
 	require.Equal(t, 202, resp.StatusCode, body)
 	require.Equal(t, "needs_approval", body["substatus"])
