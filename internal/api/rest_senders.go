@@ -50,7 +50,9 @@ func (s *server) listSenders(c echo.Context) error {
 	}
 	out := items[senderBody]{Items: []senderBody{}}
 	for _, sender := range list {
-		out.Items = append(out.Items, presentSender(sender))
+		if s.mayUse(c.Request().Context(), sender.Address) {
+			out.Items = append(out.Items, presentSender(sender))
+		}
 	}
 	return respond(c, http.StatusOK, out)
 }
