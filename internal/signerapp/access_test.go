@@ -30,8 +30,14 @@ import (
 	"github.com/slipwayhq/slipway/internal/policy"
 )
 
+// reply is what matters of an answer.
+type reply struct {
+	StatusCode int
+	Header     http.Header
+}
+
 // ask calls with a key.
-func ask(t *testing.T, key, method, url, body string) (*http.Response, string) {
+func ask(t *testing.T, key, method, url, body string) (reply, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 	require.NoError(t, err)
@@ -41,7 +47,7 @@ func ask(t *testing.T, key, method, url, body string) (*http.Response, string) {
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)
-	return resp, string(answer)
+	return reply{resp.StatusCode, resp.Header}, string(answer)
 }
 
 // newKey makes a key as the command line does.
@@ -76,7 +82,7 @@ func TestApp_TenantsPolicyAndApproval(t *testing.T) {
 	boss := newKey(t, admin, "acme", "boss", access.RoleApprove, access.RoleSubmit)
 	operator := newKey(t, admin, "acme", "operator", access.RoleOperate)
 	stranger := newKey(t, admin, "other", "portal", access.RoleSubmit, access.RoleApprove, access.RoleOperate)
-	pay := func(key string, value int, idem string) (*http.Response, map[string]any) {
+	pay := func(key string, value int, idem string) (reply, map[string]any) {
 		resp, text := ask(t, key, "POST", url+"/transactions", fmt.Sprintf(`{"from":"%s","to":"%s","value":"%d","idempotencyKey":"%s"}`, alice, bob, value, idem))
 		var body map[string]any
 		require.NoError(t, json.Unmarshal([]byte(text), &body), text)
