@@ -9,7 +9,7 @@ const module = "github.com/slipwayhq/slipway/"
 
 // anyones are the leaves that every package may import. They import nothing of
 // ours but each other, as the table says.
-func anyones() []string { return words("buildinfo jsonrpc lifecycle secret telemetry") }
+func anyones() []string { return words("buildinfo failpoint jsonrpc lifecycle secret telemetry") }
 
 // arrows says which packages of ours a package may import, besides the leaves.
 // Paths are below internal/ unless they begin with cmd, charts, bench or test;
@@ -17,7 +17,7 @@ func anyones() []string { return words("buildinfo jsonrpc lifecycle secret telem
 func arrows() map[string][]string {
 	table := map[string]string{ //nolint:gosec // "secret" is the name of a package
 		// leaves
-		"buildinfo": "", "http1": "", "jsonrpc": "", "lifecycle": "http1", "secret": "", "telemetry": "buildinfo secret",
+		"buildinfo": "", "failpoint": "", "http1": "", "jsonrpc": "", "lifecycle": "http1", "secret": "", "telemetry": "buildinfo secret",
 
 		// both programs
 		"tlsfiles": "",
@@ -72,6 +72,7 @@ func arrows() map[string][]string {
 		"pgtest":                  "embedpg schema",
 		"devstack":                "chain config devnet embedpg gatewayapp signerapp signing/local upstreams",
 		"e2e":                     "...",
+		"chaos":                   "...",
 		"archtest":                "",
 		"lifecycle/lifecycletest": "lifecycle",
 

@@ -13,6 +13,7 @@ import (
 	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/ethereum/go-ethereum/core/types"
 
+	"github.com/slipwayhq/slipway/internal/failpoint"
 	"github.com/slipwayhq/slipway/internal/jsonrpc"
 )
 
@@ -346,6 +347,7 @@ func (c *Client) SendRaw(ctx context.Context, raws [][]byte, hashes []common.Has
 		calls = append(calls, call{"eth_sendRawTransaction", fmt.Appendf(nil, `["0x%x"]`, raw)})
 	}
 	out := make([]SendResult, len(raws))
+	ctx = failpoint.OnWritten(ctx, "after_send_before_reply")
 	for i, r := range c.batch(ctx, calls) {
 		out[i] = sendResult(r, hashes[i])
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/google/uuid"
 
+	"github.com/slipwayhq/slipway/internal/failpoint"
 	"github.com/slipwayhq/slipway/internal/nodeclient"
 	"github.com/slipwayhq/slipway/internal/signing"
 )
@@ -109,7 +110,7 @@ func (d *driver) run(ctx context.Context) {
 // failed counts, logs and tells readers of the queue why nothing moves. Only
 // the first failure in a row is worth a warning.
 func (d *driver) failed(ctx context.Context, err error, again bool) {
-	d.active.Store(time.Now().UnixNano()) // it has work, only it cannot do it
+	d.active.Store(failpoint.Now().UnixNano()) // it has work, only it cannot do it
 	where := failureOf(err)
 	d.metrics.failures.WithLabelValues(where).Inc()
 	level := slog.LevelWarn
@@ -155,7 +156,7 @@ func (d *driver) session(ctx context.Context, pause *backoff) error {
 		}
 		pause.reset()
 		if worked {
-			d.active.Store(time.Now().UnixNano())
+			d.active.Store(failpoint.Now().UnixNano())
 			continue
 		}
 		wait(ctx, pollEvery, d.wakeUp)

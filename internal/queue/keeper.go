@@ -11,6 +11,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/google/uuid"
 
+	"github.com/slipwayhq/slipway/internal/failpoint"
 	"github.com/slipwayhq/slipway/internal/signing"
 )
 
@@ -150,7 +151,7 @@ func (k *keeper) start(ctx context.Context, l lease, market *marketSource) {
 		log:    k.log.With(slog.String("sender", l.Sender.Hex()), slog.Int64("epoch", l.Epoch)),
 		wakeUp: make(chan struct{}, 1),
 	}}
-	r.active.Store(time.Now().UnixNano())
+	r.active.Store(failpoint.Now().UnixNano())
 
 	k.mu.Lock()
 	k.drivers[l.Sender] = r
@@ -178,6 +179,7 @@ func (k *keeper) renew(ctx context.Context) {
 		k.failed(ctx, err)
 		return
 	}
+	failpoint.Hit("during_lease_renew")
 	isHeld := map[common.Address]bool{}
 	for _, a := range held {
 		isHeld[a] = true
@@ -200,7 +202,7 @@ func (k *keeper) reap(ctx context.Context) {
 		case <-r.done:
 			ended = append(ended, r)
 		default:
-			if !r.hasOpenSlots() && time.Since(r.idleSince()) > idleAfter {
+			if !r.hasOpenSlots() && failpoint.Now().Sub(r.idleSince()) > idleAfter {
 				idle = append(idle, r)
 			}
 		}

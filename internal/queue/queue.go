@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/slipwayhq/slipway/internal/audit"
+	"github.com/slipwayhq/slipway/internal/failpoint"
 	"github.com/slipwayhq/slipway/internal/signing"
 	"github.com/slipwayhq/slipway/internal/telemetry"
 )
@@ -240,6 +241,7 @@ func (q *Queue) enqueue(ctx context.Context, id uuid.UUID, r Request) (Accepted,
 	if err := q.intake.add(ctx, e); err != nil {
 		return Accepted{}, err
 	}
+	failpoint.Hit("after_insert")
 	if e.err != nil {
 		return Accepted{}, q.noteRefused(ctx, e, e.err)
 	}

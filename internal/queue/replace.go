@@ -12,6 +12,7 @@ import (
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/google/uuid"
 
+	"github.com/slipwayhq/slipway/internal/failpoint"
 	"github.com/slipwayhq/slipway/internal/nodeclient"
 )
 
@@ -25,7 +26,7 @@ const (
 // transaction when no block takes it. Higher ones cannot be what is in the way.
 // It says whether it made another attempt.
 func (d *driver) improve(ctx context.Context) (bool, error) {
-	now := time.Now()
+	now := failpoint.Now()
 	if d.slots.len() == 0 || now.Before(d.signAfter) {
 		return false, nil
 	}
@@ -82,7 +83,7 @@ func (d *driver) replace(ctx context.Context, s *slot, purpose string, asked Fee
 	}
 	fees := raisedFees(old.fees, asked, m)
 	if isAbove(fees, d.cfg.MaxFeePerGas) {
-		s.bumpedAt = time.Now() // ask again after a while
+		s.bumpedAt = failpoint.Now() // ask again after a while
 		d.log.WarnContext(ctx, "the price cannot be raised further", slog.Any("tx_id", s.txID), slog.Uint64("max_fee_per_gas", d.cfg.MaxFeePerGas))
 		return false, errors.Join(d.store.SetSubstatus(ctx, []uuid.UUID{s.txID}, WaitingAtCap), d.store.DropWish(ctx, s.txID))
 	}
@@ -114,7 +115,7 @@ func (d *driver) replace(ctx context.Context, s *slot, purpose string, asked Fee
 	}
 	d.log.InfoContext(ctx, "another attempt for a nonce", slog.Any("tx_id", s.txID), slog.Uint64("nonce", s.nonce), slog.String("purpose", purpose))
 	d.metrics.replaced.WithLabelValues(purpose).Inc()
-	d.slots.attempted(s, next, time.Now())
+	d.slots.attempted(s, next, failpoint.Now())
 	d.sendPause.reset()
 	d.moved(s.txID)
 	return true, nil

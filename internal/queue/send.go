@@ -8,6 +8,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/google/uuid"
 
+	"github.com/slipwayhq/slipway/internal/failpoint"
 	"github.com/slipwayhq/slipway/internal/nodeclient"
 )
 
@@ -15,7 +16,7 @@ import (
 // has not taken yet, and everything again when the lowest is overdue. It says
 // whether it sent anything.
 func (d *driver) sendUnsent(ctx context.Context) (bool, error) {
-	now := time.Now()
+	now := failpoint.Now()
 	if d.slots.overdue(now, d.patience) {
 		d.log.InfoContext(ctx, "no block took the lowest open transaction, sending all again", slog.Int("open", d.slots.len()))
 		d.metrics.resentRuns.WithLabelValues().Inc()
@@ -54,9 +55,11 @@ func (d *driver) offer(ctx context.Context, chunk []*slot) (bool, error) {
 	for i, s := range chunk {
 		raws[i], hashes[i] = s.newest().raw, s.newest().hash
 	}
+	failpoint.Hit("before_send")
 	results := d.node.SendRaw(ctx, raws, hashes)
+	failpoint.Hit("after_reply_before_update")
 
-	now := time.Now()
+	now := failpoint.Now()
 	records := make([]sendRecord, len(chunk))
 	goOn := true
 	for i, r := range results {

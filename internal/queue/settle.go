@@ -9,6 +9,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/google/uuid"
 
+	"github.com/slipwayhq/slipway/internal/failpoint"
 	"github.com/slipwayhq/slipway/internal/nodeclient"
 )
 
@@ -57,9 +58,11 @@ func (d *driver) record(ctx context.Context, mined []*slot, head uint64) error {
 	d.sendPause.reset()
 	d.window = min(d.cfg.Window, d.window+len(mined)) // room was made: try more again
 	d.sends.flush(ctx)                                // so that the history says what came first
+	failpoint.Hit("after_receipt")
 	if err := d.store.Settle(ctx, d.lease.Sender, list, d.lowWater, d.window); err != nil {
 		return err
 	}
+	failpoint.Hit("after_settle")
 	ids := make([]uuid.UUID, len(list))
 	for i, e := range list {
 		ids[i] = e.txID
@@ -133,9 +136,9 @@ func (d *driver) explainUsed(ctx context.Context, seen sighting) error {
 	for _, s := range d.slots.used(seen.latest) {
 		s.missing++
 		if s.missing == 1 {
-			s.missingSince = time.Now()
+			s.missingSince = failpoint.Now()
 		}
-		if isStolen(*s, time.Now(), d.cfg.StolenAfter) {
+		if isStolen(*s, failpoint.Now(), d.cfg.StolenAfter) {
 			if err := d.giveUp(ctx, s); err != nil {
 				return err
 			}

@@ -12,6 +12,7 @@ import (
 	"github.com/holiman/uint256"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/slipwayhq/slipway/internal/failpoint"
 	"github.com/slipwayhq/slipway/internal/signing"
 )
 
@@ -19,13 +20,14 @@ import (
 // the signed bytes and offers them to the node. It says whether it moved any.
 func (d *driver) signNext(ctx context.Context) (bool, error) {
 	room := min(d.window-d.slots.len(), d.cfg.BatchSize)
-	if room <= 0 || time.Now().Before(d.signAfter) {
+	if room <= 0 || failpoint.Now().Before(d.signAfter) {
 		return false, nil
 	}
 	queued, err := d.store.Claimable(ctx, d.lease.Sender, room)
 	if err != nil || len(queued) == 0 {
 		return false, err
 	}
+	failpoint.Hit("after_claim")
 	ready, ended, err := d.prepare(ctx, queued)
 	if err != nil {
 		return false, err
@@ -37,6 +39,7 @@ func (d *driver) signNext(ctx context.Context) (bool, error) {
 	if err != nil || len(signed) == 0 {
 		return ended > 0, err
 	}
+	failpoint.Hit("after_sign")
 	err = d.commit(ctx, signed)
 	if errors.Is(err, errClaimChanged) {
 		return true, nil // nothing was given out: claim anew
@@ -76,6 +79,7 @@ func (d *driver) sign(ctx context.Context, ready []prepared) ([]signedTx, error)
 			raw, hash, err := signTx(ctx, key, chain, tx)
 			signed[i] = signedTx{id: p.id, version: p.version, nonce: tx.Nonce(), raw: raw, hash: hash, fees: p.fees, isPriced: p.request.Fees.IsZero()}
 			errs[i] = err
+			failpoint.Hit("mid_batch")
 			return nil
 		})
 	}
@@ -109,13 +113,13 @@ func (d *driver) cannotSign(ctx context.Context, c claimed, err error) error {
 		level = slog.LevelDebug
 	}
 	d.log.Log(ctx, level, "signature failed, trying again", slog.Any("tx_id", c.id), slog.Any("err", err))
-	d.signAfter = time.Now().Add(d.signPause.next())
+	d.signAfter = failpoint.Now().Add(d.signPause.next())
 	return d.noteClaimed(ctx, []claimed{c}, WaitingForSigner)
 }
 
 func signTx(ctx context.Context, key signing.Signer, chain types.Signer, tx *types.Transaction) ([]byte, [32]byte, error) {
 	signedTx, err := signing.SignTransaction(ctx, key, tx, chain)
-	if err != nil {
+	if err = errors.Join(err, failpoint.Error("signer")); err != nil {
 		return nil, [32]byte{}, err
 	}
 	raw, err := signedTx.MarshalBinary()

@@ -10,6 +10,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/slipwayhq/slipway/internal/failpoint"
 )
 
 // signedTx is a claimed transaction with its nonce and bytes.
@@ -54,6 +56,7 @@ func (s *Store) commitBatch(ctx context.Context, list []*commitment) {
 	defer cancel()
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return s.commitWithin(ctx, tx, list) })
 	if err == nil {
+		failpoint.Hit("after_commit")
 		return
 	}
 	if storeErr := storeError(err); len(list) == 1 || errors.Is(storeErr, ErrUnavailable) {
@@ -172,6 +175,7 @@ func (s *Store) storeCommitments(ctx context.Context, tx pgx.Tx, good []*commitm
 	if moved.RowsAffected() != int64(len(good)) || signed.RowsAffected() != count(good) {
 		return errMoved
 	}
+	failpoint.Hit("before_commit")
 	return nil
 }
 

@@ -8,6 +8,8 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/slipwayhq/slipway/internal/failpoint"
 )
 
 // wish is what an operator wants done with a transaction that has a nonce.
@@ -147,6 +149,7 @@ func (s *Store) Replace(ctx context.Context, l lease, r replacement) error {
 			insert into tx_events (tx_id, type, data)
 			select id, case when @purpose = 'cancel' then 'cancelling' else 'replaced' end,
 				jsonb_build_object('nonce', @nonce::bigint, 'hash', '0x' || encode(@hash::bytea, 'hex'), 'fees', @fees::jsonb) from fulfilled`, args)
+		failpoint.Hit("during_bump_commit")
 		return err
 	})
 	if err != nil && err != errFenced && err != errClaimChanged { //nolint:errorlint // our own, never wrapped
