@@ -62,7 +62,7 @@ func New(cfg Config, deps Deps) (*Queue, error) {
 		cfg: cfg, store: deps.Store, node: deps.Node, keys: deps.Keys, waiters: w, metrics: m, log: deps.Log,
 		intake: &gather[*entry]{write: deps.Store.insertBatch, most: maxIntake}, limits: &queueLimits{cfg: cfg, store: deps.Store}, admit: deps.Admit,
 		keeper: &keeper{
-			cfg: cfg, owner: uuid.New(), store: deps.Store, commits: &gather[*commitment]{write: deps.Store.commitBatch, most: maxCommitments},
+			cfg: cfg, owner: uuid.New(), store: deps.Store, commits: newCommits(deps.Store, m),
 			sends: newSendRecorder(deps.Store, w, deps.Log), node: deps.Node, keys: deps.Keys, waiters: w, metrics: m, log: deps.Log,
 			wakeUp: make(chan struct{}, 1), drivers: map[common.Address]*running{},
 		},

@@ -165,6 +165,30 @@ func capped(v *big.Int) *uint256.Int {
 	return out
 }
 
+// newCommits gathers what the drivers commit, and counts what came of it: here
+// and not by the drivers, who may be told to stop before they hear of it.
+func newCommits(store *Store, m *metrics) *gather[*commitment] {
+	return &gather[*commitment]{most: maxCommitments, write: func(ctx context.Context, list []*commitment) {
+		store.commitBatch(ctx, list)
+		for _, c := range list {
+			m.commits.WithLabelValues(commitOutcome(c.err)).Inc()
+		}
+	}}
+}
+
+func commitOutcome(err error) string {
+	switch {
+	case err == nil:
+		return "committed"
+	case errors.Is(err, errFenced):
+		return "fenced"
+	case errors.Is(err, errClaimChanged):
+		return "changed"
+	default:
+		return "failed"
+	}
+}
+
 // commit makes the signed bytes durable; only then may they leave.
 func (d *driver) commit(ctx context.Context, signed []signedTx) error {
 	start := time.Now()
@@ -174,19 +198,11 @@ func (d *driver) commit(ctx context.Context, signed []signedTx) error {
 		err = c.err
 	}
 	d.metrics.toCommit.WithLabelValues().Observe(time.Since(start).Seconds())
-	switch {
-	case errors.Is(err, errFenced):
-		d.metrics.commits.WithLabelValues("fenced").Inc()
-		return err
-	case errors.Is(err, errClaimChanged):
-		d.metrics.commits.WithLabelValues("changed").Inc()
-		return err
-	case err != nil:
-		// It may have been committed all the same: the session ends and reads anew.
-		d.metrics.commits.WithLabelValues("failed").Inc()
+	if err != nil {
+		// Unless the store says what is wrong it may have been committed all the
+		// same: the session ends and reads anew.
 		return err
 	}
-	d.metrics.commits.WithLabelValues("committed").Inc()
 
 	added := make([]*slot, len(signed))
 	for i, t := range signed {

@@ -52,6 +52,7 @@ const maxCommitments = 64
 // commitBatch commits for several senders in one SQL transaction, each as by
 // Commit: what is wrong with one keeps the others from nothing.
 func (s *Store) commitBatch(ctx context.Context, list []*commitment) {
+	failpoint.Hit("before_fence")
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return s.commitWithin(ctx, tx, list) })
