@@ -147,14 +147,16 @@ func (c *Client) Head(ctx context.Context) (Head, error) {
 	return c.block(ctx, `["latest",false]`)
 }
 
-// GenesisHash asks for the hash of block 0, which tells chains with one id apart.
+// GenesisHash asks for the hash of block 0, which tells chains with one id
+// apart. A gateway in between may have kept the block of a chain that is gone,
+// so it is told to ask a node.
 func (c *Client) GenesisHash(ctx context.Context) (common.Hash, error) {
-	genesis, err := c.block(ctx, `["0x0",false]`)
+	genesis, err := c.block(ctx, `["0x0",false]`, "X-Erpc-Skip-Cache-Read", "true")
 	return genesis.Hash, err
 }
 
-func (c *Client) block(ctx context.Context, params string) (Head, error) {
-	result, err := c.one(ctx, "eth_getBlockByNumber", params)
+func (c *Client) block(ctx context.Context, params string, header ...string) (Head, error) {
+	result, err := c.one(ctx, "eth_getBlockByNumber", params, header...)
 	if err != nil {
 		return Head{}, err
 	}

@@ -71,6 +71,11 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 // Forward sends a JSON-RPC body as it stands and returns the answer as it came,
 // with its HTTP status. The answer is not looked at.
 func (c *Client) Forward(ctx context.Context, body []byte) ([]byte, int, error) {
+	return c.exchange(ctx, body)
+}
+
+// exchange is one HTTP exchange; header is names and values in turn.
+func (c *Client) exchange(ctx context.Context, body []byte, header ...string) ([]byte, int, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, c.cfg.Timeout, errors.New("no answer in time"))
 	defer cancel()
 
@@ -79,6 +84,9 @@ func (c *Client) Forward(ctx context.Context, body []byte) ([]byte, int, error) 
 		return nil, 0, errors.New("make request: the node's URL is unusable")
 	}
 	req.Header.Set("Content-Type", "application/json")
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return nil, 0, unreachable(ctx, err)
@@ -206,9 +214,9 @@ func replyOf(r jsonrpc.Response) reply {
 }
 
 // one makes a single call.
-func (c *Client) one(ctx context.Context, method, params string) ([]byte, error) {
+func (c *Client) one(ctx context.Context, method, params string, header ...string) ([]byte, error) {
 	body := jsonrpc.AppendRequest(nil, jsonrpc.ID("1"), method, []byte(params))
-	answer, status, err := c.Forward(ctx, body)
+	answer, status, err := c.exchange(ctx, body, header...)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", method, err)
 	}

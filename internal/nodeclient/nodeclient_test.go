@@ -361,3 +361,22 @@ func TestCallMsg_Params(t *testing.T) {
 	require.Equal(t, "0xff", got[0]["value"])
 	require.Equal(t, "0xab", got[0]["input"])
 }
+
+// A gateway in between must not answer from what it has kept of another chain.
+func TestGenesisHash_IsAskedOfANode(t *testing.T) {
+	t.Parallel()
+	var skips string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		skips = r.Header.Get("X-Erpc-Skip-Cache-Read")
+		fmt.Fprintf(w, `{"jsonrpc":"2.0","id":1,"result":{"number":"0x0","hash":"%s"}}`, common.HexToHash("0x07"))
+	}))
+	t.Cleanup(server.Close)
+	c, err := New(Config{URL: secret.New(server.URL)})
+	require.NoError(t, err)
+
+	genesis, err := c.GenesisHash(t.Context())
+
+	require.NoError(t, err)
+	require.Equal(t, common.HexToHash("0x07"), genesis)
+	require.Equal(t, "true", skips)
+}

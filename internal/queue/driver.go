@@ -20,17 +20,18 @@ import (
 // driver moves the transactions of one sender while its replica holds the
 // lease. run is its only goroutine; wake and see may be called from others.
 type driver struct {
-	cfg     Config
-	lease   lease
-	store   *Store
-	commits *gather[*commitment]
-	sends   *sendRecorder
-	node    Node
-	keys    signing.Keys
-	market  *marketSource
-	waiters *waiters
-	metrics *metrics
-	log     *slog.Logger
+	cfg      Config
+	lease    lease
+	store    *Store
+	commits  *gather[*commitment]
+	sends    *sendRecorder
+	node     Node
+	identity *identity
+	keys     signing.Keys
+	market   *marketSource
+	waiters  *waiters
+	metrics  *metrics
+	log      *slog.Logger
 
 	wakeUp chan struct{} // coalescing, size one
 	open   atomic.Int64  // open slots, for the watcher and the keeper
@@ -99,7 +100,13 @@ func (d *driver) run(ctx context.Context) {
 	pause := backoff{first: 100 * time.Millisecond, most: 5 * time.Second}
 	for ctx.Err() == nil {
 		err := d.session(ctx, &pause)
-		if ctx.Err() != nil || errors.Is(err, errFenced) {
+		if ctx.Err() != nil {
+			return
+		}
+		if errors.Is(err, errFenced) {
+			if errors.Is(err, ErrOtherChain) {
+				d.log.ErrorContext(ctx, "the chain was replaced, all senders are halted", slog.Any("err", err))
+			}
 			return
 		}
 		d.failed(ctx, err, pause.last > 0)
@@ -166,6 +173,9 @@ func (d *driver) session(ctx context.Context, pause *backoff) error {
 
 // recover reads what is unfinished and compares it with the chain.
 func (d *driver) recover(ctx context.Context) error {
+	if err := d.identify(ctx, identifyAge); err != nil {
+		return err
+	}
 	slots, err := d.store.UnfinishedSlots(ctx, d.lease.Sender)
 	if err != nil {
 		return err
@@ -199,6 +209,19 @@ func (d *driver) recover(ctx context.Context) error {
 		return d.lookUp(ctx, d.slots.list)
 	}
 	return d.raiseNonce(ctx, counts.Pending)
+}
+
+// identify compares the chain, unless that was done within maxAge. Where it was
+// replaced all senders are halted, and the lease with them.
+func (d *driver) identify(ctx context.Context, maxAge time.Duration) error {
+	err := d.identity.check(ctx, maxAge)
+	if errors.Is(err, ErrOtherChain) {
+		return errors.Join(errFenced, err, d.store.HaltAll(ctx, err.Error()))
+	}
+	if err != nil {
+		return fmt.Errorf("identify the chain: %w", err)
+	}
+	return nil
 }
 
 // raiseNonce takes over a higher nonce from the chain: at the first contact, or

@@ -22,6 +22,11 @@ func (d *driver) prepare(ctx context.Context, queued []claimed) (ready []prepare
 	if err != nil {
 		return nil, 0, fmt.Errorf("ask for prices: %w", err)
 	}
+	if m.head.Number < d.head { // a node behind, or another chain
+		if err := d.identify(ctx, 0); err != nil {
+			return nil, 0, err
+		}
+	}
 	estimates, err := d.estimate(ctx, queued)
 	if err != nil {
 		return nil, 0, err

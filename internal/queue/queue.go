@@ -35,17 +35,18 @@ type Deps struct {
 // Queue accepts transactions and sees them through. Accepting and reading work
 // as soon as Register was called; Run drives them.
 type Queue struct {
-	cfg     Config
-	store   *Store
-	node    Node
-	keys    signing.Keys
-	waiters *waiters
-	keeper  *keeper
-	intake  *gather[*entry]
-	limits  *queueLimits
-	admit   Admitter // nil: everything
-	metrics *metrics
-	log     *slog.Logger
+	cfg      Config
+	store    *Store
+	node     Node
+	keys     signing.Keys
+	waiters  *waiters
+	keeper   *keeper
+	identity *identity
+	intake   *gather[*entry]
+	limits   *queueLimits
+	admit    Admitter // nil: everything
+	metrics  *metrics
+	log      *slog.Logger
 }
 
 // New makes a queue; it talks to nobody.
@@ -58,12 +59,14 @@ func New(cfg Config, deps Deps) (*Queue, error) {
 	if deps.Audit != nil {
 		deps.Store = deps.Store.audited(deps.Audit)
 	}
+	id := &identity{chainID: cfg.ChainID, node: deps.Node, store: deps.Store}
 	return &Queue{
-		cfg: cfg, store: deps.Store, node: deps.Node, keys: deps.Keys, waiters: w, metrics: m, log: deps.Log,
+		identity: id,
+		cfg:      cfg, store: deps.Store, node: deps.Node, keys: deps.Keys, waiters: w, metrics: m, log: deps.Log,
 		intake: &gather[*entry]{write: deps.Store.insertBatch, most: maxIntake}, limits: &queueLimits{cfg: cfg, store: deps.Store}, admit: deps.Admit,
 		keeper: &keeper{
 			cfg: cfg, owner: uuid.New(), store: deps.Store, commits: newCommits(deps.Store, m),
-			sends: newSendRecorder(deps.Store, w, deps.Log), node: deps.Node, keys: deps.Keys, waiters: w, metrics: m, log: deps.Log,
+			sends: newSendRecorder(deps.Store, w, deps.Log), node: deps.Node, identity: id, keys: deps.Keys, waiters: w, metrics: m, log: deps.Log,
 			wakeUp: make(chan struct{}, 1), drivers: map[common.Address]*running{},
 		},
 	}, nil
@@ -90,7 +93,7 @@ func (q *Queue) Run(ctx context.Context) error {
 		return err
 	}
 	w := &watcher{
-		cfg: q.cfg, node: q.node, log: q.log, metrics: q.metrics, drivers: q.keeper.current, identify: q.identifyOnce, halt: q.keeper.haltAll,
+		cfg: q.cfg, node: q.node, log: q.log, metrics: q.metrics, drivers: q.keeper.current, identity: q.identity, halt: q.keeper.haltAll,
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { q.keeper.run(ctx); return nil })
@@ -104,7 +107,7 @@ func (q *Queue) Run(ctx context.Context) error {
 func (q *Queue) identify(ctx context.Context) (bool, error) {
 	pause := backoff{first: 100 * time.Millisecond, most: 5 * time.Second}
 	for ctx.Err() == nil {
-		err := q.identifyOnce(ctx)
+		err := q.identity.check(ctx, 0)
 		if err == nil || errors.Is(err, ErrOtherChain) {
 			return err == nil, err
 		}
@@ -114,28 +117,6 @@ func (q *Queue) identify(ctx context.Context) (bool, error) {
 		}
 	}
 	return false, nil
-}
-
-func (q *Queue) identifyOnce(ctx context.Context) error {
-	id, err := q.node.ChainID(ctx)
-	if err != nil {
-		return err
-	}
-	if id != q.cfg.ChainID {
-		return fmt.Errorf("%w: its chain id is %d, configured is %d", ErrOtherChain, id, q.cfg.ChainID)
-	}
-	genesis, err := q.node.GenesisHash(ctx)
-	if err != nil {
-		return err
-	}
-	pinned, err := q.store.PinGenesis(ctx, genesis)
-	if err != nil {
-		return err
-	}
-	if pinned != genesis {
-		return fmt.Errorf("%w: its genesis block is %s, this database belongs to %s", ErrOtherChain, genesis, pinned)
-	}
-	return nil
 }
 
 // Accepted is a transaction that is now the queue's responsibility.

@@ -20,15 +20,13 @@ type sighting struct {
 
 // watcher follows the chain for all drivers: one look for everybody.
 type watcher struct {
-	cfg     Config
-	node    Node
-	log     *slog.Logger
-	metrics *metrics
-	drivers func() []*driver
-	// identify compares the node's chain with the one that is pinned; halt stops
-	// all senders.
-	identify func(ctx context.Context) error
-	halt     func(ctx context.Context, reason string) error
+	cfg      Config
+	node     Node
+	log      *slog.Logger
+	metrics  *metrics
+	drivers  func() []*driver
+	identity *identity
+	halt     func(ctx context.Context, reason string) error // stops all senders
 
 	seen uint64 // blocks up to here were handed on; 0: none
 }
@@ -63,8 +61,12 @@ func (w *watcher) look(ctx context.Context) error {
 	if head == w.seen {
 		return nil
 	}
+	age := identifyEvery
 	if head < w.seen { // a reorganisation, a node behind, or another chain
-		if err := w.identify(ctx); errors.Is(err, ErrOtherChain) {
+		age = 0
+	}
+	if w.seen > 0 {
+		if err := w.identity.check(ctx, age); errors.Is(err, ErrOtherChain) {
 			w.log.ErrorContext(ctx, "the chain was replaced, all senders are halted", slog.Any("err", err))
 			w.seen = head
 			return w.halt(ctx, err.Error())
