@@ -9,6 +9,8 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/slipwayhq/slipway/internal/failpoint"
 )
 
 // UnfinishedSlots reads the slots of a sender that are not final, with their
@@ -22,13 +24,14 @@ func (s *Store) UnfinishedSlots(ctx context.Context, sender common.Address) ([]*
 		Raw, Hash []byte
 		Fees      []byte
 		Sent      bool
-		FirstSent *time.Time
-		LastSent  *time.Time
+		FirstSent *float64 // seconds ago, by the database's clock
+		LastSent  *float64
 		Substatus *string
 		IsPriced  bool
 	}
 	rows, err := query(ctx, s, `
-		select n.nonce, n.tx_id, a.seq, a.purpose::text, a.raw, a.hash, a.fees, a.first_sent_at is not null, a.first_sent_at, a.last_sent_at, t.substatus, t.fees is null
+		select n.nonce, n.tx_id, a.seq, a.purpose::text, a.raw, a.hash, a.fees, a.first_sent_at is not null,
+			extract(epoch from now() - a.first_sent_at)::float8, extract(epoch from now() - a.last_sent_at)::float8, t.substatus, t.fees is null
 		from nonce_slots n
 		join attempts a on a.chain_id = n.chain_id and a.sender = n.sender and a.nonce = n.nonce
 		join transactions t on t.id = n.tx_id
@@ -39,20 +42,30 @@ func (s *Store) UnfinishedSlots(ctx context.Context, sender common.Address) ([]*
 		return nil, fmt.Errorf("read unfinished slots: %w", err)
 	}
 	var slots []*slot
+	now := failpoint.Now()
 	for _, r := range rows {
 		if len(slots) == 0 || slots[len(slots)-1].nonce != uint64(r.Nonce) {
 			slots = append(slots, &slot{nonce: uint64(r.Nonce), txID: r.TxID, waiting: deref(r.Substatus), isPriced: r.IsPriced})
 		}
 		last := slots[len(slots)-1]
-		a := attempt{seq: r.Seq, purpose: r.Purpose, raw: r.Raw, hash: common.BytesToHash(r.Hash), firstSent: deref(r.FirstSent)}
+		a := attempt{seq: r.Seq, purpose: r.Purpose, raw: r.Raw, hash: common.BytesToHash(r.Hash), firstSent: ago(now, r.FirstSent)}
 		if err := json.Unmarshal(r.Fees, &a.fees); err != nil {
 			return nil, fmt.Errorf("read fees: %w", err)
 		}
 		last.attempts = append(last.attempts, a)
 		last.sent = r.Sent
-		last.lastSent = deref(r.LastSent)
+		last.lastSent = ago(now, r.LastSent)
 	}
 	return slots, nil
+}
+
+// ago turns an age into a time by this machine's clock, with which it will be
+// compared; nil is never.
+func ago(now time.Time, seconds *float64) time.Time {
+	if seconds == nil {
+		return time.Time{}
+	}
+	return now.Add(-time.Duration(*seconds * float64(time.Second)))
 }
 
 // sendRecord is what became of one offer to the node.
