@@ -62,6 +62,15 @@ bench-report: ## Print time and allocations of the gateway's stages; never fails
 soak: ## Run the gateway in a bad world for 20 minutes; ARGS="-duration 2m" are handed to it
 	$(GO) run $(VCS) ./bench/soak $(ARGS)
 
+.PHONY: chaos
+chaos: deps-test ## Prove exactly-once: every fault of docs/reliability.md, long (6 minutes); RUN=TestRow09 narrows it
+	$(GO) test ./internal/failpoint -tags failpoints
+	SLIPWAY_CHAOS=long $(GO) test ./internal/chaos -count 1 -timeout 90m -v -run '$(or $(RUN),TestRow)'
+
+.PHONY: chaos-mutants
+chaos-mutants: deps-test ## Take the signer's protections out one by one: each time the proof must fail (5 minutes)
+	SLIPWAY_CHAOS=mutants $(GO) test ./internal/chaos -count 1 -timeout 60m -v -run TestMutants
+
 .PHONY: fuzz
 fuzz: ## Fuzz each target for 30 s; FUZZTIME=5m changes that
 	@scripts/fuzz.sh
