@@ -59,8 +59,11 @@ func arrows() map[string][]string {
 		"queue/queuetest":         "nodeclient queue schema signing",
 		"wallets":                 "schema signing/...",
 		"keyswitch":               "schema signing",
-		"webhooks":                "queue schema",
-		"api":                     "access admission audit contract keyswitch nodeclient policy queue signing strictjson wallets",
+		"sealed":                  "",
+		"events":                  "",
+		"events/eventstest":       "pgtest",
+		"webhooks":                "events sealed",
+		"api":                     "access admission audit contract events keyswitch nodeclient policy queue signing strictjson wallets webhooks",
 
 		// operating it
 		"deploy":  "charts nodeclient",
@@ -82,7 +85,7 @@ func arrows() map[string][]string {
 		"config":       "auth cache chain consensus gateway gatewayapp methods ratelimit redisconn sharedstate subscriptions tlsfiles upstreams",
 		"signerconfig": "admission config policy queue signerapp signing/keys",
 		"gatewayapp":   "auth cache/... chain consensus gateway methods ratelimit redisconn sharedstate subscriptions tlsfiles upstreams",
-		"signerapp":    "access admission api audit keyswitch nodeclient policy queue schema signing/... tlsfiles wallets webhooks",
+		"signerapp":    "access admission api audit events keyswitch nodeclient policy queue schema sealed signing/... tlsfiles wallets webhooks",
 
 		"cli":         "",
 		"cmd/gateway": "cli config gatewayapp upstreams",
