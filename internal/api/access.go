@@ -181,6 +181,8 @@ func routeRoles(method, path string) []access.Role {
 		return []access.Role{access.RoleRead} // each call on / has its own
 	case path == "/v1/transactions", path == "/v1/policy/dry-run":
 		return []access.Role{access.RoleSubmit}
+	case path == hasuraRoute: // each action has its own
+		return []access.Role{access.RoleRead, access.RoleSubmit, access.RoleOperate}
 	case path == "/v1/transactions/:id/cancel", path == "/v1/transactions/:id/speed-up":
 		return submitting
 	case strings.HasPrefix(path, "/v1/sign/"):

@@ -2,7 +2,10 @@ package api
 
 import (
 	"errors"
+	"fmt"
 	"time"
+
+	"github.com/slipwayhq/slipway/internal/secret"
 )
 
 // Config bounds what clients may ask.
@@ -23,6 +26,9 @@ type Config struct {
 	AllowHashSigning bool `yaml:"allowHashSigning"`
 	// MaxWait is the longest that a client may ask to wait.
 	MaxWait time.Duration `yaml:"maxWait"`
+	// HasuraSecret is what Hasura sends in the header X-Slipway-Action-Secret with
+	// its actions. Without it only a signer with dev takes actions.
+	HasuraSecret secret.String `yaml:"hasuraSecret"`
 }
 
 // Default returns the limits that hold when nothing is configured.
@@ -49,5 +55,11 @@ func (c Config) Validate() error {
 	if c.MaxWait < time.Second || c.MaxWait > 110*time.Second {
 		errs = append(errs, errors.New("maxWait: must be between 1s and 1m50s"))
 	}
+	if n := len(c.HasuraSecret.Reveal()); n > 0 && n < minHasuraSecret {
+		errs = append(errs, fmt.Errorf("hasuraSecret: must have at least %d characters", minHasuraSecret))
+	}
 	return errors.Join(errs...)
 }
+
+// minHasuraSecret is too long to be guessed over the network.
+const minHasuraSecret = 16

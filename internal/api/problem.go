@@ -56,6 +56,9 @@ func refuse(code problemCode, detail string) error { return &codedError{code, de
 // problemFor turns a Go error into the problem a client sees: the only such
 // place of the REST API. What it does not know stays inside.
 func problemFor(err error) problem {
+	if p, isEvents := eventProblem(err); isEvents {
+		return p
+	}
 	var bad *invalidError
 	var wrong *strictjson.Error
 	var coded *codedError

@@ -34,6 +34,11 @@ const (
 	problemKeyExists problemCode = "api_key_exists"
 	problemLimit     problemCode = "policy_limit"
 	problemRate      problemCode = "rate_limited"
+	problemHooks     problemCode = "too_many_webhooks"
+	problemSecrets   problemCode = "webhook_secrets"
+	problemPending   problemCode = "delivery_pending"
+	problemStreams   problemCode = "too_many_streams"
+	problemStopping  problemCode = "stopping"
 )
 
 // ProblemURN is what the type of every problem begins with.
@@ -63,7 +68,7 @@ func ProblemTypes() []ProblemType {
 		{problemApprover, 403, "The caller cannot approve this transaction", "It submitted it, or the rules name other approvers.", "Somebody else has to."},
 		{problemForeign, 403, "Without authentication only local programs and pages are served", "A web page of another origin, or a name that only points to this machine, is behind the request.", "Call from the same machine, under `localhost` or a loopback address."},
 		{problemProof, 403, "The wallet signs only with a right challenge response", "The wallet is protected, and the response is missing, wrong, or used up; or there were too many wrong ones.", "Ask for a new challenge and send its response in the `X-Auth-Challenge-…` headers."},
-		{problemNotFound, 404, "There is no such thing", "No transaction, sender, key or wallet has this name.", "Check the name. A transaction that was accepted is always found."},
+		{problemNotFound, 404, "There is no such thing", "No transaction, sender, key, wallet, webhook or delivery has this name.", "Check the name. A transaction that was accepted is always found."},
 		{problemNoReceipt, 404, "The transaction has no receipt", "It is in no block: not yet, or it ended before it had a nonce.", "Read its status, or wait with `wait=mined`."},
 		{problemResource, 404, "There is no such resource", "The path is wrong.", "See `/docs`."},
 		{problemMethod, 405, "The resource does not know this method", "The path is right, the HTTP method is not.", "See `/docs`."},
@@ -73,6 +78,9 @@ func ProblemTypes() []ProblemType {
 		{problemDraining, 409, "The sender takes no new transactions", "An operator is draining it.", "Use another sender, or resume it."},
 		{problemIndex, 409, "The wallet index is taken", "A wallet has this index, or had it.", "Use another index, or none."},
 		{problemKeyExists, 409, "The caller has keys already", "A name has one set of roles and two active keys at most.", "Rotate the key that is there, or revoke one."},
+		{problemHooks, 409, "The tenant has as many webhooks as it may", "The limit is `webhooks.maxPerTenant`.", "Delete one that is not needed."},
+		{problemSecrets, 409, "A webhook has at least one secret and at most two", "A third one was to be added, or the last one to be removed.", "Remove the old one, or add the new one, first."},
+		{problemPending, 409, "The delivery is still pending", "It is repeated by itself.", "Wait for it."},
 		{problemTooLarge, 413, "The request body is too large", "The body is above `api.maxBody`.", "Send fewer transactions at a time."},
 		{problemSender, 422, "The signer has no key for the sender", "No key that signs now belongs to `from`.", "Use one of `GET /v1/keys`."},
 		{problemOtherChain, 422, "The signer works on another chain", "`chainId`, or the domain of typed data, names another chain.", remedyCorrect},
@@ -83,6 +91,8 @@ func ProblemTypes() []ProblemType {
 		{problemInternal, 500, "Internal error", "A fault of the signer; its log has the rest.", remedyRepeat},
 		{problemAbsent, 501, "This signer does not have it", "The function is not configured.", "See docs/configuration.md."},
 		{problemDatabase, 503, "The database cannot be reached", "What was asked may have been accepted or not.", remedyRepeat},
+		{problemStreams, 503, "Too many clients listen to events", "The limit of a replica is `events.maxStreams`.", "Try again later, or use a webhook."},
+		{problemStopping, 503, "The signer is stopping", "The replica is about to end.", "Connect again; another one answers."},
 		{problemGateway, 503, "The gateway cannot be reached", "What was asked needs the chain.", remedyRepeat},
 		{problemKeyAway, 503, "The key cannot sign now", "Its key service is sealed, away, or overloaded.", remedyRepeat},
 	}

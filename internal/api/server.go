@@ -70,6 +70,9 @@ type Deps struct {
 	Approvals Approvals
 	// Audit is where is written down what callers do; nil for nowhere.
 	Audit *audit.Log
+	// Events and Webhooks tell what becomes of transactions; nil for none.
+	Events   EventFeed
+	Webhooks Webhooks
 	// LocalOnly refuses web pages from elsewhere; for a signer without
 	// authentication.
 	LocalOnly bool
@@ -96,6 +99,9 @@ type server struct {
 	metrics   *metrics
 	log       *slog.Logger
 	keySwitch KeySwitch
+
+	events   EventFeed
+	webhooks Webhooks
 }
 
 // Handler is the HTTP handler of the signer's port. It must be run as well: see Run.
@@ -122,6 +128,7 @@ func NewHandler(cfg Config, deps Deps) (*Handler, error) {
 		cfg: cfg, queue: deps.Queue, node: deps.Node, keys: deps.Keys, wallets: deps.Wallets,
 		sources: deps.Sources, sockets: &sockets{most: cfg.MaxSockets, open: map[*socket]struct{}{}}, localOnly: deps.LocalOnly,
 		chainID: deps.ChainID, metrics: newMetrics(deps.Metrics), log: deps.Log, keySwitch: deps.KeySwitch,
+		events: deps.Events, webhooks: deps.Webhooks,
 	}
 	s.stopping = make(chan struct{})
 	s.methods = s.methodTable()
@@ -140,6 +147,7 @@ func NewHandler(cfg Config, deps Deps) (*Handler, error) {
 	e.GET("/health", s.handleHealth)
 	s.restRoutes(e)
 	s.accessRoutes(e)
+	s.eventRoutes(e)
 	return &Handler{Handler: e, sockets: s.sockets, stop: sync.OnceFunc(func() { close(s.stopping) })}, nil
 }
 
@@ -161,7 +169,7 @@ func (s *server) measure(next echo.HandlerFunc) echo.HandlerFunc {
 			route = "none"
 		}
 		s.metrics.requests.WithLabelValues(route, strconv.Itoa(c.Response().Status)).Inc()
-		if isUpgrade(c.Request()) {
+		if isUpgrade(c.Request()) || route == eventsRoute {
 			return nil // it lasted as long as its client wished
 		}
 		s.metrics.seconds.WithLabelValues(route).Observe(time.Since(start).Seconds())

@@ -16,6 +16,7 @@ import (
 	"github.com/slipwayhq/slipway/internal/access"
 	"github.com/slipwayhq/slipway/internal/admission"
 	"github.com/slipwayhq/slipway/internal/api"
+	"github.com/slipwayhq/slipway/internal/events"
 	"github.com/slipwayhq/slipway/internal/keyswitch"
 	"github.com/slipwayhq/slipway/internal/lifecycle"
 	"github.com/slipwayhq/slipway/internal/nodeclient"
@@ -25,6 +26,7 @@ import (
 	"github.com/slipwayhq/slipway/internal/signing/keys"
 	"github.com/slipwayhq/slipway/internal/telemetry"
 	"github.com/slipwayhq/slipway/internal/wallets"
+	"github.com/slipwayhq/slipway/internal/webhooks"
 )
 
 // Deps are what the signer is given.
@@ -40,6 +42,8 @@ type App struct {
 	keys    *keys.Sources
 	wallets func(*wallets.Store) (*wallets.Service, error)
 	node    *nodeclient.Client
+	// webhookKey seals the secrets of webhooks; nil for none.
+	webhookKey []byte
 
 	mu          sync.Mutex // guards the fields below
 	addr, admin string
@@ -59,11 +63,15 @@ func New(cfg Config, deps Deps) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
+	webhookKey, err := loadWebhookKey(cfg)
+	if err != nil {
+		return nil, err
+	}
 	node, err := nodeclient.New(nodeclient.Config{URL: cfg.GatewayURL})
 	if err != nil {
 		return nil, fmt.Errorf("gatewayUrl: %w", err)
 	}
-	return &App{cfg: cfg, log: deps.Log, metrics: telemetry.NewFactory(), keys: sources, wallets: users, node: node}, nil
+	return &App{cfg: cfg, log: deps.Log, metrics: telemetry.NewFactory(), keys: sources, wallets: users, node: node, webhookKey: webhookKey}, nil
 }
 
 // Metrics lists the signer's own metrics, for the documentation.
@@ -79,6 +87,12 @@ func Metrics() ([]telemetry.Metric, error) {
 		return nil, err
 	}
 	if _, err = access.New(cfg.Access, nil, factory, nil); err != nil {
+		return nil, err
+	}
+	if _, err := events.NewFeed(cfg.Events, nil, factory, nil); err != nil {
+		return nil, err
+	}
+	if _, err := webhooks.New(cfg.Webhooks, webhooks.Deps{Metrics: factory}); err != nil {
 		return nil, err
 	}
 	_, err = api.NewHandler(cfg.API, api.Deps{Queue: q, Metrics: factory})
@@ -129,7 +143,12 @@ func (a *App) Run(ctx context.Context, ready func()) error {
 	if err != nil {
 		return err
 	}
+	tell, err := a.newTelling(pool)
+	if err != nil {
+		return err
+	}
 	deps := api.Deps{
+		Events: tell.feed, Webhooks: tell.webhooks,
 		Queue: q, Node: a.node, Keys: keys, KeySwitch: keys, Wallets: users, Sources: a.node, ChainID: a.cfg.Queue.ChainID, LocalOnly: a.cfg.Dev, Metrics: a.metrics, Log: a.log,
 		Gate: admission.Front{Gate: guards.gate, Meter: q}, Approvals: q, Audit: guards.audit,
 	}
@@ -154,11 +173,13 @@ func (a *App) Run(ctx context.Context, ready func()) error {
 		return q.Run(ctx)
 	})
 	group.Add("WebSockets", handler.Run)
+	group.Add("webhooks", tell.webhooks.Run)
 	port := a.serve(a.cfg.Listen, handler, func(addr string) { a.addr = addr })
 	port.IsFast = true
 	port.OnStop = handler.StopWaiting
 	port.TLS = guards.tls
 	group.Add("api port", port.Run)
+	group.Add("event streams", tell.feed.Run) // stopped before the port, which would wait for them
 	return group.Run(ctx, ready)
 }
 

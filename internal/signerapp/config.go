@@ -13,12 +13,14 @@ import (
 	"github.com/slipwayhq/slipway/internal/admission"
 	"github.com/slipwayhq/slipway/internal/api"
 	"github.com/slipwayhq/slipway/internal/audit"
+	"github.com/slipwayhq/slipway/internal/events"
 	"github.com/slipwayhq/slipway/internal/policy"
 	"github.com/slipwayhq/slipway/internal/queue"
 	"github.com/slipwayhq/slipway/internal/secret"
 	"github.com/slipwayhq/slipway/internal/signing/keys"
 	"github.com/slipwayhq/slipway/internal/tlsfiles"
 	"github.com/slipwayhq/slipway/internal/wallets"
+	"github.com/slipwayhq/slipway/internal/webhooks"
 )
 
 // Config is everything the signer can be told.
@@ -63,6 +65,10 @@ type Config struct {
 	Queue queue.Config `yaml:"queue"`
 	// API bounds what clients may ask.
 	API api.Config `yaml:"api"`
+	// Events is the stream of events to clients that listen.
+	Events events.Config `yaml:"events"`
+	// Webhooks is the delivery of events to receivers.
+	Webhooks webhooks.Config `yaml:"webhooks"`
 	// DrainTimeout is how long requests in flight may take after the stop.
 	DrainTimeout time.Duration `yaml:"drainTimeout"`
 }
@@ -127,6 +133,8 @@ func Default() Config {
 		Queue:         queue.Default(),
 		API:           api.Default(),
 		Audit:         audit.Default(),
+		Events:        events.Default(),
+		Webhooks:      webhooks.Default(),
 		DrainTimeout:  20 * time.Second,
 	}
 }
@@ -165,7 +173,7 @@ func (c Config) Validate() error {
 	if c.TLS.isSet() {
 		errs = append(errs, c.TLS.files().Validate())
 	}
-	return errors.Join(append(errs, c.Access.Validate(), c.Policy.Validate(), c.RateLimit.Validate(), c.Audit.Validate(), c.Wallets.Validate(), c.Queue.Validate(), c.API.Validate())...)
+	return errors.Join(append(errs, c.Access.Validate(), c.Policy.Validate(), c.RateLimit.Validate(), c.Audit.Validate(), c.Wallets.Validate(), c.Queue.Validate(), c.API.Validate(), c.Events.Validate(), c.Webhooks.Validate())...)
 }
 
 func isLoopback(address string) bool {

@@ -125,6 +125,7 @@ func Variables() []Variable {
 		{"PRIVATE_KEY_DERIVATION_PATH", "keys.derivationPath", path},
 		{"SLIPWAY_ENCRYPTION_KEY", "wallets.encryptionKey", hidden(func(f *File) *secret.String { return &f.App.Wallets.EncryptionKey })},
 		{"SLIPWAY_ENCRYPTION_KEY_FILE", "wallets.encryptionKeyFile", text(func(f *File) *string { return &f.App.Wallets.EncryptionKeyFile })},
+		{"SLIPWAY_HASURA_SECRET", "api.hasuraSecret", hidden(func(f *File) *secret.String { return &f.App.API.HasuraSecret })},
 		{"TX_SIGNER_CHAIN_ID", "queue.chainId", chainID},
 		{"SLIPWAY_CHAIN_ID", "queue.chainId", chainID},
 		{"TX_SIGNER_PORT", "listen", port(func(f *File) *string { return &f.App.Listen })},

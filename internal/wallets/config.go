@@ -16,8 +16,9 @@ type Config struct {
 	// KeyVaultID is the only key vault that user_createWallet may name. Empty
 	// takes any name: all of them are the one mnemonic.
 	KeyVaultID string `yaml:"keyVaultId"`
-	// EncryptionKey seals PINs and OTP keys in the database (AES-256-GCM): 32
-	// bytes as hex or base64. Without it the key is derived from the mnemonic.
+	// EncryptionKey seals PINs and OTP keys in the database, and the secrets of
+	// webhooks (AES-256-GCM): 32 bytes as hex or base64. Without it the key is
+	// derived from the mnemonic.
 	EncryptionKey secret.String `yaml:"encryptionKey"`
 	// EncryptionKeyFile is a file that holds the encryption key.
 	EncryptionKeyFile string `yaml:"encryptionKeyFile"`
