@@ -107,13 +107,18 @@ type guarded struct {
 
 func guard(t *testing.T, rules ...policy.Rule) guarded {
 	t.Helper()
+	return guardWith(t, Default(), rules...)
+}
+
+func guardWith(t *testing.T, cfg Config, rules ...policy.Rule) guarded {
+	t.Helper()
 	g := guarded{queue: &fakeQueue{}, approvals: &fakeApprovals{}, keys: &fakeKeys{}}
 	factory := telemetry.NewFactory()
 	gate, err := admission.New(admission.Config{
 		ChainID: 31337, Policy: policy.Config{Rules: rules}, Tenants: []access.Tenant{{Name: "other", Senders: []string{bob}}},
 	}, nil, factory, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
-	g.Handler, err = NewHandler(Default(), Deps{
+	g.Handler, err = NewHandler(cfg, Deps{
 		Queue: g.queue, Node: &fakeNode{}, ChainID: 31337, Access: headerAccess{}, Gate: admission.Front{Gate: gate, Meter: noMeter{}}, APIKeys: g.keys, Approvals: g.approvals,
 		Keys: oneKey{signerOf(t, cowKey)}, Metrics: factory, Log: slog.New(slog.DiscardHandler),
 	})
@@ -165,6 +170,39 @@ func TestAccess_RoutesNeedRoles(t *testing.T) {
 				require.Equal(t, "application/problem+json", w.Header().Get("Content-Type"))
 			}
 		})
+	}
+}
+
+// Hasura is a caller like any other: its key needs the roles of what its actions do.
+func TestAccess_HasurasActionsNeedRoles(t *testing.T) {
+	t.Parallel()
+	cfg := Default()
+	cfg.HasuraSecret = secret.New("between the two of us")
+	id := uuid.NewString()
+	for name, c := range map[string]struct{ input, roles string }{
+		"sendTransaction":   {`{"input":{"idempotencyKey":"k","from":"` + alice + `","to":"` + bob + `"}}`, "submit"},
+		"transaction":       {`{"id":"` + id + `"}`, "read submit sign approve operate"},
+		"cancelTransaction": {`{"id":"` + id + `"}`, "submit operate"},
+		"createWallet":      {`{"name":"user"}`, "operate"},
+	} {
+		for _, role := range access.Roles() {
+			t.Run(name+" by "+string(role), func(t *testing.T) {
+				t.Parallel()
+				g := guardWith(t, cfg)
+				r := httptest.NewRequestWithContext(t.Context(), "POST", "/hasura/actions/"+name, strings.NewReader(`{"action":{"name":"`+name+`"},"input":`+c.input+`}`))
+				r.Header.Set("Roles", string(role))
+				r.Header.Set(hasuraHeader, "between the two of us")
+				w := httptest.NewRecorder()
+				g.ServeHTTP(w, r)
+				if strings.Contains(c.roles, string(role)) {
+					require.NotEqual(t, 403, w.Code, w.Body)
+					require.NotEqual(t, 401, w.Code, w.Body)
+					return
+				}
+				require.Equal(t, 403, w.Code, w.Body)
+				require.Empty(t, g.queue.list)
+			})
+		}
 	}
 }
 
