@@ -94,7 +94,7 @@ func runSigner(ctx context.Context, ready func(url string)) error {
 	cfg.GatewayURL, cfg.DatabaseURL = secret.New(os.Getenv(nextVariable)), secret.New(os.Getenv(databaseVariable))
 	cfg.Keys.Mnemonic, cfg.Keys.Accounts = secret.New(phrase), count
 	cfg.Queue.ChainID = chainID
-	app, err := signerapp.New(cfg, signerapp.Deps{Log: log})
+	app, err := signerapp.New(cfg, signerapp.Deps{Log: log}) //nolint:contextcheck // it calls nobody
 	if err != nil {
 		return err
 	}

@@ -176,13 +176,20 @@ func (j *tokenJudge) principal(claims jwt.MapClaims) (*Principal, Reason) {
 	if budget, isText := claims[j.cfg.BudgetClaim].(string); isText && slices.Contains(j.budgets, budget) {
 		p.Budget = budget
 	}
-	for _, name := range j.cfg.KeepClaims {
-		if p.claims == nil {
-			p.claims = map[string][]string{}
-		}
-		p.claims[name] = claimTexts(claimAt(claims, name))
-	}
+	p.claims = j.kept(claims)
 	return &p, ReasonNone
+}
+
+// kept are the claims that somebody reads later, nil for none.
+func (j *tokenJudge) kept(claims jwt.MapClaims) map[string][]string {
+	if len(j.cfg.KeepClaims) == 0 {
+		return nil
+	}
+	out := make(map[string][]string, len(j.cfg.KeepClaims))
+	for _, name := range j.cfg.KeepClaims {
+		out[name] = claimTexts(claimAt(claims, name))
+	}
+	return out
 }
 
 // claimAt finds a claim by its name, or within objects by the names on the way.

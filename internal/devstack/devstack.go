@@ -159,7 +159,7 @@ func (s *Stack) gatewayConfig() gatewayapp.Config {
 // runSigner makes the signer only now: the gateway's and the database's
 // addresses are known once they listen.
 func (s *Stack) runSigner(ctx context.Context, ready func()) (err error) {
-	s.signer, err = signerapp.New(s.signerConfig(), signerapp.Deps{Log: s.cfg.Log})
+	s.signer, err = signerapp.New(s.signerConfig(), signerapp.Deps{Log: s.cfg.Log}) //nolint:contextcheck // it calls nobody
 	if err != nil {
 		return fmt.Errorf("configuration: %w", err)
 	}
