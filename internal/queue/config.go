@@ -9,7 +9,8 @@ import (
 
 // Config tunes the queue.
 type Config struct {
-	// ChainID is the chain every transaction is signed for.
+	// ChainID is the chain every transaction is signed for. The program takes 0 for
+	// the chain that its database belongs to, or else that the gateway shows.
 	ChainID uint64 `yaml:"chainId"`
 	// Confirmations is the number of blocks, the transaction's own included,
 	// after which a receipt is final. QBFT and IBFT2 never reorganise: 1.

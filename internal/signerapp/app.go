@@ -122,6 +122,11 @@ func (a *App) Run(ctx context.Context, ready func()) error {
 		return err
 	}
 	defer pool.Close()
+	if a.cfg.Queue.ChainID == 0 {
+		if a.cfg.Queue.ChainID, err = a.learnChain(ctx, pool); err != nil {
+			return err
+		}
+	}
 
 	users, err := a.wallets(wallets.NewStore(pool, a.cfg.Queue.ChainID))
 	if err != nil {

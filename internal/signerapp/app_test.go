@@ -97,6 +97,25 @@ func TestApp_ARealTransaction(t *testing.T) {
 }
 
 // A wallet that one replica made sends through the other one.
+// Without a configured chain the signer asks for it once; from then on the
+// database knows, whether the gateway is there or not.
+func TestApp_LearnsItsChain(t *testing.T) {
+	t.Parallel()
+	gateway, dsn := chain(t).HTTPURL(), pgtest.DSN(t)
+	for _, url := range []string{gateway, "http://127.0.0.1:1"} {
+		cfg := config(t, url, dsn)
+		cfg.Queue.ChainID = 0
+		app, err := New(cfg, Deps{Log: slog.New(slog.DiscardHandler)})
+		require.NoError(t, err)
+		t.Run(url, func(t *testing.T) { //nolint:paralleltest // one after the other
+			lifecycletest.Start(t, app.Run)
+			status, answer := call(t, "POST", "http://"+app.Addr()+"/v1/transactions", fmt.Sprintf(`{"from":"%s","to":"%s","value":"7"}`, alice, bob))
+			require.Equal(t, 202, status, answer)
+			require.Contains(t, answer, fmt.Sprintf(`"chainId":%d`, chainID))
+		})
+	}
+}
+
 func TestApp_AWalletSends(t *testing.T) {
 	t.Parallel()
 	gateway, dsn := chain(t).HTTPURL(), pgtest.DSN(t)
@@ -158,7 +177,7 @@ func TestConfig_ReportsEverythingAtOnce(t *testing.T) {
 	t.Parallel()
 
 	err := Config{Listen: "0.0.0.0:3000", Dev: true}.Validate()
-	for _, part := range []string{"gatewayUrl", "databaseUrl", "databaseConns", "mnemonic", "accounts", "loopback", "chainId", "maxBody"} {
+	for _, part := range []string{"gatewayUrl", "databaseUrl", "databaseConns", "mnemonic", "accounts", "loopback", "leaseTtl", "maxBody"} {
 		require.ErrorContains(t, err, part)
 	}
 	require.ErrorContains(t, Config{}.Validate(), "no authentication")

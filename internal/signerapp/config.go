@@ -173,6 +173,9 @@ func (c Config) Validate() error {
 	if c.TLS.isSet() {
 		errs = append(errs, c.TLS.files().Validate())
 	}
+	if c.Queue.ChainID == 0 {
+		c.Queue.ChainID = 1 // any: it is learnt at the start
+	}
 	return errors.Join(append(errs, c.Access.Validate(), c.Policy.Validate(), c.RateLimit.Validate(), c.Audit.Validate(), c.Wallets.Validate(), c.Queue.Validate(), c.API.Validate(), c.Events.Validate(), c.Webhooks.Validate())...)
 }
 
