@@ -99,15 +99,15 @@ func TestApp_ARealTransaction(t *testing.T) {
 // A wallet that one replica made sends through the other one.
 // Without a configured chain the signer asks for it once; from then on the
 // database knows, whether the gateway is there or not.
-func TestApp_LearnsItsChain(t *testing.T) {
+func TestApp_LearnsItsChain(t *testing.T) { //nolint:tparallel // one start after the other
 	t.Parallel()
 	gateway, dsn := chain(t).HTTPURL(), pgtest.DSN(t)
-	for _, url := range []string{gateway, "http://127.0.0.1:1"} {
+	for _, url := range []string{gateway, "http://127.0.0.1:1"} { //nolint:paralleltest // see above
 		cfg := config(t, url, dsn)
 		cfg.Queue.ChainID = 0
 		app, err := New(cfg, Deps{Log: slog.New(slog.DiscardHandler)})
 		require.NoError(t, err)
-		t.Run(url, func(t *testing.T) { //nolint:paralleltest // one after the other
+		t.Run(url, func(t *testing.T) {
 			lifecycletest.Start(t, app.Run)
 			status, answer := call(t, "POST", "http://"+app.Addr()+"/v1/transactions", fmt.Sprintf(`{"from":"%s","to":"%s","value":"7"}`, alice, bob))
 			require.Equal(t, 202, status, answer)
