@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/slipwayhq/slipway/internal/jsonrpc"
 )
@@ -62,6 +63,8 @@ type Node struct {
 	chainID uint64
 	genesis string
 	head    uint64
+	jumping bool  // its clock
+	looks   int64 // at its clock
 	answers map[string]func(params string) Answer
 	faults  map[string]Fault // by method, "" for all
 	calls   map[string]int   // by method; probes count too
@@ -95,6 +98,19 @@ func (n *Node) Stop() {
 
 // SetHead moves the node's newest block.
 func (n *Node) SetHead(number uint64) { n.set(func() { n.head = number }) }
+
+// LetClockJump makes the node's clock be an hour ahead and an hour behind in
+// turn: in the times of its blocks and of its answers.
+func (n *Node) LetClockJump() { n.set(func() { n.jumping = true }) }
+
+// now is the node's time. It needs the lock.
+func (n *Node) now() time.Time {
+	if !n.jumping {
+		return time.Now()
+	}
+	n.looks++
+	return time.Now().Add(time.Duration(1-n.looks%2*2) * time.Hour)
+}
 
 // Head is the node's newest block.
 func (n *Node) Head() uint64 {
@@ -185,6 +201,7 @@ func (n *Node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (n *Node) reply(w http.ResponseWriter, r *http.Request, fault Fault, out []byte) {
 	w.Header().Set("Content-Type", "application/json")
+	n.set(func() { w.Header().Set("Date", n.now().UTC().Format(http.TimeFormat)) })
 	switch fault {
 	case Hang:
 		select {
@@ -292,6 +309,9 @@ func (n *Node) block(ref string) Answer {
 	hash := fmt.Sprintf("0x%064x", number)
 	if number == 0 {
 		hash = n.genesis
+	}
+	if n.jumping {
+		return Result(fmt.Sprintf(`{"number":"0x%x","hash":%q,"timestamp":"0x%x"}`, number, hash, n.now().Unix()))
 	}
 	return Result(fmt.Sprintf(`{"number":"0x%x","hash":%q}`, number, hash))
 }
