@@ -34,7 +34,6 @@ func (s *Service) AddVerification(ctx context.Context, address common.Address, n
 		return Verification{}, nil, err
 	}
 	r, parameters := newRecord(n, s.checker.box, s.checker.hasher)
-	defer s.open.forget()
 	if err := s.deps.Store.addVerification(ctx, s.deps.HD.ID(), address, r); err != nil {
 		return Verification{}, nil, fmt.Errorf("add verification: %w", err)
 	}
@@ -78,19 +77,10 @@ func (s *Service) Challenges(ctx context.Context, t Target, amount int) ([]Chall
 }
 
 // IsProtected says whether an account signs only for who shows a verification.
-// One that another replica set up within the last second may be missed.
 func (s *Service) IsProtected(ctx context.Context, address common.Address) (bool, error) {
-	now := time.Now()
-	isOpen, change := s.open.has(address, now)
-	if isOpen {
-		return false, nil
-	}
 	protected, err := s.deps.Store.isProtected(ctx, address)
 	if err != nil {
 		return false, fmt.Errorf("look for verifications: %w", err)
-	}
-	if !protected {
-		s.open.note(address, now, change)
 	}
 	return protected, nil
 }

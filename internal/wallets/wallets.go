@@ -39,7 +39,6 @@ type Service struct {
 	deps    Deps
 	checker checker
 	keys    keyCache
-	open    unprotected
 }
 
 // New makes the service; it talks to nobody.
