@@ -8,14 +8,14 @@ import (
 )
 
 // An address may lead to another chain from one connection to the next: a node is
-// restarted with other data, or another one takes its place. The poller asks for
-// the chain anew when its own connection has ended, and as long as that one is
-// open, the node behind it is the one that was asked. A request that needs a new
-// connection without such a witness asks for the chain over that connection
-// first, so that no answer of another chain gets through between two looks of the
-// poller. That costs nothing on kept connections.
+// restarted with other data, or another one takes its place, perhaps while the old
+// one still answers behind a Service. A request that needs a new connection asks
+// for the chain over that connection first, so that no answer of another chain
+// gets through between two looks of the poller. That costs nothing on kept
+// connections.
 //
-// A node that ends every connection after one answer cannot be asked so. With TLS, whose connections are net/http's, the poller alone sees to it.
+// A node that ends every connection after one answer cannot be asked so. With TLS,
+// whose connections are net/http's, the poller alone sees to it.
 
 // introduce sets what a node is asked over new connections.
 func (p *Pool) introduce(u *Upstream) {
@@ -24,10 +24,10 @@ func (p *Pool) introduce(u *Upstream) {
 	}
 }
 
-// meet asks a node for its chain over a new connection, unless there is a witness
-// or no chain is known yet. A node with another chain is not asked any more.
+// meet asks a node for its chain over a new connection, unless no chain is known
+// yet. A node with another chain is not asked any more.
 func (p *Pool) meet(ctx context.Context, u *Upstream, over asker) error {
-	if alive, _ := u.probes.isAlive(); alive && u.isWitness.Load() || p.Identity().ChainID == 0 {
+	if p.Identity().ChainID == 0 {
 		return nil
 	}
 	found, err := identify(ctx, over)

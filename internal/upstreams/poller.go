@@ -110,7 +110,6 @@ func (p *poller) check(ctx context.Context) error {
 		p.pool.log.InfoContext(ctx, "finality mode found", slog.String("upstream", string(p.upstream.id)), slog.String("mode", finality.Mode.String()), slog.String("because", why))
 	}
 	p.isSure, p.opened = true, p.upstream.probes.opened()
-	p.upstream.isWitness.Store(true)
 	return nil
 }
 
@@ -119,15 +118,10 @@ func (p *poller) check(ctx context.Context) error {
 func (p *poller) isReconnected() bool { return p.upstream.probes.opened() != p.opened }
 
 // hasEnded says whether the connection over which the chain was checked has
-// ended, so far as that can be told. The poller is no witness then, whatever its
-// next connection leads to.
+// ended, so far as that can be told.
 func (p *poller) hasEnded() bool {
 	alive, isTold := p.upstream.probes.isAlive()
-	if (alive || !isTold) && !p.isReconnected() {
-		return false
-	}
-	p.upstream.isWitness.Store(false)
-	return true
+	return isTold && !alive || p.isReconnected()
 }
 
 // follow reads the node's head.

@@ -61,8 +61,6 @@ type Upstream struct {
 	score      atomic.Uint64 // packed
 	recent     atomic.Pointer[latencies]
 	isSyncing  atomic.Bool
-	// isWitness says that the chain was asked for over the poller's connection.
-	isWitness atomic.Bool
 	// throttledUntil is a time since the pool was made.
 	throttledUntil atomic.Int64
 	cordons        atomic.Pointer[[]cordonRule]
