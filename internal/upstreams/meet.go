@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/slipwayhq/slipway/internal/telemetry"
 )
 
 // An address may lead to another chain from one connection to the next: a node is
@@ -30,7 +32,7 @@ func (p *Pool) meet(ctx context.Context, u *Upstream, over asker) error {
 	if p.Identity().ChainID == 0 {
 		return nil
 	}
-	found, err := identify(ctx, over)
+	found, err := identify(withoutRequest(ctx), over)
 	if err != nil {
 		return err
 	}
@@ -43,6 +45,12 @@ func (p *Pool) meet(ctx context.Context, u *Upstream, over asker) error {
 		return fmt.Errorf("%w: %w", errRefused, err) // it has not seen the request
 	}
 	return nil
+}
+
+// withoutRequest keeps a client's trace and header fields out of the gateway's own
+// questions, as they are not in those of the poller.
+func withoutRequest(ctx context.Context) context.Context {
+	return WithFields(telemetry.WithTrace(ctx, telemetry.Trace{}), nil)
 }
 
 // overConn asks over one connection, before it is used for what it was opened for.

@@ -132,7 +132,9 @@ func (n *Node) Answer(method string, a Answer) {
 	n.AnswerFunc(method, func(string) Answer { return a })
 }
 
-// AnswerFunc sets how the node answers a method; it is given the parameters.
+// AnswerFunc sets how the node answers a method; it is given the parameters. Block
+// 0 by its number stays what SetChain says: a gateway may ask for it at any time, to
+// know the chain.
 func (n *Node) AnswerFunc(method string, f func(params string) Answer) {
 	n.set(func() { n.answers[method] = f })
 }
@@ -258,7 +260,7 @@ func (n *Node) answer(text []byte, countBatch bool) ([]byte, Fault) {
 	n.mu.Unlock()
 
 	var a Answer
-	if isSet {
+	if isSet && !isGenesis(request) {
 		a = answer(string(request.Params))
 	} else {
 		a = n.builtIn(request)
@@ -271,6 +273,10 @@ func (n *Node) answer(text []byte, countBatch bool) ([]byte, Fault) {
 		return jsonrpc.AppendRawError(nil, id, []byte(a.Error)), fault
 	}
 	return jsonrpc.AppendResult(nil, id, []byte(a.Result)), fault
+}
+
+func isGenesis(request jsonrpc.Request) bool {
+	return request.Method == "eth_getBlockByNumber" && string(jsonrpc.Element(request.Params, 0)) == `"0x0"`
 }
 
 // builtIn is the chain a node shows without further words.
