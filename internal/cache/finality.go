@@ -50,6 +50,23 @@ func (f *Finality) UnmarshalText(text []byte) error {
 // MarshalText writes a finality.
 func (f Finality) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
 
+// FinalityOf says what may still happen to the answer to a read. Unknown is that of
+// an answer that does not tell its block, of the pending block, and of what was
+// not asked by a read.
+func FinalityOf(facts methods.Facts, value []byte, head chain.Head) Finality {
+	switch finality := finalityOf(facts, head); finality {
+	case told:
+		if number, ok := blockOf(facts, value); ok {
+			return finalityAtNumber(number, head)
+		}
+		return Unknown
+	case volatile:
+		return Unknown
+	default:
+		return finality
+	}
+}
+
 // finalityOf says what is known of an answer before it is there.
 func finalityOf(facts methods.Facts, head chain.Head) Finality {
 	if facts.Method.Kind != methods.Read || facts.Ref == methods.RefTag && facts.Tag == methods.Pending {

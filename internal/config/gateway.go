@@ -49,7 +49,7 @@ type ServerFile struct {
 	MaxBatchSize int `yaml:"maxBatchSize"`
 	// Whether bodies and answers may be coded with gzip or zstd.
 	EnableGzip bool `yaml:"enableGzip"`
-	// Headers that tell where an answer came from: all, summary or off.
+	// Headers that tell where an answer came from: all (X-ERPC-Cache, -Version, -Duration; of single answers also -Upstream, -Attempts, -Finality, -Age), summary (the first two) or off.
 	ExecutionHeaders string `yaml:"executionHeaders"`
 	// Header fields added to every answer, such as Strict-Transport-Security. Those of connections and the gateway's own are refused.
 	ResponseHeaders map[string]string `yaml:"responseHeaders,omitempty"`

@@ -75,6 +75,11 @@ type Result struct {
 	Upstream upstreams.ID
 	// Head is the newest block the answering node had shown.
 	Head uint64
+	// Attempts is how many attempts it took; 0 for what no node was asked.
+	Attempts int
+	// Asked is when a node was asked for an answer from the cache, in Unix
+	// milliseconds; 0 where that was not kept.
+	Asked int64
 }
 
 // caller is what the calls of one request body have in common.

@@ -19,7 +19,7 @@ type exchange struct {
 	call Call // of a request that is no batch
 	// lines are the values of this answer's own header fields. net/http reads
 	// them after the handler has returned.
-	lines [4]string
+	lines [7]string
 	// status is that of the answer; 0 while there is none.
 	status int
 }
@@ -30,6 +30,9 @@ const (
 	requestIDLine
 	durationLine
 	upstreamLine
+	attemptsLine
+	finalityLine
+	ageLine
 )
 
 // line writes a header field with one value. Its name must be canonical.

@@ -74,6 +74,7 @@ type Network struct {
 	name     string
 	pool     Pool
 	hub      *subscriptions.Hub
+	tracker  *chain.Tracker
 	pipeline pipeline
 	keep     func(context.Context, *Call, *Result)
 	record   *recordStage
@@ -99,7 +100,7 @@ func newNetwork(cfg Config, project ProjectConfig, net NetworkConfig, deps Netwo
 		forward:  &forwardStage{pool: deps.Pool},
 	}
 	n := &Network{
-		cfg: net, project: project.ID, name: deps.Name, pool: deps.Pool, hub: deps.Hub, record: all.record, metrics: m, health: deps.Health,
+		cfg: net, project: project.ID, name: deps.Name, pool: deps.Pool, hub: deps.Hub, tracker: deps.Tracker, record: all.record, metrics: m, health: deps.Health,
 		keep: func(context.Context, *Call, *Result) {},
 	}
 	if deps.Store != nil {

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/slipwayhq/slipway/internal/cache"
 )
 
 // ExecutionHeaders says how much an answer's header tells about where the
@@ -13,7 +15,8 @@ type ExecutionHeaders string
 
 // The choices.
 const (
-	// ExecutionAll is cache, version, duration in milliseconds, and upstream.
+	// ExecutionAll is cache, version, duration in milliseconds, and of an answer to
+	// a single call also upstream, attempts, finality and age in seconds.
 	ExecutionAll ExecutionHeaders = "all"
 	// ExecutionSummary is cache and version.
 	ExecutionSummary ExecutionHeaders = "summary"
@@ -59,8 +62,28 @@ func (o *originTeller) single(x *exchange, result *Result) {
 	var t tally
 	t.add(result)
 	o.tell(x, t, x.call.Took)
-	if o.level == ExecutionAll && result != nil && result.Upstream != "" {
+	if o.level == ExecutionAll && result != nil {
+		o.tellAnswer(x, result)
+	}
+}
+
+// tellAnswer tells what is known of one answer: which node gave it and at which
+// attempt, or how long ago, in seconds, a node was asked for it, and what may
+// still happen to it.
+func (o *originTeller) tellAnswer(x *exchange, result *Result) {
+	if result.Upstream != "" {
 		x.line(upstreamLine, "X-Erpc-Upstream", string(result.Upstream))
+	}
+	if result.Attempts > 0 {
+		x.line(attemptsLine, "X-Erpc-Attempts", strconv.Itoa(result.Attempts))
+	}
+	if result.Asked != 0 {
+		age := max(0, time.Since(time.UnixMilli(result.Asked)))
+		x.line(ageLine, "X-Erpc-Age", strconv.FormatInt(int64(age/time.Second), 10))
+	}
+	if x.call.Key != "" && result.Source != FromGateway && len(result.Error) == 0 {
+		finality := cache.FinalityOf(x.call.Facts, result.Value, x.network.tracker.Head())
+		x.line(finalityLine, "X-Erpc-Finality", finality.String())
 	}
 }
 

@@ -2,16 +2,19 @@ package gateway_test
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/require"
 
+	"github.com/slipwayhq/slipway/internal/chain"
 	"github.com/slipwayhq/slipway/internal/gateway"
 	"github.com/slipwayhq/slipway/internal/upstreams/upstreamtest"
 )
@@ -169,11 +172,11 @@ func TestExecutionHeaders(t *testing.T) {
 		body         string
 		all, summary told
 	}{
-		{final, told{"Cache": "MISS", "Upstream": "?", "Version": "test", "Duration": "?"}, told{"Cache": "MISS", "Version": "test"}},
-		{final, told{"Cache": "HIT", "Version": "test", "Duration": "?"}, told{"Cache": "HIT", "Version": "test"}},
+		{final, told{"Cache": "MISS", "Upstream": "?", "Attempts": "1", "Finality": "finalized", "Version": "test", "Duration": "?"}, told{"Cache": "MISS", "Version": "test"}},
+		{final, told{"Cache": "HIT", "Age": "0", "Finality": "finalized", "Version": "test", "Duration": "?"}, told{"Cache": "HIT", "Version": "test"}},
 		{own, told{"Version": "test", "Duration": "?"}, told{"Version": "test"}},
 		{denied, told{"Version": "test", "Duration": "?"}, told{"Version": "test"}},
-		{broken, told{"Cache": "MISS", "Upstream": "?", "Version": "test", "Duration": "?"}, told{"Cache": "MISS", "Version": "test"}},
+		{broken, told{"Cache": "MISS", "Upstream": "?", "Attempts": "1", "Version": "test", "Duration": "?"}, told{"Cache": "MISS", "Version": "test"}},
 		{"[" + final + "," + other + "]", told{"Cache": "PARTIAL:1", "Version": "test", "Duration": "?"}, told{"Cache": "PARTIAL:1", "Version": "test"}},
 		{"[" + final + "," + other + "," + own + "]", told{"Cache": "HIT", "Version": "test", "Duration": "?"}, told{"Cache": "HIT", "Version": "test"}},
 		{"[" + broken + "]", told{"Cache": "MISS", "Version": "test", "Duration": "?"}, told{"Cache": "MISS", "Version": "test"}},
@@ -195,5 +198,53 @@ func TestExecutionHeaders(t *testing.T) {
 			}
 			require.Equal(t, want, got, "%s, step %d", level, i)
 		}
+	}
+}
+
+func TestExecutionHeaders_AttemptsAndFinality(t *testing.T) {
+	t.Parallel()
+
+	w := newWorld(t, 2, func(c *worldConfig) {
+		c.pool.Finality = chain.Finality{Mode: chain.ByDepth, Depth: 10}
+		c.pool.PollInterval = time.Hour
+	})
+	w.nodes[0].SetFault("eth_getBalance", upstreamtest.ServerDown)
+	w.nodes[1].Answer("eth_getBalance", upstreamtest.Result(`"0x5"`))
+	stateAt(w.nodes[1])
+	final, newest := fmt.Sprintf("0x%x", upstreamtest.Head-11), fmt.Sprintf("0x%x", upstreamtest.Head)
+	receipt := func(block string) string {
+		return `{"transactionHash":"0xaa","blockHash":"0x` + strings.Repeat("b", 64) + `","blockNumber":"` + block + `"}`
+	}
+	for _, node := range w.nodes {
+		node.AnswerFunc("eth_getTransactionReceipt", func(params string) upstreamtest.Answer {
+			switch {
+			case strings.Contains(params, "0xf"):
+				return upstreamtest.Result(receipt(final))
+			case strings.Contains(params, "0xe"):
+				return upstreamtest.Result(receipt(newest))
+			default:
+				return upstreamtest.Result("null")
+			}
+		})
+	}
+
+	hash := func(digit string) string { return `["0x` + strings.Repeat(digit, 64) + `"]` }
+	cases := map[string]struct{ method, params, attempts, finality string }{
+		"another node":                 {"eth_getBalance", `["0xab","` + newest + `"]`, "2", "unfinalized"},
+		"a final answer by hash":       {"eth_getTransactionReceipt", hash("f"), "1", "finalized"},
+		"one that may go":              {"eth_getTransactionReceipt", hash("e"), "1", "unfinalized"},
+		"one that says no block":       {"eth_getTransactionReceipt", hash("d"), "", "unknown"},
+		"one of the newest block":      {"eth_getBlockByNumber", `["latest",false]`, "1", "realtime"},
+		"one of the pending block":     {"eth_getBlockByNumber", `["pending",false]`, "", ""},
+		"what is no read, so has none": {"eth_sendRawTransaction", `["0x01"]`, "", ""},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			got := origin(w.post(t, `{"id":1,"method":"`+c.method+`","params":`+c.params+`}`))
+			require.Equal(t, c.finality, got["Finality"])
+			if c.attempts != "" {
+				require.Equal(t, c.attempts, got["Attempts"])
+			}
+		})
 	}
 }

@@ -38,6 +38,6 @@ func (c *Call) request() upstreams.Request {
 func resultOf(reply upstreams.Reply) *Result {
 	return &Result{
 		Value: reply.Result, Error: reply.Error, IsTooLarge: reply.IsTooLarge,
-		Source: FromUpstream, Upstream: reply.Upstream, Head: reply.Head,
+		Source: FromUpstream, Upstream: reply.Upstream, Head: reply.Head, Attempts: reply.Attempts,
 	}
 }

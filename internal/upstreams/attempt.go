@@ -38,6 +38,9 @@ type Reply struct {
 	Upstream ID
 	// Head is the newest block that node had shown.
 	Head uint64
+	// Attempts is how many attempts there were until it answered, hedges among
+	// them; 0 for an element of a batch.
+	Attempts int
 
 	// isInDoubt says that a node which did not answer may have taken the request.
 	isInDoubt bool
@@ -87,7 +90,7 @@ func (p *Pool) loop(ctx context.Context, req Request, fs Failsafe, left []*Upstr
 		attempts += used
 		if last.outcome.settles() {
 			reply := last.reply()
-			reply.isInDoubt = isInDoubt
+			reply.isInDoubt, reply.Attempts = isInDoubt, attempts
 			return reply, nil
 		}
 		if ctx.Err() != nil || fs.isOver() {
