@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -41,8 +42,18 @@ func (c *socket) serve(ctx context.Context) {
 
 func (c *socket) read(ctx context.Context) {
 	for {
-		_, body, err := c.conn.Read(ctx)
+		_, message, err := c.conn.Reader(ctx)
 		if err != nil {
+			return
+		}
+		body, err := io.ReadAll(io.LimitReader(message, c.server.cfg.MaxBody+1))
+		if err != nil {
+			return
+		}
+		if int64(len(body)) > c.server.cfg.MaxBody {
+			// Unlike the library's own limit, this one reads on until the client has
+			// heard why: a connection closed over unread bytes is reset.
+			c.close(websocket.StatusMessageTooBig, "the message is too large")
 			return
 		}
 		select {

@@ -279,7 +279,7 @@ func TestSocket_AMessageThatIsTooLargeEndsTheConnection(t *testing.T) {
 	t.Parallel()
 	f, _ := withGateway(t)
 	conn := f.dial(t)
-	write(t, conn, `"`+strings.Repeat("x", 400<<10)+`"`)
+	write(t, conn, `"`+strings.Repeat("x", 2<<20)+`"`)
 	require.Equal(t, websocket.StatusMessageTooBig, closing(t, conn))
 }
 

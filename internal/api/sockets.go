@@ -87,7 +87,7 @@ func (s *server) handleSocket(c echo.Context) error {
 	if err != nil {
 		return nil // the library has answered
 	}
-	conn.SetReadLimit(s.cfg.MaxBody)
+	conn.SetReadLimit(-1) // read has its own
 	// The connection outlives its request, whose context net/http ends.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
 	defer cancel()

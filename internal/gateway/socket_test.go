@@ -185,7 +185,7 @@ func TestSocket_TooLargeAMessage(t *testing.T) {
 
 	w := newSocketWorld(t, func(c *worldConfig) { c.MaxBodyBytes = 1000 })
 	conn, _ := w.dial(t, nil)
-	say(t, conn, strings.Repeat(" ", 2000))
+	say(t, conn, strings.Repeat(" ", 2<<20))
 	_, _, err := conn.Read(t.Context())
 	require.Equal(t, websocket.StatusMessageTooBig, websocket.CloseStatus(err))
 }
