@@ -67,7 +67,8 @@ func arrows() map[string][]string {
 
 		// operating it
 		"deploy":  "charts nodeclient",
-		"network": "",
+		"genesis": "",
+		"network": "genesis",
 
 		// development and tests
 		"devnet":                  "",
