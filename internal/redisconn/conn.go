@@ -103,6 +103,11 @@ func (c *Conn) Use(ctx context.Context, use func(ctx context.Context, client red
 	return err
 }
 
+// Ping logs in, chooses the database and asks for a sign of life.
+func (c *Conn) Ping(ctx context.Context) error {
+	return c.Use(ctx, func(ctx context.Context, client redis.UniversalClient) error { return client.Ping(ctx).Err() })
+}
+
 // isAway says whether an error means that Redis cannot be used at all.
 func isAway(err error) bool {
 	var reply redis.Error
