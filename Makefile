@@ -71,6 +71,14 @@ chaos: deps-test ## Prove exactly-once: every fault of docs/reliability.md, long
 chaos-mutants: deps-test ## Take the signer's protections out one by one: each time the proof must fail (5 minutes)
 	SLIPWAY_CHAOS=mutants $(GO) test ./internal/chaos -count 1 -timeout 60m -v -run TestMutants
 
+.PHONY: cluster-tools
+cluster-tools: ## Build etcd and kube-apiserver into bin/cluster (minutes, the first time)
+	@scripts/cluster-tools.sh
+
+.PHONY: cluster-test
+cluster-test: cluster-tools ## Run the tests that speak to Kubernetes against a real API server
+	SLIPWAY_CLUSTER=$(CURDIR)/bin/cluster $(GO) test -race -count 1 -timeout 15m ./internal/network/cluster
+
 .PHONY: fuzz
 fuzz: ## Fuzz each target for 30 s; FUZZTIME=5m changes that
 	@scripts/fuzz.sh

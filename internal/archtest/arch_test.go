@@ -102,7 +102,7 @@ func TestProblems_EachRuleFires(t *testing.T) {
 		"library with another name":  {"internal/queue/queue.go", `import "github.com/labstack/echologger"`, ""},
 		"versioned yaml":             {"internal/gateway/x.go", `import "gopkg.in/yaml.v3"`, "lives only in: config"},
 		"kubernetes below its home":  {"internal/deploy/kube/x.go", `import "k8s.io/client-go/rest"`, ""},
-		"kubernetes elsewhere":       {"internal/gateway/x.go", `import "k8s.io/client-go/rest"`, "lives only in: deploy/... network/..."},
+		"kubernetes elsewhere":       {"internal/gateway/x.go", `import "k8s.io/client-go/rest"`, "lives only in: deploy/... network/cluster"},
 		"assert":                     {"internal/queue/x_test.go", `import "github.com/stretchr/testify/assert"`, "lives only in: nowhere"},
 		"arrow up":                   {"internal/cache/x.go", `import "github.com/slipwayhq/slipway/internal/gateway"`, "cache may not import gateway"},
 		"sibling":                    {"internal/cache/x.go", `import "github.com/slipwayhq/slipway/internal/upstreams"`, "cache may not import upstreams"},

@@ -66,9 +66,13 @@ func arrows() map[string][]string {
 		"api":                     "access admission audit contract events keyswitch nodeclient policy queue signing strictjson wallets webhooks",
 
 		// operating it
-		"deploy":  "charts nodeclient",
-		"genesis": "",
-		"network": "genesis",
+		"deploy":             "charts nodeclient",
+		"genesis":            "",
+		"network":            "genesis",
+		"network/cluster":    "genesis network",
+		"network/validators": "nodeclient",
+		"clustertest":        "",
+		"waitfor":            "nodeclient redisconn",
 
 		// development and tests
 		"devnet":                  "",
@@ -91,7 +95,7 @@ func arrows() map[string][]string {
 		"cli":         "",
 		"cmd/gateway": "cli config gatewayapp upstreams",
 		"cmd/signer":  "access audit cli signerapp signerconfig",
-		"cmd/slipway": "cli config deploy devnet devstack network",
+		"cmd/slipway": "cli config deploy devnet devstack genesis network/... waitfor",
 		"charts":      "",
 	}
 	out := make(map[string][]string, len(table))
@@ -111,8 +115,8 @@ type cage struct {
 func cages() []cage {
 	return []cage{
 		{"github.com/labstack/echo", "api", false},
-		{"helm.sh/helm", "deploy/... network/...", false},
-		{"k8s.io/", "deploy/... network/...", false},
+		{"helm.sh/helm", "deploy/...", false},
+		{"k8s.io/", "deploy/... network/cluster clustertest", true},
 		{"github.com/jackc/pgx", "store*.go schema embedpg pgtest signerapp", true},
 		{"github.com/pressly/goose", "schema", false},
 		{"github.com/redis/go-redis", "redisconn/... cache/... ratelimit sharedstate", true},

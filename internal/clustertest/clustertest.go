@@ -1,0 +1,102 @@
+package clustertest
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	core "k8s.io/api/core/v1"
+	rbac "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	corev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+	rbacv1 "k8s.io/client-go/kubernetes/typed/rbac/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+// Variables of the environment: the folder of the programs, and the way to the
+// server that Main started for all tests of a binary.
+const (
+	programsVariable   = "SLIPWAY_CLUSTER"
+	kubeconfigVariable = "SLIPWAY_CLUSTER_KUBECONFIG"
+)
+
+// Main runs the tests of a binary, with a real API server where one is asked
+// for. It returns the exit code.
+func Main(m *testing.M) int {
+	programs := os.Getenv(programsVariable)
+	if programs == "" {
+		return m.Run()
+	}
+	plane, err := startControlPlane(programs)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "clustertest:", err)
+		return 1
+	}
+	defer plane.stop()
+	if err := os.Setenv(kubeconfigVariable, plane.kubeconfig); err != nil {
+		fmt.Fprintln(os.Stderr, "clustertest:", err)
+		return 1
+	}
+	return m.Run()
+}
+
+// API is an API server with an empty namespace for one test.
+type API struct {
+	// Config is an administrator's connection.
+	Config *rest.Config
+	// Namespace exists and is empty.
+	Namespace string
+	imitation *imitation // nil where the server is real
+}
+
+// IsReal says that the server is kube-apiserver itself.
+func (a *API) IsReal() bool { return a.imitation == nil }
+
+// Start gives a test its namespace.
+func Start(t *testing.T) *API {
+	t.Helper()
+	path := os.Getenv(kubeconfigVariable)
+	if path == "" {
+		server := newImitation(t)
+		return &API{Config: server.config(), Namespace: "tenant", imitation: server}
+	}
+	config, err := clientcmd.BuildConfigFromFlags("", path)
+	require.NoError(t, err)
+	config.QPS = -1 // no limit of the client's own
+	api, err := corev1.NewForConfig(config)
+	require.NoError(t, err)
+	made, err := api.Namespaces().Create(t.Context(), &core.Namespace{ObjectMeta: meta.ObjectMeta{GenerateName: "test-"}}, meta.CreateOptions{})
+	require.NoError(t, err)
+	return &API{Config: config, Namespace: made.Name}
+}
+
+// As is the connection of a user who has these Roles and nothing else. Each
+// user needs a name of its own within the namespace.
+func (a *API) As(t *testing.T, user string, roles ...rbac.Role) *rest.Config {
+	t.Helper()
+	config := rest.CopyConfig(a.Config)
+	config.Impersonate.UserName = user
+	if a.imitation != nil {
+		a.imitation.grant(user, roles)
+		return config
+	}
+	admin, err := rbacv1.NewForConfig(a.Config)
+	require.NoError(t, err)
+	for _, role := range roles {
+		_, err := admin.Roles(a.Namespace).Create(t.Context(), &role, meta.CreateOptions{})
+		if !apierrors.IsAlreadyExists(err) {
+			require.NoError(t, err)
+		}
+		_, err = admin.RoleBindings(a.Namespace).Create(t.Context(), &rbac.RoleBinding{
+			ObjectMeta: meta.ObjectMeta{Name: strings.ToLower(user + "-" + role.Name)},
+			Subjects:   []rbac.Subject{{Kind: rbac.UserKind, APIGroup: rbac.GroupName, Name: user}},
+			RoleRef:    rbac.RoleRef{APIGroup: rbac.GroupName, Kind: "Role", Name: role.Name},
+		}, meta.CreateOptions{})
+		require.NoError(t, err)
+	}
+	return config
+}

@@ -1,0 +1,96 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/slipwayhq/slipway/internal/genesis"
+	"github.com/slipwayhq/slipway/internal/network"
+)
+
+// Genesis is a whole genesis file, as every node gets it.
+type Genesis struct {
+	Text []byte
+	Hash common.Hash
+}
+
+// account reads one account of the genesis.
+func (c *Cluster) account(ctx context.Context, address common.Address) (genesis.Account, bool, error) {
+	name := network.AllocObject(address)
+	data, found, err := c.data(ctx, network.ConfigMap, name)
+	if err != nil || !found {
+		return genesis.Account{}, false, err
+	}
+	var account genesis.Account
+	if err := json.Unmarshal([]byte(data[network.AllocKey]), &account); err != nil {
+		return genesis.Account{}, false, fmt.Errorf("ConfigMap %s: %w", name, err)
+	}
+	return account, true, nil
+}
+
+// CompileGenesis waits for the sparse genesis in the ConfigMap of this name and
+// puts its accounts in. An account that is missing is an error, and so is a
+// hash other than the one the ConfigMap's annotation tells: nodes that start
+// with different genesis blocks never become one network.
+func (c *Cluster) CompileGenesis(ctx context.Context, configMap string, wait, poll time.Duration) (Genesis, error) {
+	file, want, err := c.waitForGenesis(ctx, configMap, wait, poll)
+	if err != nil {
+		return Genesis{}, err
+	}
+	for _, address := range file.Missing() {
+		account, found, err := c.account(ctx, address)
+		switch {
+		case err != nil:
+			return Genesis{}, err
+		case !found:
+			return Genesis{}, fmt.Errorf("the genesis has the account %s, but there is no ConfigMap %s: run slipway bootstrap again with the same --allocations", address, network.AllocObject(address))
+		}
+		file.Alloc[address] = account
+	}
+	if left := file.Missing(); len(left) > 0 {
+		return Genesis{}, fmt.Errorf("ConfigMap %s has an account without anything in it", network.AllocObject(left[0]))
+	}
+	hash, err := file.Hash()
+	if err != nil {
+		return Genesis{}, err
+	}
+	if want != "" && common.HexToHash(want) != hash {
+		return Genesis{}, fmt.Errorf("the genesis hash is %s, but the network's is %s: an account or the ConfigMap %s was changed", hash, want, configMap)
+	}
+	text, err := file.JSON()
+	return Genesis{Text: text, Hash: hash}, err
+}
+
+func (c *Cluster) waitForGenesis(ctx context.Context, name string, wait, poll time.Duration) (genesis.File, string, error) {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	var reason error // of the last look that was not cut short
+	for {
+		configMap, err := c.api.ConfigMaps(c.namespace).Get(ctx, name, meta.GetOptions{})
+		switch {
+		case err == nil:
+			file, err := genesis.Parse([]byte(configMap.Data[network.GenesisKey]))
+			if err != nil {
+				return genesis.File{}, "", fmt.Errorf("ConfigMap %s: %w", name, err)
+			}
+			return file, configMap.Annotations[network.HashAnnotation], nil
+		case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err):
+			return genesis.File{}, "", c.explain("read ConfigMap "+name, err)
+		case apierrors.IsNotFound(err):
+			reason = fmt.Errorf("there is no ConfigMap %s in namespace %s: has the bootstrap Job run? kubectl --namespace %s get jobs", name, c.namespace, c.namespace)
+		case ctx.Err() == nil || reason == nil:
+			reason = c.explain("read ConfigMap "+name, err)
+		}
+		select {
+		case <-ctx.Done():
+			return genesis.File{}, "", fmt.Errorf("waited %s: %w", wait, reason)
+		case <-time.After(poll):
+		}
+	}
+}

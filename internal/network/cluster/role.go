@@ -1,0 +1,41 @@
+package cluster
+
+import (
+	rbac "k8s.io/api/rbac/v1"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/slipwayhq/slipway/internal/network"
+)
+
+// BootstrapRole is the least that Bootstrap needs. Secrets are read by name
+// only, and none is changed. It cannot name what is created: Kubernetes does
+// not check names of objects that are not there yet.
+func BootstrapRole(name string, names network.Names, validators, rpcNodes int) rbac.Role {
+	secrets := []string{recordName, network.PrivateKeyObject(names.FaucetPrefix)}
+	// One more than asked for: the run looks whether there are later ones.
+	for ordinal := range validators + 1 {
+		secrets = append(secrets, network.PrivateKeyObject(names.Node(network.Validator, ordinal)))
+	}
+	for ordinal := range rpcNodes + 1 {
+		secrets = append(secrets, network.PrivateKeyObject(names.Node(network.RPC, ordinal)))
+	}
+	return rbac.Role{
+		TypeMeta:   meta.TypeMeta{APIVersion: "rbac.authorization.k8s.io/v1", Kind: "Role"},
+		ObjectMeta: meta.ObjectMeta{Name: name, Namespace: names.Namespace, Labels: network.Labels(nil)},
+		Rules: []rbac.PolicyRule{
+			{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"get", "create"}},
+			{APIGroups: []string{""}, Resources: []string{"configmaps"}, ResourceNames: []string{names.StaticNodesConfigMap}, Verbs: []string{"update"}},
+			{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"create"}},
+			{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: secrets, Verbs: []string{"get"}},
+		},
+	}
+}
+
+// ReaderRole is what CompileGenesis and ABIs need: no Secret at all.
+func ReaderRole(name, namespace string) rbac.Role {
+	return rbac.Role{
+		TypeMeta:   meta.TypeMeta{APIVersion: "rbac.authorization.k8s.io/v1", Kind: "Role"},
+		ObjectMeta: meta.ObjectMeta{Name: name, Namespace: namespace, Labels: network.Labels(nil)},
+		Rules:      []rbac.PolicyRule{{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"get", "list"}}},
+	}
+}
