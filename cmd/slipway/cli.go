@@ -18,8 +18,13 @@ import (
 
 // grammar is the command line.
 type grammar struct {
-	Dev     devCmd      `cmd:"" help:"Run everything on this machine: chain, database, gateway, signer."`
-	Version cli.Version `cmd:"" help:"Print the version."`
+	Dev            devCmd            `cmd:"" help:"Run everything on this machine: chain, database, gateway, signer."`
+	Network        networkCmd        `cmd:"" help:"Make and check the material of a Besu network, and change its validators."`
+	Bootstrap      bootstrapCmd      `cmd:"" help:"Put the material of a network into Kubernetes, once."`
+	CompileGenesis compileGenesisCmd `cmd:"" help:"Write the whole genesis file of the network in Kubernetes."`
+	DownloadABI    downloadABICmd    `cmd:"" name:"download-abi" help:"Write the ABI files of the network in Kubernetes."`
+	Wait           waitCmd           `cmd:"" help:"Wait until ports, pages, databases and nodes can be used."`
+	Version        cli.Version       `cmd:"" help:"Print the version."`
 }
 
 type devCmd struct {
@@ -43,7 +48,37 @@ type devCmd struct {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var c grammar
 	program := cli.Program{Name: "slipway", Description: "The front door of a Hyperledger Besu network.", Stdout: stdout, Stderr: stderr}
-	return program.Run(&c, args, func(string) error { return c.Dev.run(ctx, stdout, stderr) })
+	return program.Run(&c, args, func(command string) error { return c.do(ctx, command, stdout, stderr) })
+}
+
+// do runs the chosen command; arguments are part of its name.
+func (c *grammar) do(ctx context.Context, command string, stdout, stderr io.Writer) error {
+	switch command {
+	case "dev":
+		return c.Dev.run(ctx, stdout, stderr)
+	case "network generate":
+		return c.Network.Generate.run(stdout)
+	case "network verify":
+		return c.Network.Verify.run(ctx, stdout)
+	case "network validator key":
+		return c.Network.Validator.Key.run(stdout)
+	case "network validator add <address>":
+		return c.Network.Validator.Add.run(ctx, true, stdout)
+	case "network validator remove <address>":
+		return c.Network.Validator.Remove.run(ctx, false, stdout)
+	case "network validator withdraw <address>":
+		return c.Network.Validator.Withdraw.withdraw(ctx, stdout)
+	case "bootstrap":
+		return c.Bootstrap.run(ctx, stdout)
+	case "compile-genesis":
+		return c.CompileGenesis.run(ctx, stdout)
+	case "download-abi":
+		return c.DownloadABI.run(ctx, stdout)
+	case "wait <target>":
+		return c.Wait.run(ctx, stdout)
+	default:
+		return fmt.Errorf("no such command: %s", command)
+	}
 }
 
 func (d *devCmd) run(ctx context.Context, stdout, stderr io.Writer) error {

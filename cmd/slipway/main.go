@@ -1,5 +1,6 @@
 // Command slipway is the operator's tool: it runs a whole stack on one machine
-// for development.
+// for development, and makes the material of a Besu network and puts it into
+// Kubernetes.
 package main
 
 import (

@@ -95,7 +95,7 @@ func arrows() map[string][]string {
 		"cli":         "",
 		"cmd/gateway": "cli config gatewayapp upstreams",
 		"cmd/signer":  "access audit cli signerapp signerconfig",
-		"cmd/slipway": "cli config deploy devnet devstack genesis network/... waitfor",
+		"cmd/slipway": "cli config deploy devnet devstack genesis network/... nodeclient waitfor",
 		"charts":      "",
 	}
 	out := make(map[string][]string, len(table))

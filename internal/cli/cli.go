@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -21,9 +22,13 @@ type Program struct {
 // Version is the command that prints the version; it is part of every grammar.
 type Version struct{}
 
+// exitCoder is an error that chooses the exit code, for scripts that want to
+// know what happened.
+type exitCoder interface{ ExitCode() int }
+
 // Run reads the arguments into grammar, a pointer to a kong struct, and calls
 // do with the name of the chosen command. It returns the exit code: 1 after an
-// error, which is printed in one line.
+// error, which is printed in one line, or what the ExitCode of do's error says.
 func (p Program) Run(grammar any, args []string, do func(command string) error) int {
 	exited, code := false, 0 // --help wants to end the program while parsing
 	parser, err := kong.New(grammar, kong.Name(p.Name), kong.Description(p.Description), kong.Writers(p.Stdout, p.Stderr),
@@ -46,7 +51,12 @@ func (p Program) Run(grammar any, args []string, do func(command string) error) 
 		return 0
 	}
 	if err := do(command.Command()); err != nil {
-		return p.fail(err)
+		code := p.fail(err)
+		var chosen exitCoder
+		if errors.As(err, &chosen) {
+			code = chosen.ExitCode()
+		}
+		return code
 	}
 	return 0
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -56,4 +57,22 @@ func TestProgram_Help(t *testing.T) {
 
 	require.Zero(t, code)
 	require.Contains(t, stdout.String(), "Floats.")
+}
+
+// coded is an error with an exit code of its own.
+type coded struct{ error }
+
+func (coded) ExitCode() int { return 7 }
+
+func TestProgram_ErrorsMayChooseTheExitCode(t *testing.T) {
+	t.Parallel()
+	var grammar struct {
+		Go struct{} `cmd:""`
+	}
+	var stdout, stderr bytes.Buffer
+	program := Program{Name: "x", Stdout: &stdout, Stderr: &stderr}
+
+	require.Equal(t, 7, program.Run(&grammar, []string{"go"}, func(string) error { return fmt.Errorf("wrapped: %w", coded{errors.New("no")}) }))
+	require.Equal(t, "x: wrapped: no\n", stderr.String())
+	require.Equal(t, 1, program.Run(&grammar, []string{"stop"}, func(string) error { return nil }))
 }

@@ -3,6 +3,7 @@ package clustertest
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -15,6 +16,7 @@ import (
 	rbacv1 "k8s.io/client-go/kubernetes/typed/rbac/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/tools/clientcmd/api"
 )
 
 // Variables of the environment: the folder of the programs, and the way to the
@@ -67,11 +69,26 @@ func Start(t *testing.T) *API {
 	config, err := clientcmd.BuildConfigFromFlags("", path)
 	require.NoError(t, err)
 	config.QPS = -1 // no limit of the client's own
-	api, err := corev1.NewForConfig(config)
+	admin, err := corev1.NewForConfig(config)
 	require.NoError(t, err)
-	made, err := api.Namespaces().Create(t.Context(), &core.Namespace{ObjectMeta: meta.ObjectMeta{GenerateName: "test-"}}, meta.CreateOptions{})
+	made, err := admin.Namespaces().Create(t.Context(), &core.Namespace{ObjectMeta: meta.ObjectMeta{GenerateName: "test-"}}, meta.CreateOptions{})
 	require.NoError(t, err)
 	return &API{Config: config, Namespace: made.Name}
+}
+
+// Kubeconfig is a file with the administrator's connection.
+func (a *API) Kubeconfig(t *testing.T) string {
+	t.Helper()
+	if a.imitation == nil {
+		return os.Getenv(kubeconfigVariable)
+	}
+	path := filepath.Join(t.TempDir(), "kubeconfig")
+	require.NoError(t, clientcmd.WriteToFile(api.Config{
+		CurrentContext: "test",
+		Clusters:       map[string]*api.Cluster{"test": {Server: a.Config.Host, CertificateAuthorityData: a.Config.CAData}},
+		Contexts:       map[string]*api.Context{"test": {Cluster: "test", Namespace: a.Namespace}},
+	}, path))
+	return path
 }
 
 // As is the connection of a user who has these Roles and nothing else. Each

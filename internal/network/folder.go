@@ -215,7 +215,9 @@ func staticNodesOf(dir string) ([]string, error) {
 	return genesis.ParseStaticNodes(text)
 }
 
-// ReplaceFile writes a file whole or not at all.
+// ReplaceFile writes a file whole or not at all. Everybody may read it: the node
+// that does is another user than the program that writes. Keys are not written
+// by it.
 func ReplaceFile(path string, content []byte) error {
 	draft, err := os.CreateTemp(filepath.Dir(path), ".slipway-*")
 	if err != nil {
@@ -223,7 +225,7 @@ func ReplaceFile(path string, content []byte) error {
 	}
 	defer func() { _ = os.Remove(draft.Name()) }() // nothing is left of it after the rename
 	_, err = draft.Write(content)
-	if err = errors.Join(err, draft.Sync(), draft.Close()); err != nil {
+	if err = errors.Join(err, draft.Chmod(0o644), draft.Sync(), draft.Close()); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	if err := os.Rename(draft.Name(), path); err != nil {

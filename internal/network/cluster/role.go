@@ -1,6 +1,9 @@
 package cluster
 
 import (
+	"encoding/json"
+	"io"
+
 	rbac "k8s.io/api/rbac/v1"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -29,6 +32,21 @@ func BootstrapRole(name string, names network.Names, validators, rpcNodes int) r
 			{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: secrets, Verbs: []string{"get"}},
 		},
 	}
+}
+
+// Names of the Roles that WriteRoles writes.
+const (
+	bootstrapRole = "slipway-bootstrap"
+	readerRole    = "slipway-network-reader"
+)
+
+// WriteRoles writes both Roles in JSON, which `kubectl apply -f` reads.
+func WriteRoles(w io.Writer, names network.Names, validators, rpcNodes int) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(map[string]any{"apiVersion": "v1", "kind": "List", "items": []rbac.Role{
+		BootstrapRole(bootstrapRole, names, validators, rpcNodes), ReaderRole(readerRole, names.Namespace),
+	}})
 }
 
 // ReaderRole is what CompileGenesis and ABIs need: no Secret at all.
