@@ -24,6 +24,7 @@ type grammar struct {
 	CompileGenesis compileGenesisCmd `cmd:"" help:"Write the whole genesis file of the network in Kubernetes."`
 	DownloadABI    downloadABICmd    `cmd:"" name:"download-abi" help:"Write the ABI files of the network in Kubernetes."`
 	Wait           waitCmd           `cmd:"" help:"Wait until ports, pages, databases and nodes can be used."`
+	Render         renderCmd         `cmd:"" help:"Print the objects of Kubernetes that an installation would have."`
 	Version        cli.Version       `cmd:"" help:"Print the version."`
 }
 
@@ -76,6 +77,8 @@ func (c *grammar) do(ctx context.Context, command string, stdout, stderr io.Writ
 		return c.DownloadABI.run(ctx, stdout)
 	case "wait <target>":
 		return c.Wait.run(ctx, stdout)
+	case "render":
+		return c.Render.run(ctx, stdout)
 	default:
 		return fmt.Errorf("no such command: %s", command)
 	}

@@ -66,6 +66,7 @@ func arrows() map[string][]string {
 		"api":                     "access admission audit contract events keyswitch nodeclient policy queue signing strictjson wallets webhooks",
 
 		// operating it
+		"chartgen":           "",
 		"deploy":             "charts nodeclient",
 		"genesis":            "",
 		"network":            "genesis",
@@ -135,11 +136,12 @@ func cages() []cage {
 		{"github.com/klauspost/compress", "body_coding.go answer_coding.go entry_coding.go", true},
 		{"github.com/goccy/go-yaml", "config docgen", true},
 		{"gopkg.in/yaml", "config", true},
+		{"go.yaml.in/yaml", "chartgen", false},
 		{"sigs.k8s.io/yaml", "deploy/...", true},
 		{"github.com/alecthomas/kong", "cli", false},
 		{"github.com/ethereum/go-ethereum/eth", "devnet", false},
 		{"github.com/ethereum/go-ethereum/node", "devnet", false},
-		{"github.com/santhosh-tekuri/jsonschema", "", true},
+		{"github.com/santhosh-tekuri/jsonschema", "deploy", true},
 		{"github.com/stretchr/testify/assert", "", false},
 		{"github.com/stretchr/testify/suite", "", false},
 	}

@@ -1,0 +1,107 @@
+{{/* config.toml of a role. Takes $c with $c.apis and $c.besu. */}}
+{{- define "besu.config" -}}
+{{- $c := . -}}
+{{- $config := dict
+  "data-path" "/data/besu"
+  "genesis-file" "/etc/besu/genesis/genesis.json"
+  "static-nodes-file" "/etc/besu/static-nodes/static-nodes.json"
+  "node-private-key-file" "/run/secrets/besu/privateKey"
+  "data-storage-format" .besu.dataStorageFormat
+  "sync-mode" "FULL"
+  "logging" .besu.logLevel
+  "max-peers" .besu.maxPeers
+  "Xdns-enabled" true
+  "Xdns-update-enabled" true
+  "min-gas-price" .gasPrice
+  "rpc-tx-feecap" 0
+  "tx-pool" "SEQUENCED"
+  "tx-pool-max-size" 100000
+  "tx-pool-limit-by-account-percentage" 1
+  "tx-pool-no-local-priority" true
+  "revert-reason-enabled" true
+  "host-allowlist" (list "*")
+  "rpc-http-enabled" true
+  "rpc-http-host" "0.0.0.0"
+  "rpc-http-port" .facts.ports.http
+  "rpc-http-api" .apis
+  "metrics-enabled" true
+  "metrics-host" "0.0.0.0"
+  "metrics-port" .facts.ports.metrics -}}
+{{- if .facts.ports.ws -}}
+  {{- $config = merge $config (dict "rpc-ws-enabled" true "rpc-ws-host" "0.0.0.0" "rpc-ws-port" .facts.ports.ws "rpc-ws-api" .apis) -}}
+{{- end -}}
+{{- range $key, $value := merge (dict) .besu.config $config }}
+{{ $key }}={{ kindIs "float64" $value | ternary (int64 $value) $value | toJson }}
+{{- end }}
+{{- end -}}
+
+{{/* The pod of a node. Takes $c with $c.besu, $c.image, $c.keys (a volume) and $c.keyPath. */}}
+{{- define "besu.pod" -}}
+{{- $c := . }}{{ $besu := .besu -}}
+{{- include "common.podSpec" $c }}
+# Besu writes its databases before it ends.
+terminationGracePeriodSeconds: 120
+{{ include "common.initContainers" $c }}
+containers:
+  - name: besu
+    {{- include "common.image" (dict "c" $c "image" $c.image) | nindent 4 }}
+    command: [/opt/besu/bin/besu]
+    args: [--config-file=/etc/besu/config/config.toml, "--p2p-host=$(POD_IP)"]
+    {{- include "common.containerPorts" $c | nindent 4 }}
+      - {name: discovery, containerPort: {{ $c.facts.ports.p2p }}, protocol: UDP}
+    env:
+      - name: POD_IP
+        valueFrom: {fieldRef: {fieldPath: status.podIP}}
+      - name: POD_NAME
+        valueFrom: {fieldRef: {fieldPath: metadata.name}}
+      - {name: JAVA_OPTS, value: "-Xmx{{ div (mul (include "common.memoryMiB" (list $c $c.path) | int) 6) 10 }}m -Djava.io.tmpdir=/tmp"}
+      {{- include "common.extraEnv" $c | nindent 6 }}
+    {{- include "common.resources" $c | nindent 4 }}
+    {{- include "common.containerSecurity" $c | nindent 4 }}
+    # A node that has much to load may take an hour.
+    startupProbe:
+      {{- include "common.httpGet" (list $c "http" "/liveness") | nindent 6 }}
+      periodSeconds: 10
+      failureThreshold: 360
+    livenessProbe:
+      {{- include "common.httpGet" (list $c "http" "/liveness") | nindent 6 }}
+      periodSeconds: 15
+      timeoutSeconds: 5
+      failureThreshold: 4
+    readinessProbe:
+      {{- include "common.httpGet" (list $c "http" (printf "/readiness?minPeers=%d&maxBlocksBehind=%d" (int $c.minPeers) (int $besu.maxBlocksBehind))) | nindent 6 }}
+      periodSeconds: 5
+      timeoutSeconds: 5
+    volumeMounts:
+      - {name: data, mountPath: /data}
+      - {name: tmp, mountPath: /tmp}
+      - {name: config, mountPath: /etc/besu/config, readOnly: true}
+      - {name: genesis, mountPath: /etc/besu/genesis, readOnly: true}
+      - {name: static-nodes, mountPath: /etc/besu/static-nodes, readOnly: true}
+      - {name: key, mountPath: /run/secrets/besu, {{ with $c.keySubPath }}subPathExpr: {{ . }}, {{ end }}readOnly: true}
+      {{- include "common.extraVolumeMounts" $c | nindent 6 }}
+volumes:
+  - {name: tmp, emptyDir: {}}
+  - {name: config, configMap: {name: {{ $c.name }}}}
+  - {name: genesis, configMap: {name: {{ $c.global.networkNodes.genesisConfigMapName }}}}
+  - {name: static-nodes, configMap: {name: {{ $c.global.networkNodes.staticNodesConfigMapName }}}}
+  - name: key
+    {{- $c.keys | nindent 4 }}
+  {{- include "common.extraVolumes" $c | nindent 2 }}
+{{- end -}}
+
+{{/* What both roles have besides StatefulSets. */}}
+{{- define "besu.companions" -}}
+{{- $c := . -}}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  {{- include "common.metadata" $c | nindent 2 }}
+data:
+  config.toml: |
+    {{- include "besu.config" $c | nindent 4 }}
+{{ include "common.serviceAccount" $c }}
+{{ include "common.networkPolicy" $c }}
+{{ include "common.monitor" $c }}
+{{- end -}}
