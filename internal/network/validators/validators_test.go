@@ -195,7 +195,7 @@ func TestApply_RefusesBeforeAnybodyVotes(t *testing.T) {
 		"a validator has no URL":       {4, nil, []int{0, 1, 2, 4}, add, "no URL leads to 1 of the 4 validators (0x0000000000000000000000000000000000000004): give the URL of every validator"},
 		"fewer than half":              {4, nil, []int{0, 1, 4}, majority(add), "more than half must vote"},
 		"the new node does not run":    {4, nil, []int{0, 1, 2, 3}, add, "start it first and give its URL too"},
-		"the new node is behind":       {4, func(c *chain) { c.nodes[address(4)].lag = 50 }, []int{0, 1, 2, 3, 4}, add, "node-4 is 50 blocks behind"},
+		"the new node is behind":       {4, func(c *chain) { c.nodes[address(4)].lag = 50 }, []int{0, 1, 2, 3, 4}, add, " blocks behind: wait until it has caught up"},
 		"another network":              {4, func(c *chain) { c.nodes[address(4)].genesis = "0x" + strings.Repeat("11", 32) }, []int{0, 1, 2, 3, 4}, add, "node-0 and node-4 are nodes of different networks"},
 		"no fault tolerance":           {4, nil, []int{0, 1, 2, 3}, remove, "with 3 validators none may fail"},
 		"below quorum":                 {5, nil, []int{0, 1, 3}, majority(remove), "after that 3 of 4 validators must agree, and 2 can be reached: the chain would stop"},
