@@ -51,6 +51,6 @@ func TestProfiles_Render(t *testing.T) {
 	for _, name := range names {
 		v, err := Sources{Profiles: []string{name}}.Load()
 		require.NoError(t, err)
-		mustRenderIn(t, "atk", v)
+		mustRenderValues(t, v)
 	}
 }

@@ -90,7 +90,7 @@ func TestImages_ComeFromTheRegistry(t *testing.T) {
 			}
 		}
 	}
-	r := mustRenderIn(t, "atk", overlaid(t, everything, `global: {imageRegistry: "mirror.example:5000", imagePullSecrets: [pull]}`))
+	r := mustRenderValues(t, overlaid(t, everything, `global: {imageRegistry: "mirror.example:5000", imagePullSecrets: [pull]}`))
 	for _, p := range r.pods(t) {
 		require.Equal(t, []corev1.LocalObjectReference{{Name: "pull"}}, p.spec.ImagePullSecrets, p.owner.Name)
 		for _, c := range p.containers() {
@@ -122,7 +122,7 @@ func TestLabels_AreOnEveryObjectPodAndClaim(t *testing.T) {
 func TestChainID_ComesFromOnePlace(t *testing.T) {
 	t.Parallel()
 	for _, chain := range []string{"1337", "18446744073709551615"} {
-		r := mustRenderIn(t, "atk", overlaid(t, everything, fmt.Sprintf("global: {chainId: %q}", chain)))
+		r := mustRenderValues(t, overlaid(t, everything, fmt.Sprintf("global: {chainId: %q}", chain)))
 		require.False(t, r.says("53771311147"))
 		require.NotRegexp(t, `[0-9]e\+[0-9]`, r.text(), "a number lost its digits")
 		require.True(t, r.says("--chain-id="+chain))

@@ -27,12 +27,12 @@ type pod struct {
 
 func mustRender(t *testing.T, text string) rendered {
 	t.Helper()
-	return mustRenderIn(t, "atk", values(t, text))
+	return mustRenderValues(t, values(t, text))
 }
 
-func mustRenderIn(t *testing.T, namespace string, v Values) rendered {
+func mustRenderValues(t *testing.T, v Values) rendered {
 	t.Helper()
-	objects, err := Render(t.Context(), Target{Release: "slipway", Namespace: namespace}, v)
+	objects, err := Render(t.Context(), Target{Release: "slipway", Namespace: "atk"}, v)
 	require.NoError(t, err)
 	return parseAll(t, objects)
 }
@@ -204,8 +204,8 @@ func bases(t *testing.T) map[string]rendered {
 	return map[string]rendered{
 		"default":     mustRender(t, ""),
 		"everything":  mustRender(t, everything),
-		"external":    mustRenderIn(t, "atk", overlaid(t, everything, external)),
-		"gateway api": mustRenderIn(t, "atk", overlaid(t, everything, "global: {expose: {type: gateway}, metrics: {monitor: pod}}")),
-		"openshift":   mustRenderIn(t, "atk", overlaid(t, everything, "global: {expose: {type: route}}")),
+		"external":    mustRenderValues(t, overlaid(t, everything, external)),
+		"gateway api": mustRenderValues(t, overlaid(t, everything, "global: {expose: {type: gateway}, metrics: {monitor: pod}}")),
+		"openshift":   mustRenderValues(t, overlaid(t, everything, "global: {expose: {type: route}}")),
 	}
 }

@@ -16,7 +16,8 @@
   {{- end -}}
   {{- if not $upstreams }}{{ fail "gateway.upstreams: nodes are needed, because global.networkNodes.rpcReplicaCount is 0" }}{{ end -}}
 {{- end -}}
-{{- $network := dict "architecture" "evm" "finality" "instant" "evm" (dict "chainId" $chain) -}}
+{{- $alias := $c.global.chainName | lower | replace " " "-" -}}
+{{- $network := dict "architecture" "evm" "alias" $alias "finality" "instant" "evm" (dict "chainId" $chain) -}}
 {{- $file := dict
   "logLevel" $v.logLevel
   "clusterKey" (printf "%s-%s" $c.namespace $c.release)

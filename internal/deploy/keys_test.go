@@ -1,0 +1,227 @@
+package deploy
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"helm.sh/helm/v3/pkg/chart"
+	"helm.sh/helm/v3/pkg/chartutil"
+	"helm.sh/helm/v3/pkg/engine"
+
+	"github.com/slipwayhq/slipway/charts"
+)
+
+// effectless are keys whose change need not be seen in what is rendered, with
+// the reason.
+func effectless() map[string]string {
+	return map[string]string{
+		"global.allowInlineSecrets": "it refuses values; TestInlineSecrets_AreRefused",
+	}
+}
+
+// worlds are overlays of everything in which a key may have its effect.
+func worlds() []string {
+	return []string{
+		"",
+		external,
+		"global: {expose: {type: gateway}, metrics: {monitor: pod}}",
+		"global: {expose: {type: route}}\ngateway: {autoscaling: {enabled: false}}",
+		"global: {datastores: {default: {postgresql: {password: pw}, redis: {password: pw}}}}",
+		"global: {datastores: {default: {postgresql: {host: db.example, password: pw}, redis: {host: cache.example, password: pw}}}}",
+		"global: {datastores: {default: {redis: {sentinel: {addresses: ['s.example:26379'], master: main}, existingSecret: s}}}}",
+		"signer: {mnemonic: {existingSecret: mine}}",
+		"global: {datastores: {default: {redis: {host: cache.example}}}}", // refused, unless it needs no password
+	}
+}
+
+// alone renders a chart by itself, as fast as can be.
+type alone struct {
+	chart  *chart.Chart
+	schema schema
+}
+
+func loadAlone(t *testing.T, folder string) alone {
+	t.Helper()
+	c, err := load(charts.Files, folder)
+	require.NoError(t, err)
+	s, err := parseSchema(c)
+	require.NoError(t, err)
+	return alone{c, s}
+}
+
+// render gives what the chart makes of the values, or "" where they cannot be.
+func (a alone) render(t *testing.T, all Values) string {
+	t.Helper()
+	own := Values{"global": all["global"]}
+	if section, isSection := all[a.chart.Name()].(map[string]any); isSection {
+		merge(own, section)
+	}
+	if problems, err := a.schema.check("", own); err != nil || len(problems) > 0 {
+		require.NoError(t, err)
+		return ""
+	}
+	options := chartutil.ReleaseOptions{Name: "slipway", Namespace: "atk", Revision: 1, IsInstall: true}
+	capabilities := *chartutil.DefaultCapabilities
+	version, err := chartutil.ParseKubeVersion(DefaultKubeVersion)
+	require.NoError(t, err)
+	capabilities.KubeVersion = *version
+	input, err := chartutil.ToRenderValuesWithSchemaValidation(a.chart, own, options, &capabilities, true)
+	require.NoError(t, err)
+	files, err := engine.Render(a.chart, input)
+	if err != nil {
+		return ""
+	}
+	var out strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		out.WriteString(files[name])
+	}
+	return out.String()
+}
+
+func TestEveryKey_HasAnEffect(t *testing.T) {
+	t.Parallel()
+	subs := make(map[string]alone)
+	keys := make(map[string]map[string]any)
+	for _, sub := range mustLoad(t).Dependencies() {
+		a := loadAlone(t, chartFolder+"/charts/"+sub.Name())
+		subs[sub.Name()] = a
+		leafKeys(a.schema.at([]string{"global"}), "global", keys)
+		properties, _ := a.schema.raw["properties"].(map[string]any)
+		for name := range properties {
+			if name != "global" && name != "enabled" {
+				leafKeys(a.schema.at([]string{name}), sub.Name()+"."+name, keys)
+			}
+		}
+	}
+	h := effects{subs: subs, plain: make(map[string]string)}
+	for _, text := range worlds() {
+		h.worlds = append(h.worlds, overlaid(t, everything, text))
+	}
+	allowed := effectless()
+	var without []string
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		if _, isAllowed := allowed[key]; !isAllowed && !isOfOthers(t, key) && !h.has(t, key, otherValues(keys[key])) {
+			without = append(without, key)
+		}
+	}
+	require.Empty(t, without, "keys without effect:\n"+strings.Join(without, "\n"))
+}
+
+// isOfOthers says whether a key is about a service whose chart is not written yet.
+func isOfOthers(t *testing.T, key string) bool {
+	t.Helper()
+	service, found := strings.CutPrefix(key, "global.datastores.")
+	if !found {
+		return false
+	}
+	service, _, _ = strings.Cut(service, ".")
+	for name, c := range components(t) {
+		if c.Datastore == service {
+			chartName, _, _ := strings.Cut(c.Toggle, ".")
+			if _, err := charts.Files.ReadFile(chartFolder + "/charts/" + chartName + "/Chart.yaml"); err == nil && name != "dapp" {
+				return false
+			}
+		}
+	}
+	return service != "default"
+}
+
+// effects looks for the effect of keys.
+type effects struct {
+	subs   map[string]alone
+	worlds []Values
+	plain  map[string]string // what is rendered without a change, by chart and world
+}
+
+// has says whether some chart, in some world, is another one with one of the values.
+func (e effects) has(t *testing.T, key string, others []any) bool {
+	t.Helper()
+	owner, _, _ := strings.Cut(key, ".")
+	for i, world := range e.worlds {
+		for _, name := range slices.Sorted(maps.Keys(e.subs)) {
+			if owner != "global" && owner != name {
+				continue
+			}
+			at := fmt.Sprint(name, i)
+			if _, known := e.plain[at]; !known {
+				e.plain[at] = e.subs[name].render(t, world)
+			}
+			for _, other := range others {
+				changed := deepCopy(world)
+				setAt(changed, strings.Split(key, "."), other)
+				if text := e.subs[name].render(t, changed); text != "" && text != e.plain[at] {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+func deepCopy(v Values) Values {
+	out := make(Values, len(v))
+	for key, value := range v {
+		if inner, isSection := value.(map[string]any); isSection {
+			value = deepCopy(inner)
+		}
+		out[key] = value
+	}
+	return out
+}
+
+// leafKeys collects the keys of a schema that hold values.
+func leafKeys(schema map[string]any, path string, into map[string]map[string]any) {
+	properties, _ := schema["properties"].(map[string]any)
+	if len(properties) == 0 {
+		into[path] = schema
+		return
+	}
+	for name, property := range properties {
+		leafKeys(property.(map[string]any), path+"."+name, into) //nolint:forcetypeassert // a schema has objects
+	}
+}
+
+// otherValues are values that a key can have.
+func otherValues(schema map[string]any) []any {
+	if options, found := schema["enum"].([]any); found {
+		return options
+	}
+	kind, _ := schema["type"].(string)
+	switch kind {
+	case "boolean":
+		return []any{true, false}
+	case "integer", "number":
+		return []any{7.0, 50000.0}
+	case "array":
+		return []any{[]any{"other.example:1"}, []any{"10.1.0.0/16"}, []any{map[string]any{"id": "other", "endpoint": "https://other.example", "name": "other"}}}
+	case "object":
+		return []any{
+			map[string]any{"other": "other"},
+			map[string]any{"gateway": "https://other.example"},
+			map[string]any{"limits": map[string]any{"memory": "7Gi"}},
+			map[string]any{"password": "other"},
+			map[string]any{"other": map[string]any{"registry": "r.example", "username": "me", "password": "pw"}},
+		}
+	}
+	out := []any{"other", "77", "7m", "sha256:" + strings.Repeat("7", 64)}
+	if kind != "string" {
+		out = append(out, 7.0)
+	}
+	return out
+}
+
+func setAt(v Values, path []string, value any) {
+	for _, step := range path[:len(path)-1] {
+		inner, isSection := v[step].(map[string]any)
+		if !isSection {
+			inner = map[string]any{}
+			v[step] = inner
+		}
+		v = inner
+	}
+	v[path[len(path)-1]] = value
+}
