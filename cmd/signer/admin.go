@@ -28,7 +28,7 @@ type keyCreateCmd struct {
 	Config   string        `help:"Configuration file (YAML)." placeholder:"FILE"`
 	Tenant   string        `help:"Tenant on whose behalf the caller acts." default:"default"`
 	Name     string        `help:"Name of the caller." required:""`
-	Roles    []string      `help:"Roles: read, submit, sign, approve, operate." required:"" placeholder:"ROLE,..."`
+	Roles    []string      `help:"Roles: read, submit, sign, wallets, approve, operate." required:"" placeholder:"ROLE,..."`
 	Lifetime time.Duration `help:"How long the key is good; 0 is for ever." placeholder:"720h"`
 }
 

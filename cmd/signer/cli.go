@@ -52,6 +52,7 @@ func (s *serveCmd) run(ctx context.Context, getenv func(string) string, stderr i
 		return fmt.Errorf("configuration: %w", err)
 	}
 	s.override(&file)
+	file.Complete()
 	logging, err := file.Logging()
 	if err != nil {
 		return fmt.Errorf("configuration: %w", err)

@@ -22,9 +22,10 @@ import (
 
 // Authenticator says who makes a request.
 type Authenticator struct {
-	cfg     Config
-	keys    *Keys
-	issuers []issuer
+	cfg      Config
+	keys     *Keys
+	issuers  []issuer
+	networks networks
 }
 
 type issuer struct {
@@ -38,7 +39,11 @@ func New(cfg Config, keys *Keys, f telemetry.Factory, log *slog.Logger) (*Authen
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	a := &Authenticator{cfg: cfg, keys: keys}
+	known, err := newNetworks(cfg)
+	if err != nil {
+		return nil, err
+	}
+	a := &Authenticator{cfg: cfg, keys: keys, networks: known}
 	metrics := auth.NewMetrics(f, "signer")
 	for _, s := range cfg.Issuers {
 		made, err := auth.New(auth.Config{Scope: s.Name, Strategies: []auth.Strategy{s.strategy()}}, metrics, log)
@@ -66,7 +71,8 @@ func (a *Authenticator) Run(ctx context.Context, ready func()) error {
 
 // Authenticate says who makes a request. What a request shows must be right, even
 // if something else it shows is: an API key counts before a token, both before
-// a certificate. The error is ErrMissing, ErrKey, ErrCertificate, *TokenError or
+// a certificate, and all of them before the network it comes from. The error is
+// ErrMissing, ErrProxied, ErrWebPage, ErrKey, ErrCertificate, *TokenError or
 // ErrUnavailable.
 func (a *Authenticator) Authenticate(r *http.Request) (Caller, error) {
 	c, err := a.judge(r)
@@ -118,7 +124,7 @@ func (a *Authenticator) judge(r *http.Request) (Caller, error) {
 	case r.TLS != nil && len(r.TLS.VerifiedChains) > 0 && len(a.cfg.ClientCertificates) > 0:
 		return certified(a.cfg.ClientCertificates, r.TLS.VerifiedChains[0][0])
 	default:
-		return Caller{}, ErrMissing
+		return a.networks.caller(r)
 	}
 }
 

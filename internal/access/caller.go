@@ -24,6 +24,9 @@ const (
 	RoleSubmit Role = "submit"
 	// RoleSign signs messages, typed data and transactions that others send.
 	RoleSign Role = "sign"
+	// RoleWallets makes wallets of end users, and sets up and takes away what their
+	// users must show.
+	RoleWallets Role = "wallets"
 	// RoleApprove agrees to transactions that need approval.
 	RoleApprove Role = "approve"
 	// RoleOperate suspends, resumes and redrives transactions, steers senders, keys
@@ -32,12 +35,14 @@ const (
 )
 
 // Roles lists all roles.
-func Roles() []Role { return []Role{RoleRead, RoleSubmit, RoleSign, RoleApprove, RoleOperate} }
+func Roles() []Role {
+	return []Role{RoleRead, RoleSubmit, RoleSign, RoleWallets, RoleApprove, RoleOperate}
+}
 
 // checkRoles says what is wrong with a list of roles.
 func checkRoles(roles []Role) error {
 	if len(roles) == 0 {
-		return errors.New("roles: at least one of read, submit, sign, approve and operate is needed")
+		return errors.New("roles: at least one of read, submit, sign, wallets, approve and operate is needed")
 	}
 	for _, r := range roles {
 		if !slices.Contains(Roles(), r) {
@@ -50,7 +55,7 @@ func checkRoles(roles []Role) error {
 // Caller is who makes a request. It does not change.
 type Caller struct {
 	Tenant string
-	// Name is unique within the tenant: key:NAME, jwt:ISSUER/SUBJECT or cert:NAME.
+	// Name is unique within the tenant: key:NAME, jwt:ISSUER/SUBJECT, cert:NAME or net:NAME.
 	Name string
 	// KeyID is the id of the API key, "" for none.
 	KeyID string

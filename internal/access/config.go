@@ -24,6 +24,19 @@ type Config struct {
 	// ClientCertificates are callers that show a certificate (mTLS), which needs
 	// tls.caFile. The first that matches counts.
 	ClientCertificates []ClientCertificate `yaml:"clientCertificates"`
+	// Networks are callers that show nothing and are known by their address. A request of
+	// a web page (with Origin), under a host name that could be somebody else's, or through
+	// a proxy that is not trusted is not let in by its address.
+	Networks []Network `yaml:"networks"`
+	// AttachedNetworks lets in who calls from this machine or from a private network that is
+	// directly attached to it when it starts: tenant default, roles submit, sign and wallets.
+	// It is what MODE=standalone, TxSigner's, means where nothing else is configured.
+	AttachedNetworks bool `yaml:"attachedNetworks"`
+	// TrustedProxies are addresses or networks of proxies whose X-Forwarded-For is believed.
+	TrustedProxies []string `yaml:"trustedProxies"`
+	// Hosts are names under which callers of networks reach the signer, besides addresses,
+	// names without a dot, and names under .svc, .cluster.local, .internal and .localhost.
+	Hosts []string `yaml:"hosts"`
 	// Tenants are those that have senders of their own. Tenants that are not listed may use
 	// every sender that no other one has.
 	Tenants []Tenant `yaml:"tenants"`
@@ -89,7 +102,7 @@ type Tenant struct {
 
 // IsSet says whether there is a way to be known.
 func (c Config) IsSet() bool {
-	return c.APIKeys || len(c.Issuers) > 0 || len(c.ClientCertificates) > 0
+	return c.APIKeys || len(c.Issuers) > 0 || len(c.ClientCertificates) > 0 || len(c.Networks) > 0 || c.AttachedNetworks
 }
 
 // Validate reports everything that is wrong.
@@ -108,6 +121,7 @@ func (c Config) Validate() error {
 			errs = append(errs, fmt.Errorf("access.clientCertificates: %d (%s): %w", i+1, s.Name, err))
 		}
 	}
+	errs = append(errs, c.validateNetworks(names)...)
 	for i, t := range c.Tenants {
 		for _, err := range []error{t.validate(), unused(names, t.Name)} {
 			if err != nil {
@@ -116,6 +130,27 @@ func (c Config) Validate() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// validateNetworks reports what is wrong with networks and what belongs to them.
+func (c Config) validateNetworks(names map[string]bool) []error {
+	var errs []error
+	for i, n := range c.Networks {
+		for _, err := range []error{n.validate(), unused(names, "net:"+n.Name)} {
+			if err != nil {
+				errs = append(errs, fmt.Errorf("access.networks: %d (%s): %w", i+1, n.Name, err))
+			}
+		}
+	}
+	if _, err := parsePrefixes(c.TrustedProxies); err != nil {
+		errs = append(errs, fmt.Errorf("access.trustedProxies: %w", err))
+	}
+	for _, host := range c.Hosts {
+		if host == "" || strings.ContainsAny(host, ":/ ") {
+			errs = append(errs, fmt.Errorf("access.hosts: %q is no host name; it has neither scheme nor port", host))
+		}
+	}
+	return errs
 }
 
 func unused(names map[string]bool, name string) error {

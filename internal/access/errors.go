@@ -6,6 +6,12 @@ import "errors"
 var (
 	// ErrMissing says that a request shows no credentials.
 	ErrMissing = errors.New("credentials are missing: an API key, a bearer token or a client certificate is needed")
+	// ErrProxied says that a request shows no credentials and came through a proxy, so
+	// that its network is not known.
+	ErrProxied = errors.New("credentials are missing, and a proxy that is not listed under access.trustedProxies hides the network of the caller")
+	// ErrWebPage says that a request would be let in by its network if it did not come
+	// from a web page, or under a host name that is not known to be this signer's.
+	ErrWebPage = errors.New("a web page, or a host name that is not listed under access.hosts, is not let in by its network")
 	// ErrKey says that an API key is unknown, expired or revoked; which, is not told.
 	ErrKey = errors.New("the API key is not valid")
 	// ErrCertificate says that no rule knows a client certificate.

@@ -187,6 +187,8 @@ func routeRoles(method, path string) []access.Role {
 		return submitting
 	case strings.HasPrefix(path, "/v1/sign/"):
 		return []access.Role{access.RoleSign}
+	case method+" "+path == "POST /v1/wallets":
+		return managingWallets()
 	case strings.HasPrefix(path, "/v1/approvals/"):
 		return []access.Role{access.RoleApprove}
 	default:
@@ -212,37 +214,39 @@ func (s *server) permitCall(ctx context.Context, method string) error {
 			return err
 		}
 	}
-	role := callRole(method)
-	if err := s.require(ctx, caller, method, []access.Role{role}); err != nil {
+	roles := callRoles(method)
+	if err := s.require(ctx, caller, method, roles); err != nil {
 		return err
 	}
-	if role == access.RoleRead || method == sendTransaction { // that one is written down with the acceptance
+	if roles[0] == access.RoleRead || method == sendTransaction { // that one is written down with the acceptance
 		return nil
 	}
 	return s.note(ctx, admission.Note(caller, method, "", string(policy.Allowed)))
 }
 
-// callRole is the role that a call of ours needs.
-func callRole(method string) access.Role {
+// callRoles are the roles of which one is needed for a call of ours.
+func callRoles(method string) []access.Role {
 	switch method {
 	case sendTransaction:
-		return access.RoleSubmit
+		return []access.Role{access.RoleSubmit}
 	case "eth_sign", "personal_sign", "eth_signTransaction":
-		return access.RoleSign
+		return []access.Role{access.RoleSign}
 	case "user_createWalletVerificationChallenge", "user_createWalletVerificationChallenges", "user_verifyWalletVerificationChallenge":
-		return access.RoleSubmit
+		return []access.Role{access.RoleSubmit}
 	case "user_walletVerifications":
-		return access.RoleRead
+		return []access.Role{access.RoleRead}
 	}
 	switch {
 	case strings.HasPrefix(method, "eth_signTypedData"):
-		return access.RoleSign
+		return []access.Role{access.RoleSign}
 	case strings.HasPrefix(method, "user_"): // who may take a PIN away needs none
-		return access.RoleOperate
+		return managingWallets()
 	default:
-		return access.RoleRead
+		return []access.Role{access.RoleRead}
 	}
 }
+
+func managingWallets() []access.Role { return []access.Role{access.RoleWallets, access.RoleOperate} }
 
 // permitSignature asks the gate about a message or typed data.
 func (s *server) permitSignature(ctx context.Context, asked policy.Request) error {

@@ -23,7 +23,9 @@ func accessProblem(err error) (problem, bool) {
 	var limit *policy.LimitError
 	var rate *admission.RateError
 	switch {
-	case errors.Is(err, access.ErrMissing), errors.Is(err, access.ErrKey), errors.Is(err, access.ErrCertificate):
+	case errors.Is(err, access.ErrWebPage):
+		return problemOf(problemForeign, err.Error()), true
+	case errors.Is(err, access.ErrMissing), errors.Is(err, access.ErrProxied), errors.Is(err, access.ErrKey), errors.Is(err, access.ErrCertificate):
 		return problemOf(problemUnknown, err.Error()), true
 	case errors.As(err, &token):
 		return problemOf(problemUnknown, token.Why), true

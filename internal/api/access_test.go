@@ -143,12 +143,12 @@ func TestAccess_RoutesNeedRoles(t *testing.T) {
 	transaction := `{"from":"` + alice + `","to":"` + bob + `"}`
 	cases := map[string]struct{ method, path, body, roles string }{
 		"create":   {"POST", "/v1/transactions", transaction, "submit"},
-		"list":     {"GET", "/v1/transactions", "", "read submit sign approve operate"},
+		"list":     {"GET", "/v1/transactions", "", "read submit sign wallets approve operate"},
 		"dry run":  {"POST", "/v1/policy/dry-run", transaction, "submit"},
-		"pending":  {"GET", "/v1/approvals", "", "read submit sign approve operate"},
+		"pending":  {"GET", "/v1/approvals", "", "read submit sign wallets approve operate"},
 		"approve":  {"POST", "/v1/approvals/" + id + "/approve", "", "approve"},
 		"reject":   {"POST", "/v1/approvals/" + id + "/reject", `{"reason":"no"}`, "approve"},
-		"decision": {"GET", "/v1/transactions/" + id + "/policy", "", "read submit sign approve operate"},
+		"decision": {"GET", "/v1/transactions/" + id + "/policy", "", "read submit sign wallets approve operate"},
 		"audit":    {"GET", "/v1/audit", "", "operate"},
 		"keys":     {"GET", "/v1/api-keys", "", "operate"},
 		"make key": {"POST", "/v1/api-keys", `{"name":"x","roles":["operate"]}`, "operate"},
@@ -181,9 +181,9 @@ func TestAccess_HasurasActionsNeedRoles(t *testing.T) {
 	id := uuid.NewString()
 	for name, c := range map[string]struct{ input, roles string }{
 		"sendTransaction":   {`{"input":{"idempotencyKey":"k","from":"` + alice + `","to":"` + bob + `"}}`, "submit"},
-		"transaction":       {`{"id":"` + id + `"}`, "read submit sign approve operate"},
+		"transaction":       {`{"id":"` + id + `"}`, "read submit sign wallets approve operate"},
 		"cancelTransaction": {`{"id":"` + id + `"}`, "submit operate"},
-		"createWallet":      {`{"name":"user"}`, "operate"},
+		"createWallet":      {`{"name":"user"}`, "wallets operate"},
 	} {
 		for _, role := range access.Roles() {
 			t.Run(name+" by "+string(role), func(t *testing.T) {
@@ -214,7 +214,8 @@ func TestAccess_RolesOfRoutes(t *testing.T) {
 		"POST /v1/transactions/:id/resume":  {access.RoleOperate},
 		"POST /v1/transactions/:id/redrive": {access.RoleOperate},
 		"POST /v1/senders/:address/pause":   {access.RoleOperate},
-		"POST /v1/wallets":                  {access.RoleOperate},
+		"POST /v1/wallets":                  {access.RoleWallets, access.RoleOperate},
+		"POST /v1/wallets/:address/disable": {access.RoleOperate},
 		"POST /v1/sign/typed-data":          {access.RoleSign},
 		"PUT /v1/transactions/:id":          {access.RoleOperate},
 		"POST /v1/anything":                 {access.RoleOperate},
@@ -225,10 +226,10 @@ func TestAccess_RolesOfRoutes(t *testing.T) {
 	}
 	for method, want := range map[string]access.Role{
 		"eth_sendTransaction": access.RoleSubmit, "eth_sign": access.RoleSign, "personal_sign": access.RoleSign, "eth_signTypedData_v4": access.RoleSign,
-		"eth_accounts": access.RoleRead, "user_createWallet": access.RoleOperate, "user_deleteWalletVerification": access.RoleOperate,
+		"eth_accounts": access.RoleRead, "user_createWallet": access.RoleWallets, "user_deleteWalletVerification": access.RoleWallets,
 		"user_verifyWalletVerificationChallenge": access.RoleSubmit, "user_walletVerifications": access.RoleRead,
 	} {
-		require.Equal(t, want, callRole(method), method)
+		require.Equal(t, want, callRoles(method)[0], method)
 	}
 }
 

@@ -107,7 +107,7 @@ func (s *server) permitAction(ctx context.Context, name string) error {
 	case "transaction":
 		roles = []access.Role{access.RoleRead}
 	case "createWallet":
-		roles = []access.Role{access.RoleOperate}
+		roles = managingWallets()
 	case "sendTransaction":
 		roles = []access.Role{access.RoleSubmit}
 	}

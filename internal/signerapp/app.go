@@ -138,7 +138,7 @@ func (a *App) Run(ctx context.Context, ready func()) error {
 	}
 	keys := keyswitch.New(all, keyswitch.NewStore(pool), a.log)
 	group := lifecycle.Group{StopTimeout: a.cfg.DrainTimeout + 10*time.Second}
-	guards, err := a.guards(pool, &group)
+	guards, err := a.guards(ctx, pool, &group)
 	if err != nil {
 		return err
 	}

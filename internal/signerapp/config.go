@@ -161,7 +161,7 @@ func (c Config) Validate() error {
 		check(!c.Access.IsSet(), "dev, access: exclude each other, dev is for a signer without authentication")
 		check(isLoopback(c.Listen), "listen %s: without authentication (dev) only a loopback address such as 127.0.0.1:3000 is allowed", c.Listen)
 	} else {
-		check(c.Access.IsSet(), "access: no authentication is configured (apiKeys, issuers or clientCertificates); without it the signer runs with dev only, on a loopback address")
+		check(c.Access.IsSet(), "access: no authentication is configured (apiKeys, issuers, clientCertificates or networks); without it the signer runs with dev only, on a loopback address")
 	}
 	for i, source := range c.Keys.Sources {
 		check(source.ID != "", "keys.sources: source %d: id: is missing", i+1)

@@ -3,7 +3,10 @@ package signerapp
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"log/slog"
+	"net"
+	"slices"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -26,7 +29,7 @@ type guards struct {
 }
 
 // guards makes them, and adds to the group what has to run.
-func (a *App) guards(pool *pgxpool.Pool, group *lifecycle.Group) (guards, error) {
+func (a *App) guards(ctx context.Context, pool *pgxpool.Pool, group *lifecycle.Group) (guards, error) {
 	var g guards
 	if a.cfg.Audit.Enabled && !a.cfg.Dev {
 		g.audit = audit.New(pool)
@@ -40,7 +43,11 @@ func (a *App) guards(pool *pgxpool.Pool, group *lifecycle.Group) (guards, error)
 		g.keys = access.NewKeys(access.NewStore(pool))
 	}
 	if a.cfg.Access.IsSet() {
-		if g.access, err = access.New(a.cfg.Access, g.keys, a.metrics, a.log); err != nil {
+		known, err := a.callers(ctx)
+		if err != nil {
+			return g, err
+		}
+		if g.access, err = access.New(known, g.keys, a.metrics, a.log); err != nil {
 			return g, err
 		}
 		group.Add("callers", g.access.Run)
@@ -51,6 +58,25 @@ func (a *App) guards(pool *pgxpool.Pool, group *lifecycle.Group) (guards, error)
 		g.tls = files.Server()
 	}
 	return g, nil
+}
+
+// callers are those of the configuration and, where it says so, who calls from the
+// networks that are attached to this machine now.
+func (a *App) callers(ctx context.Context) (access.Config, error) {
+	cfg := a.cfg.Access
+	if !cfg.AttachedNetworks {
+		return cfg, nil
+	}
+	own, err := net.InterfaceAddrs()
+	if err != nil {
+		return cfg, fmt.Errorf("access.attachedNetworks: read the addresses of this machine: %w", err)
+	}
+	n := access.AttachedNetwork(own)
+	a.log.WarnContext(ctx, "everybody in these networks is let in without credentials; to know callers, give them keys: "+
+		"access.apiKeys (SLIPWAY_API_KEYS=true) and `signer keys create --name NAME --roles submit,sign,wallets`",
+		slog.Any("networks", n.CIDRs), slog.String("tenant", n.Tenant), slog.Any("roles", n.Roles))
+	cfg.Networks = append(slices.Clone(cfg.Networks), n)
+	return cfg, nil
 }
 
 func newGate(cfg Config, log *audit.Log, f telemetry.Factory, logger *slog.Logger) (*admission.Gate, error) {

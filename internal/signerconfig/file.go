@@ -28,6 +28,8 @@ type File struct {
 	App       signerapp.Config `yaml:",inline"`
 
 	warnings []string
+	// isStandalone says that TxSigner's MODE=standalone was given.
+	isStandalone bool
 }
 
 // Default is a signer's file with everything that has a default.
@@ -45,6 +47,15 @@ func Load(path string, getenv func(string) string) (File, error) {
 		}
 	}
 	return file, file.environment(getenv)
+}
+
+// Complete settles what depends on everything that was said, flags included:
+// MODE=standalone, with which TxSigner lets in everybody who reaches it, lets in the
+// networks attached to this machine where no other way of knowing callers is configured.
+func (f *File) Complete() {
+	if f.isStandalone && !f.App.Dev && !f.App.Access.IsSet() {
+		f.App.Access.AttachedNetworks = true
+	}
 }
 
 // Logging turns the file's words into a logger's configuration.

@@ -127,6 +127,26 @@ func TestLoad_TxSignersEnvironment(t *testing.T) {
 	require.Equal(t, "http://erpc:4000", got.App.GatewayURL.Reveal())
 	require.Equal(t, "a b c", got.App.Keys.Mnemonic.Reveal())
 	require.Equal(t, "m/44'/60'/0'/0/7", got.App.Keys.DerivationPath)
+	got.Complete()
+	require.True(t, got.App.Access.AttachedNetworks)
+}
+
+// MODE=standalone stands back behind every way of knowing callers, and dev.
+func TestComplete_StandaloneOnlyWhereNothingElseIs(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		file string
+		env  []string
+	}{
+		"keys": {env: []string{"MODE", "standalone", "SLIPWAY_API_KEYS", "true"}}, "dev": {file: "dev: true\n", env: []string{"MODE", "standalone"}},
+		"networks": {file: "access: {networks: [{name: a, cidrs: [10.0.0.0/8], tenant: a, roles: [read]}]}\n", env: []string{"MODE", "standalone"}},
+		"no mode":  {},
+	} {
+		got, err := Load(writeFile(t, c.file+"logLevel: info\n"), environment(c.env...))
+		require.NoError(t, err, name)
+		got.Complete()
+		require.False(t, got.App.Access.AttachedNetworks, name)
+	}
 }
 
 func TestLoad_Problems(t *testing.T) {

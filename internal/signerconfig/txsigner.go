@@ -21,7 +21,10 @@ const txSignerSource = "txsigner"
 // its warnings.
 func txSignerVariables() []Variable {
 	return []Variable{
-		{"MODE", "", oneOf("standalone")},
+		{"MODE", "access.attachedNetworks", func(f *File, v string) error {
+			f.isStandalone = true
+			return oneOf("standalone")(f, v)
+		}},
 		{"TX_SIGNER_DEBUG", "logLevel", whenTrue(func(f *File) { f.LogLevel = "debug" })},
 		{"TX_SIGNER_SIGNING_STRATEGY", "keys.sources", oneOf("local", "kms")},
 		{"TX_SIGNER_PRIVATE_KEY", "keys.sources", func(f *File, v string) error {
