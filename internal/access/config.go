@@ -96,7 +96,7 @@ type Tenant struct {
 	// Name is the tenant's.
 	Name string `yaml:"name"`
 	// Senders are the addresses it may use; they are for it, and for other tenants
-	// that list them, only.
+	// that list them, only. Wallets are those of the tenant that made them, listed or not.
 	Senders []string `yaml:"senders"`
 }
 

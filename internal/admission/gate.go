@@ -46,18 +46,25 @@ type Meter interface {
 	Charge(ctx context.Context, d policy.Decision) error
 }
 
+// Wallets says which tenants own those addresses that are wallets.
+type Wallets interface {
+	Owners(ctx context.Context, addresses ...common.Address) (map[common.Address]string, error)
+}
+
 // Config is what a gate holds requests against.
 type Config struct {
 	ChainID   uint64
 	Tenants   []access.Tenant
 	Policy    policy.Config
 	RateLimit RateLimit
+	Wallets   Wallets // nil for none
 }
 
 // Gate decides. It implements queue.Admitter.
 type Gate struct {
 	chainID uint64
 	senders access.Senders
+	wallets Wallets
 	policy  *policy.Policy
 	hasRule bool
 	limiter *ratelimit.Limiter
@@ -80,7 +87,7 @@ func New(cfg Config, auditLog *audit.Log, f telemetry.Factory, log *slog.Logger)
 		return nil, fmt.Errorf("rateLimit: %w", err)
 	}
 	return &Gate{
-		chainID: cfg.ChainID, senders: access.NewSenders(cfg.Tenants), policy: rules, hasRule: cfg.Policy.IsSet(), limiter: limiter,
+		chainID: cfg.ChainID, senders: access.NewSenders(cfg.Tenants), wallets: cfg.Wallets, policy: rules, hasRule: cfg.Policy.IsSet(), limiter: limiter,
 		audit: auditLog, metrics: newMetrics(f), log: log,
 	}, nil
 }
@@ -120,7 +127,9 @@ func (g *Gate) transaction(caller access.Caller, r queue.Request) policy.Request
 
 // decide holds a request against the policy. What is stopped is written down.
 func (g *Gate) decide(ctx context.Context, caller access.Caller, asked policy.Request) (policy.Decision, error) {
-	if !g.senders.May(caller.Tenant, asked.Sender) {
+	if usable, err := g.Usable(ctx, caller.Tenant, asked.Sender); err != nil {
+		return policy.Decision{Outcome: policy.Denied}, err
+	} else if len(usable) == 0 {
 		// As if there was no such key: whose it is, is nobody's business.
 		return policy.Decision{Outcome: policy.Denied}, fmt.Errorf("%w %s", queue.ErrUnknownSender, asked.Sender)
 	}
@@ -211,15 +220,32 @@ func (g *Gate) DryRun(ctx context.Context, r queue.Request) (policy.Decision, er
 	if !ok {
 		return policy.Decision{}, ErrNoCaller
 	}
-	if !g.senders.May(caller.Tenant, r.Sender) {
+	if usable, err := g.Usable(ctx, caller.Tenant, r.Sender); err != nil {
+		return policy.Decision{}, err
+	} else if len(usable) == 0 {
 		return policy.Decision{}, fmt.Errorf("%w %s", queue.ErrUnknownSender, r.Sender)
 	}
 	return g.policy.Decide(g.transaction(caller, r)), nil
 }
 
-// MayUse says whether a tenant may use a sender at all.
-func (g *Gate) MayUse(tenant string, sender common.Address) bool {
-	return g.senders.May(tenant, sender)
+// Usable are those of some senders that a tenant may use: wallets that it made, and of
+// all others those that the configuration leaves to it.
+func (g *Gate) Usable(ctx context.Context, tenant string, senders ...common.Address) ([]common.Address, error) {
+	var owners map[common.Address]string
+	if g.wallets != nil && len(senders) > 0 {
+		var err error
+		if owners, err = g.wallets.Owners(ctx, senders...); err != nil {
+			return nil, err
+		}
+	}
+	var out []common.Address
+	for _, sender := range senders {
+		owner, isWallet := owners[sender]
+		if isWallet && owner == tenant || !isWallet && g.senders.May(tenant, sender) {
+			out = append(out, sender)
+		}
+	}
+	return out, nil
 }
 
 // entry is an audit entry about something that is signed: of calldata the

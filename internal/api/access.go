@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -37,7 +38,7 @@ type Gate interface {
 	Sign(ctx context.Context, asked policy.Request) error
 	SignTransaction(ctx context.Context, r queue.Request) error
 	DryRun(ctx context.Context, r queue.Request) (policy.Decision, error)
-	MayUse(tenant string, sender common.Address) bool
+	Usable(ctx context.Context, tenant string, senders ...common.Address) ([]common.Address, error)
 }
 
 // CallerKeys are the keys of callers.
@@ -139,8 +140,10 @@ func (s *server) permitRoute(c echo.Context, caller access.Caller) error {
 	if err := s.require(c.Request().Context(), caller, action, routeRoles(method, path)); err != nil {
 		return err
 	}
-	if text := c.Param("address"); common.IsHexAddress(text) && !s.mayUse(c.Request().Context(), common.HexToAddress(text)) {
-		return queue.ErrUnknownSender
+	if text := c.Param("address"); common.IsHexAddress(text) {
+		if err := s.mayUse(c.Request().Context(), common.HexToAddress(text)); err != nil {
+			return err
+		}
 	}
 	if method == http.MethodGet || notesItself(path) {
 		return nil
@@ -273,8 +276,36 @@ func principalOf(c echo.Context) access.Caller {
 	return caller
 }
 
-// mayUse says whether the caller's tenant may use a sender.
-func (s *server) mayUse(ctx context.Context, sender common.Address) bool {
-	caller, ok := access.From(ctx)
-	return s.access.gate == nil || ok && s.access.gate.MayUse(caller.Tenant, sender)
+// tenant is on whose behalf a call is made.
+func tenant(ctx context.Context) string {
+	caller, _ := access.From(ctx)
+	return caller.Tenant
+}
+
+// usable are those of some senders that the caller's tenant may use, as a set.
+func (s *server) usable(ctx context.Context, senders ...common.Address) (map[common.Address]bool, error) {
+	if caller, ok := access.From(ctx); s.access.gate != nil {
+		if !ok {
+			return nil, admission.ErrNoCaller
+		}
+		var err error
+		if senders, err = s.access.gate.Usable(ctx, caller.Tenant, senders...); err != nil {
+			return nil, err
+		}
+	}
+	out := make(map[common.Address]bool, len(senders))
+	for _, a := range senders {
+		out[a] = true
+	}
+	return out, nil
+}
+
+// mayUse returns queue.ErrUnknownSender for a sender of another tenant: whose it is, is
+// nobody's business.
+func (s *server) mayUse(ctx context.Context, sender common.Address) error {
+	usable, err := s.usable(ctx, sender)
+	if err == nil && !usable[sender] {
+		err = fmt.Errorf("%w %s", queue.ErrUnknownSender, sender)
+	}
+	return err
 }

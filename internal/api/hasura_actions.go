@@ -205,8 +205,7 @@ type hasuraWalletBody struct {
 // one mnemonic then.
 const hasuraVault = "default"
 
-// Wallets have no tenant.
-func (s *server) hasuraCreateWallet(ctx context.Context, _ string, input json.RawMessage) (any, error) {
+func (s *server) hasuraCreateWallet(ctx context.Context, tenant string, input json.RawMessage) (any, error) {
 	var args struct {
 		Input hasuraWalletInput `json:"input"`
 	}
@@ -220,7 +219,7 @@ func (s *server) hasuraCreateWallet(ctx context.Context, _ string, input json.Ra
 	if vault == "" {
 		vault = hasuraVault
 	}
-	w, err := s.wallets.Create(ctx, vault, args.Input.Name, nil)
+	w, err := s.wallets.Create(ctx, tenant, vault, args.Input.Name, nil)
 	if err != nil {
 		return nil, err
 	}

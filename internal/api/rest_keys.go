@@ -31,17 +31,24 @@ func (s *server) listKeys(c echo.Context) error {
 	if err := noQuery(c); err != nil {
 		return err
 	}
-	out := items[keyBody]{Items: []keyBody{}}
+	var list []keyBody
+	var addresses []common.Address
 	for _, key := range s.keys.Signers() {
-		if s.mayUse(c.Request().Context(), key.Address()) {
-			out.Items = append(out.Items, presentKey(key))
-		}
+		list, addresses = append(list, presentKey(key)), append(addresses, key.Address())
 	}
 	if s.keySwitch != nil {
 		for _, a := range s.keySwitch.Disabled() {
-			if s.mayUse(c.Request().Context(), a) {
-				out.Items = append(out.Items, keyBody{Address: a.Hex(), Disabled: true})
-			}
+			list, addresses = append(list, keyBody{Address: a.Hex(), Disabled: true}), append(addresses, a)
+		}
+	}
+	usable, err := s.usable(c.Request().Context(), addresses...)
+	if err != nil {
+		return err
+	}
+	out := items[keyBody]{Items: []keyBody{}}
+	for i, key := range list {
+		if usable[addresses[i]] {
+			out.Items = append(out.Items, key)
 		}
 	}
 	return respond(c, http.StatusOK, out)
@@ -92,7 +99,7 @@ func (s *server) restListWallets(c echo.Context) error {
 	if s.wallets == nil {
 		return respond(c, http.StatusOK, out)
 	}
-	list, err := s.wallets.List(c.Request().Context())
+	list, err := s.wallets.List(c.Request().Context(), tenantOf(c))
 	if err != nil {
 		return err
 	}
@@ -114,7 +121,7 @@ func (s *server) restCreateWallet(c echo.Context) error {
 	if s.wallets == nil {
 		return errNoWallets
 	}
-	w, err := s.wallets.Create(c.Request().Context(), body.KeyVaultID, body.Name, body.Index)
+	w, err := s.wallets.Create(c.Request().Context(), tenantOf(c), body.KeyVaultID, body.Name, body.Index)
 	if err != nil {
 		return err
 	}

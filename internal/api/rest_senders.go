@@ -48,9 +48,17 @@ func (s *server) listSenders(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	addresses := make([]common.Address, len(list))
+	for i, sender := range list {
+		addresses[i] = sender.Address
+	}
+	usable, err := s.usable(c.Request().Context(), addresses...)
+	if err != nil {
+		return err
+	}
 	out := items[senderBody]{Items: []senderBody{}}
 	for _, sender := range list {
-		if s.mayUse(c.Request().Context(), sender.Address) {
+		if usable[sender.Address] {
 			out.Items = append(out.Items, presentSender(sender))
 		}
 	}

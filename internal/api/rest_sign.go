@@ -136,7 +136,7 @@ func (s *server) restSignTransaction(c echo.Context) error {
 		asked.Value = new(big.Int)
 	}
 	ctx := c.Request().Context()
-	key, err := s.signer(asked.Sender)
+	key, err := s.signer(ctx, asked.Sender)
 	if err != nil {
 		return err
 	}

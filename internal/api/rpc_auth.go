@@ -38,22 +38,25 @@ func (s *server) authorise(ctx context.Context, account common.Address, p proof)
 	if s.wallets == nil {
 		return nil
 	}
+	if err := s.mayUse(ctx, account); err != nil {
+		return err // before anything is told of, or used up from, another tenant's wallet
+	}
 	protected, err := s.wallets.IsProtected(ctx, account)
 	if err != nil || !protected {
 		return err
 	}
-	target, err := p.target(account)
+	target, err := p.target(tenant(ctx), account)
 	if err != nil {
 		return err
 	}
 	return s.wallets.Verify(ctx, target, p.Response)
 }
 
-func (p proof) target(account common.Address) (wallets.Target, error) {
+func (p proof) target(tenant string, account common.Address) (wallets.Target, error) {
 	if p.Response == "" || (p.Challenge == "" && p.Verification == "") {
 		return wallets.Target{}, &proofError{"this wallet signs only with a challenge response: send the headers x-auth-challenge-response and x-auth-challenge-id (or x-auth-verification-id)"}
 	}
-	target := wallets.Target{Address: &account}
+	target := wallets.Target{Tenant: tenant, Address: &account}
 	var err1, err2 error
 	if p.Challenge != "" {
 		target.Challenge, err1 = uuid.Parse(p.Challenge)

@@ -56,11 +56,11 @@ const sendTransaction = "eth_sendTransaction"
 // isOurs says whether a method needs this process.
 func (s *server) isOurs(name string) bool { return name == sendTransaction || s.methods[name] != nil }
 
-// accounts lists the signer's own accounts and then the wallets.
+// accounts lists the signer's own accounts and then the tenant's wallets.
 func (s *server) accounts(ctx context.Context, _ []byte, _ caller) (any, error) {
 	list := s.queue.Accounts()
 	if s.wallets != nil {
-		wallets, err := s.wallets.Addresses(ctx)
+		wallets, err := s.wallets.Addresses(ctx, tenant(ctx))
 		if err != nil {
 			return nil, err
 		}
@@ -75,9 +75,13 @@ func (s *server) accounts(ctx context.Context, _ []byte, _ caller) (any, error) 
 			}
 		}
 	}
+	usable, err := s.usable(ctx, list...)
+	if err != nil {
+		return nil, err
+	}
 	out := []string{}
 	for _, a := range list {
-		if s.mayUse(ctx, a) {
+		if usable[a] {
 			out = append(out, a.Hex())
 		}
 	}

@@ -91,8 +91,12 @@ type refusedError struct{ detail string }
 
 func (e *refusedError) Error() string { return e.detail }
 
-// signer finds an account's key. An account without one is the caller's fault.
-func (s *server) signer(account common.Address) (signing.Signer, error) {
+// signer finds an account's key. An account without one, or another tenant's, is the
+// caller's fault.
+func (s *server) signer(ctx context.Context, account common.Address) (signing.Signer, error) {
+	if err := s.mayUse(ctx, account); err != nil {
+		return nil, err
+	}
 	key, err := s.keys.Signer(account)
 	if errors.Is(err, signing.ErrUnknownSigner) {
 		return nil, fmt.Errorf("%w %s", queue.ErrUnknownSender, account)
@@ -104,7 +108,7 @@ func (s *server) signer(account common.Address) (signing.Signer, error) {
 // wallets do. What the key made is checked against the account first.
 func (s *server) signDigest(ctx context.Context, asked policy.Request, digest []byte, who caller) (any, error) {
 	account := asked.Sender
-	key, err := s.signer(account)
+	key, err := s.signer(ctx, account)
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +145,7 @@ func (s *server) signTransaction(ctx context.Context, params []byte, who caller)
 	case r.Nonce == nil:
 		return nil, &refusedError{"nonce not specified"}
 	}
-	key, err := s.signer(r.Sender)
+	key, err := s.signer(ctx, r.Sender)
 	if err != nil {
 		return nil, err
 	}

@@ -36,7 +36,7 @@ func (s *server) createWallet(ctx context.Context, params []byte, _ caller) (any
 	if err := errors.Join(param(params, 0, "keyVaultId", &vault), param(params, 1, "walletInfo", &info)); err != nil {
 		return nil, err
 	}
-	w, err := s.wallets.Create(ctx, vault, info.Name, info.WalletIndex)
+	w, err := s.wallets.Create(ctx, tenant(ctx), vault, info.Name, info.WalletIndex)
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +58,7 @@ func (s *server) walletVerifications(ctx context.Context, params []byte, _ calle
 	if err != nil {
 		return nil, err
 	}
-	list, err := s.wallets.Verifications(ctx, account)
+	list, err := s.wallets.Verifications(ctx, tenant(ctx), account)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +97,7 @@ func (s *server) createVerification(ctx context.Context, params []byte, _ caller
 	if err := param(params, 1, "walletVerificationInfo", &info); err != nil {
 		return nil, err
 	}
-	v, parameters, err := s.wallets.AddVerification(ctx, account, wallets.NewVerification{
+	v, parameters, err := s.wallets.AddVerification(ctx, tenant(ctx), account, wallets.NewVerification{
 		Name: info.Name, Type: info.VerificationType, Pincode: info.Pincode,
 		Algorithm: info.Algorithm, Digits: info.Digits, Period: info.Period, Issuer: info.Issuer,
 	})
@@ -128,7 +128,7 @@ func (s *server) deleteVerification(ctx context.Context, params []byte, _ caller
 	if err != nil {
 		return nil, err
 	}
-	err = s.wallets.DeleteVerification(ctx, account, id)
+	err = s.wallets.DeleteVerification(ctx, tenant(ctx), account, id)
 	if errors.Is(err, wallets.ErrUnknownVerification) {
 		return []successJSON{{Success: false}}, nil
 	}
@@ -166,7 +166,7 @@ func (s *server) createChallenge(ctx context.Context, params []byte, _ caller) (
 	if s.wallets == nil {
 		return nil, errNoWallets
 	}
-	target, _, err := targetParam(params)
+	target, _, err := targetParam(ctx, params)
 	if err != nil {
 		return nil, err
 	}
@@ -186,7 +186,7 @@ func (s *server) createChallenges(ctx context.Context, params []byte, _ caller) 
 	if s.wallets == nil {
 		return nil, errNoWallets
 	}
-	target, amount, err := targetParam(params)
+	target, amount, err := targetParam(ctx, params)
 	if err != nil {
 		return nil, err
 	}
@@ -212,7 +212,7 @@ func (s *server) verifyChallenge(ctx context.Context, params []byte, _ caller) (
 	if s.wallets == nil {
 		return nil, errNoWallets
 	}
-	target, _, err := targetParam(params)
+	target, _, err := targetParam(ctx, params)
 	if err != nil {
 		return nil, err
 	}
@@ -232,10 +232,10 @@ func (s *server) verifyChallenge(ctx context.Context, params []byte, _ caller) (
 
 // targetParam reads the first parameter of the challenge methods: an address,
 // or an object that names a wallet, a verification, a challenge.
-func targetParam(params []byte) (wallets.Target, int, error) {
+func targetParam(ctx context.Context, params []byte) (wallets.Target, int, error) {
 	if !isObject(jsonrpc.Element(params, 0)) {
 		account, err := addressParam(params, 0)
-		return wallets.Target{Address: &account}, 1, err
+		return wallets.Target{Tenant: tenant(ctx), Address: &account}, 1, err
 	}
 	var object struct {
 		UserWalletAddress string `json:"userWalletAddress"`
@@ -246,7 +246,7 @@ func targetParam(params []byte) (wallets.Target, int, error) {
 	if err := param(params, 0, "addressOrObject", &object); err != nil {
 		return wallets.Target{}, 0, err
 	}
-	var target wallets.Target
+	target := wallets.Target{Tenant: tenant(ctx)}
 	var account common.Address
 	var err error
 	if object.UserWalletAddress != "" {

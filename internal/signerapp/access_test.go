@@ -243,3 +243,75 @@ func TestConfig_AccessOrDev(t *testing.T) {
 	cfg.Policy.Rules = []policy.Rule{{ID: "x"}}
 	require.ErrorContains(t, cfg.Validate(), "policy rule 1 (x)")
 }
+
+// A wallet is there for the tenant that made it, and for nobody else, whatever is
+// asked and however.
+func TestApp_WalletsOfTenants(t *testing.T) {
+	t.Parallel()
+	cfg := config(t, chain(t).HTTPURL(), pgtest.DSN(t))
+	cfg.Dev, cfg.Access.APIKeys = false, true
+	cfg.Access.Tenants = []access.Tenant{{Name: "acme", Senders: []string{alice}}}
+	app, err := New(cfg, Deps{Log: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	lifecycletest.Start(t, app.Run)
+	admin, err := OpenAdmin(t.Context(), cfg)
+	require.NoError(t, err)
+	defer admin.Close()
+	url := "http://" + app.Addr()
+	mine := newKey(t, admin, "acme", "portal", access.Roles()...)
+	theirs := newKey(t, admin, "other", "portal", access.Roles()...)
+	rpc := func(key, method, params string) string {
+		_, text := ask(t, key, "POST", url, `{"jsonrpc":"2.0","id":1,"method":"`+method+`","params":[`+params+`]}`)
+		return text
+	}
+	const wallet = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC" // index 2: 0 and 1 are the signer's own
+	require.Contains(t, rpc(mine, "user_createWallet", `"vault",{"name":"Ann"}`), wallet)
+	send := `{"from":"` + wallet + `","to":"` + bob + `"}`
+	typed := `{"types":{"EIP712Domain":[{"name":"name","type":"string"}],"A":[{"name":"a","type":"string"}]},"primaryType":"A","domain":{"name":"d"},"message":{"a":"b"}}`
+
+	for _, call := range [][2]string{
+		{"eth_sendTransaction", send},
+		{"eth_signTransaction", `{"from":"` + wallet + `","to":"` + bob + `","gas":"0x5208","gasPrice":"0x0","nonce":"0x0"}`},
+		{"personal_sign", `"0x01","` + wallet + `"`},
+		{"eth_sign", `"` + wallet + `","0x01"`},
+		{"eth_signTypedData_v4", `"` + wallet + `",` + typed},
+		{"user_walletVerifications", `"` + wallet + `"`},
+		{"user_createWalletVerification", `"` + wallet + `",{"name":"x","verificationType":"SECRET_CODES"}`},
+		{"user_deleteWalletVerification", `"` + wallet + `","00000000-0000-0000-0000-000000000001"`},
+		{"user_createWalletVerificationChallenges", `"` + wallet + `"`},
+	} {
+		text := rpc(theirs, call[0], call[1])
+		require.Contains(t, text, `"error"`, call[0])
+		require.NotContains(t, text, `"result"`, call[0])
+		text = rpc(mine, call[0], call[1])
+		require.Contains(t, text, `"result"`, "%s: %s", call[0], text)
+	}
+	require.NotContains(t, rpc(theirs, "eth_accounts", ""), wallet)
+	require.Contains(t, rpc(mine, "eth_accounts", ""), wallet)
+	for _, path := range []string{"/v1/wallets", "/v1/senders"} {
+		_, text := ask(t, theirs, "GET", url+path, "")
+		require.NotContains(t, text, wallet, path)
+		_, text = ask(t, mine, "GET", url+path, "")
+		require.Contains(t, text, wallet, path)
+	}
+	for _, do := range [][2]string{
+		{"GET", "/v1/senders/" + wallet},
+		{"GET", "/v1/senders/" + wallet + "/nonces"},
+		{"POST", "/v1/senders/" + wallet + "/pause"},
+		{"POST", "/v1/keys/" + wallet + "/enable"},
+		{"POST", "/v1/wallets/" + wallet + "/disable"},
+	} {
+		resp, text := ask(t, theirs, do[0], url+do[1], "")
+		require.GreaterOrEqual(t, resp.StatusCode, 400, "%s: %s", do, text)
+		resp, text = ask(t, mine, do[0], url+do[1], "")
+		require.Less(t, resp.StatusCode, 300, "%s: %s", do, text)
+	}
+	_, text := ask(t, theirs, "GET", url+"/v1/keys", "")
+	require.NotContains(t, text, wallet)
+	_, text = ask(t, mine, "GET", url+"/v1/keys", "")
+	require.Contains(t, text, wallet)
+	resp, text := ask(t, theirs, "POST", url+"/v1/transactions", send)
+	require.Equal(t, 422, resp.StatusCode, text)
+	resp, text = ask(t, theirs, "POST", url+"/v1/policy/dry-run", send)
+	require.Equal(t, 422, resp.StatusCode, text)
+}

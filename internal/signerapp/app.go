@@ -40,7 +40,7 @@ type App struct {
 	log     *slog.Logger
 	metrics telemetry.Factory
 	keys    *keys.Sources
-	wallets func(*wallets.Store) (*wallets.Service, error)
+	wallets func(*wallets.Store, signing.Keys) (*wallets.Service, error)
 	node    *nodeclient.Client
 	// webhookKey seals the secrets of webhooks; nil for none.
 	webhookKey []byte
@@ -83,7 +83,7 @@ func Metrics() ([]telemetry.Metric, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err = newGate(cfg, nil, factory, nil); err != nil {
+	if _, err = newGate(cfg, nil, nil, factory, nil); err != nil {
 		return nil, err
 	}
 	if _, err = access.New(cfg.Access, nil, factory, nil); err != nil {
@@ -128,7 +128,7 @@ func (a *App) Run(ctx context.Context, ready func()) error {
 		}
 	}
 
-	users, err := a.wallets(wallets.NewStore(pool, a.cfg.Queue.ChainID))
+	users, err := a.wallets(wallets.NewStore(pool, a.cfg.Queue.ChainID), a.keys.Keyring())
 	if err != nil {
 		return err
 	}
@@ -138,7 +138,7 @@ func (a *App) Run(ctx context.Context, ready func()) error {
 	}
 	keys := keyswitch.New(all, keyswitch.NewStore(pool), a.log)
 	group := lifecycle.Group{StopTimeout: a.cfg.DrainTimeout + 10*time.Second}
-	guards, err := a.guards(ctx, pool, &group)
+	guards, err := a.guards(ctx, pool, users, &group)
 	if err != nil {
 		return err
 	}

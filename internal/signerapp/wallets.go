@@ -7,6 +7,7 @@ import (
 	"github.com/ethereum/go-ethereum/accounts"
 
 	"github.com/slipwayhq/slipway/internal/secret"
+	"github.com/slipwayhq/slipway/internal/signing"
 	"github.com/slipwayhq/slipway/internal/signing/local"
 	"github.com/slipwayhq/slipway/internal/wallets"
 )
@@ -14,13 +15,13 @@ import (
 // loadWallets reads everything wallets need but the database, so that what is
 // wrong is said before the signer talks to anybody. Without a mnemonic there
 // are no wallets: the service is nil then.
-func loadWallets(cfg Config) (func(*wallets.Store) (*wallets.Service, error), error) {
+func loadWallets(cfg Config) (func(*wallets.Store, signing.Keys) (*wallets.Service, error), error) {
 	mnemonic, err := readMnemonic(cfg.Keys)
 	if err != nil {
 		return nil, err
 	}
 	if mnemonic.IsEmpty() {
-		return func(*wallets.Store) (*wallets.Service, error) { return nil, nil }, nil
+		return func(*wallets.Store, signing.Keys) (*wallets.Service, error) { return nil, nil }, nil
 	}
 	hd, err := local.NewHD(mnemonic, cfg.Keys.Passphrase)
 	if err != nil {
@@ -36,8 +37,8 @@ func loadWallets(cfg Config) (func(*wallets.Store) (*wallets.Service, error), er
 	if err != nil {
 		return nil, err
 	}
-	return func(store *wallets.Store) (*wallets.Service, error) {
-		return wallets.New(cfg.Wallets, wallets.Deps{Store: store, HD: hd, Path: path, Reserved: cfg.Keys.Accounts, Key: key})
+	return func(store *wallets.Store, own signing.Keys) (*wallets.Service, error) {
+		return wallets.New(cfg.Wallets, wallets.Deps{Store: store, HD: hd, Path: path, Reserved: cfg.Keys.Accounts, Accounts: own, Key: key})
 	}, nil
 }
 

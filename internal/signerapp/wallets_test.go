@@ -11,7 +11,7 @@ func TestLoadWallets_NoneWithoutAMnemonic(t *testing.T) {
 
 	open, err := loadWallets(Config{})
 	require.NoError(t, err)
-	users, err := open(nil)
+	users, err := open(nil, nil)
 	require.NoError(t, err)
 	require.Nil(t, users)
 }

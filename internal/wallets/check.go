@@ -12,6 +12,7 @@ import (
 // challenge it is that one; with a verification it is that one, with any of its
 // open challenges; otherwise any verification of the wallet.
 type Target struct {
+	Tenant       string          // the wallet's
 	Address      *common.Address // nil: any wallet, for a challenge that is named
 	Verification uuid.UUID       // uuid.Nil: any
 	Challenge    uuid.UUID       // uuid.Nil: any

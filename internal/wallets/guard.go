@@ -26,32 +26,43 @@ func newChallenge(r record) Challenge {
 	return c
 }
 
-// AddVerification sets up a verification of a wallet. The parameters are what
+// walletKey finds a wallet: another tenant's, or another mnemonic's, is not there.
+type walletKey struct {
+	vault   common.Address
+	tenant  string
+	address common.Address
+}
+
+func (s *Service) wallet(tenant string, address common.Address) walletKey {
+	return walletKey{s.deps.HD.ID(), tenant, address}
+}
+
+// AddVerification sets up a verification of a tenant's wallet. The parameters are what
 // its user must be told, once: "uri" for an authenticator app, or "secretCodes"
 // separated by commas.
-func (s *Service) AddVerification(ctx context.Context, address common.Address, n NewVerification) (Verification, map[string]string, error) {
+func (s *Service) AddVerification(ctx context.Context, tenant string, address common.Address, n NewVerification) (Verification, map[string]string, error) {
 	if err := n.check(); err != nil {
 		return Verification{}, nil, err
 	}
 	r, parameters := newRecord(n, s.checker.box, s.checker.hasher)
-	if err := s.deps.Store.addVerification(ctx, s.deps.HD.ID(), address, r); err != nil {
+	if err := s.deps.Store.addVerification(ctx, s.wallet(tenant, address), r); err != nil {
 		return Verification{}, nil, fmt.Errorf("add verification: %w", err)
 	}
 	return Verification{ID: r.id, Name: r.name, Type: r.kind}, parameters, nil
 }
 
-// Verifications lists the verifications of a wallet, oldest first.
-func (s *Service) Verifications(ctx context.Context, address common.Address) ([]Verification, error) {
-	list, err := s.deps.Store.verifications(ctx, s.deps.HD.ID(), address)
+// Verifications lists the verifications of a tenant's wallet, oldest first.
+func (s *Service) Verifications(ctx context.Context, tenant string, address common.Address) ([]Verification, error) {
+	list, err := s.deps.Store.verifications(ctx, s.wallet(tenant, address))
 	if err != nil {
 		return nil, fmt.Errorf("list verifications: %w", err)
 	}
 	return list, nil
 }
 
-// DeleteVerification takes a verification away, with its challenges.
-func (s *Service) DeleteVerification(ctx context.Context, address common.Address, id uuid.UUID) error {
-	if err := s.deps.Store.deleteVerification(ctx, s.deps.HD.ID(), address, id); err != nil {
+// DeleteVerification takes a verification of a tenant's wallet away, with its challenges.
+func (s *Service) DeleteVerification(ctx context.Context, tenant string, address common.Address, id uuid.UUID) error {
+	if err := s.deps.Store.deleteVerification(ctx, s.wallet(tenant, address), id); err != nil {
 		return fmt.Errorf("delete verification: %w", err)
 	}
 	return nil

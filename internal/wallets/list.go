@@ -5,9 +5,9 @@ import (
 	"fmt"
 )
 
-// List reads the first 10,000 wallets in the order of their indexes.
-func (s *Service) List(ctx context.Context) ([]Wallet, error) {
-	list, err := s.deps.Store.list(ctx, s.deps.HD.ID(), maxListed)
+// List reads the first 10,000 wallets of a tenant in the order of their indexes.
+func (s *Service) List(ctx context.Context, tenant string) ([]Wallet, error) {
+	list, err := s.deps.Store.list(ctx, s.deps.HD.ID(), tenant, maxListed)
 	if err != nil {
 		return nil, fmt.Errorf("list wallets: %w", err)
 	}

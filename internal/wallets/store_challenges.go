@@ -17,7 +17,7 @@ const maxOpenChallenges = 50
 func (s *Store) addChallenges(ctx context.Context, vault common.Address, t Target, amount int, ttl time.Duration) ([]Challenge, error) {
 	var out []Challenge
 	err := s.inTransaction(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		if _, err := s.walletID(ctx, tx, vault, *t.Address); err != nil {
+		if _, err := s.walletID(ctx, tx, walletKey{vault, t.Tenant, *t.Address}); err != nil {
 			return err
 		}
 		records, err := s.lockVerifications(ctx, tx, vault, t)

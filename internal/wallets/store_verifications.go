@@ -10,9 +10,9 @@ import (
 )
 
 // walletID locks a wallet's row and returns its id, or ErrUnknownWallet.
-func (s *Store) walletID(ctx context.Context, tx pgx.Tx, vault, address common.Address) (uuid.UUID, error) {
-	rows, err := tx.Query(ctx, `select id from wallets where vault = @vault and address = @address for update`,
-		pgx.NamedArgs{"vault": vault[:], "address": address[:]})
+func (s *Store) walletID(ctx context.Context, tx pgx.Tx, w walletKey) (uuid.UUID, error) {
+	rows, err := tx.Query(ctx, `select id from wallets where vault = @vault and tenant_id = @tenant and address = @address for update`,
+		pgx.NamedArgs{"vault": w.vault[:], "tenant": w.tenant, "address": w.address[:]})
 	if err != nil {
 		return uuid.Nil, err
 	}
@@ -27,9 +27,9 @@ func (s *Store) walletID(ctx context.Context, tx pgx.Tx, vault, address common.A
 }
 
 // addVerification stores a verification of a wallet.
-func (s *Store) addVerification(ctx context.Context, vault, address common.Address, r record) error {
+func (s *Store) addVerification(ctx context.Context, w walletKey, r record) error {
 	return s.inTransaction(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		wallet, err := s.walletID(ctx, tx, vault, address)
+		wallet, err := s.walletID(ctx, tx, w)
 		if err != nil {
 			return err
 		}
@@ -49,16 +49,17 @@ func (s *Store) addVerification(ctx context.Context, vault, address common.Addre
 }
 
 // verifications lists those of a wallet, oldest first.
-func (s *Store) verifications(ctx context.Context, vault, address common.Address) ([]Verification, error) {
+func (s *Store) verifications(ctx context.Context, w walletKey) ([]Verification, error) {
 	var out []Verification
 	err := s.inTransaction(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		if _, err := s.walletID(ctx, tx, vault, address); err != nil {
+		wallet, err := s.walletID(ctx, tx, w)
+		if err != nil {
 			return err
 		}
 		rows, err := tx.Query(ctx, `
 			select v.id, v.name, v.type::text from wallet_verifications v join wallets w on w.id = v.wallet_id
-			where w.vault = @vault and w.address = @address order by v.created_at, v.id`,
-			pgx.NamedArgs{"vault": vault[:], "address": address[:]})
+			where w.id = @wallet order by v.created_at, v.id`,
+			pgx.NamedArgs{"wallet": wallet})
 		if err != nil {
 			return err
 		}
@@ -81,9 +82,9 @@ func (s *Store) isProtected(ctx context.Context, address common.Address) (bool, 
 }
 
 // deleteVerification takes a verification and its challenges away.
-func (s *Store) deleteVerification(ctx context.Context, vault, address common.Address, id uuid.UUID) error {
+func (s *Store) deleteVerification(ctx context.Context, w walletKey, id uuid.UUID) error {
 	return s.inTransaction(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		wallet, err := s.walletID(ctx, tx, vault, address)
+		wallet, err := s.walletID(ctx, tx, w)
 		if err != nil {
 			return err
 		}
@@ -97,7 +98,7 @@ func (s *Store) deleteVerification(ctx context.Context, vault, address common.Ad
 
 // lockVerifications reads the verifications that a target means and keeps them
 // for this SQL transaction, in an order that all replicas share. Verifications
-// of another mnemonic's wallets are not there.
+// of wallets of another tenant or another mnemonic are not there.
 func (s *Store) lockVerifications(ctx context.Context, tx pgx.Tx, vault common.Address, t Target) ([]record, error) {
 	var address []byte
 	if t.Address != nil {
@@ -106,11 +107,11 @@ func (s *Store) lockVerifications(ctx context.Context, tx pgx.Tx, vault common.A
 	rows, err := tx.Query(ctx, `
 		select v.id, v.type::text, v.name, v.salt, v.sealed, v.hashes, v.otp, v.last_step, v.failures, v.locked_until
 		from wallet_verifications v join wallets w on w.id = v.wallet_id
-		where w.vault = @vault and (@address::bytea is null or w.address = @address)
+		where w.vault = @vault and w.tenant_id = @tenant and (@address::bytea is null or w.address = @address)
 		and (@verification::uuid is null or v.id = @verification)
 		and (@challenge::uuid is null or v.id = (select verification_id from wallet_challenges where id = @challenge))
 		order by v.id for update of v`,
-		pgx.NamedArgs{"vault": vault[:], "address": address, "verification": idOrNull(t.Verification), "challenge": idOrNull(t.Challenge)})
+		pgx.NamedArgs{"vault": vault[:], "tenant": t.Tenant, "address": address, "verification": idOrNull(t.Verification), "challenge": idOrNull(t.Challenge)})
 	if err != nil {
 		return nil, err
 	}

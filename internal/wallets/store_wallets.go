@@ -11,6 +11,7 @@ import (
 // newWallet is what create has to fill in once the index is known.
 type newWallet struct {
 	vault  common.Address
+	tenant string
 	name   string
 	wanted *int64 // the index asked for, nil for the next free one
 	floor  int64  // indexes below belong to the signer itself
@@ -30,9 +31,9 @@ func (s *Store) create(ctx context.Context, n newWallet) (Wallet, error) {
 			return err
 		}
 		_, err = tx.Exec(ctx, `
-			insert into wallets (id, vault, wallet_index, name, address, derivation_path)
-			values (@id, @vault, @index, @name, @address, @path)`,
-			pgx.NamedArgs{"id": w.ID, "vault": n.vault[:], "index": index, "name": n.name, "address": w.Address[:], "path": w.Path})
+			insert into wallets (id, tenant_id, vault, wallet_index, name, address, derivation_path)
+			values (@id, @tenant, @vault, @index, @name, @address, @path)`,
+			pgx.NamedArgs{"id": w.ID, "tenant": n.tenant, "vault": n.vault[:], "index": index, "name": n.name, "address": w.Address[:], "path": w.Path})
 		if hasCode(err, uniqueViolation) {
 			return ErrIndexTaken
 		}
@@ -86,12 +87,30 @@ func (s *Store) path(ctx context.Context, vault, address common.Address) (string
 	return paths[0], nil
 }
 
-// addresses lists wallets in the order of their indexes.
-func (s *Store) addresses(ctx context.Context, vault common.Address, limit int) ([]common.Address, error) {
-	return query(ctx, s, `select address from wallets where vault = @vault order by wallet_index limit @limit`,
-		pgx.NamedArgs{"vault": vault[:], "limit": limit}, func(row pgx.CollectableRow) (common.Address, error) {
+// addresses lists wallets of a tenant in the order of their indexes.
+func (s *Store) addresses(ctx context.Context, vault common.Address, tenant string, limit int) ([]common.Address, error) {
+	return query(ctx, s, `select address from wallets where vault = @vault and tenant_id = @tenant order by wallet_index limit @limit`,
+		pgx.NamedArgs{"vault": vault[:], "tenant": tenant, "limit": limit}, func(row pgx.CollectableRow) (common.Address, error) {
 			var raw []byte
 			err := row.Scan(&raw)
 			return common.BytesToAddress(raw), err
 		})
+}
+
+// owners finds the tenants of those addresses that are wallets.
+func (s *Store) owners(ctx context.Context, vault common.Address, addresses []common.Address) (map[common.Address]string, error) {
+	raw := make([][]byte, len(addresses))
+	for i, a := range addresses {
+		raw[i] = a.Bytes()
+	}
+	out := map[common.Address]string{}
+	_, err := query(ctx, s, `select address, tenant_id from wallets where vault = @vault and address = any(@addresses)`,
+		pgx.NamedArgs{"vault": vault[:], "addresses": raw}, func(row pgx.CollectableRow) (struct{}, error) {
+			var address []byte
+			var tenant string
+			err := row.Scan(&address, &tenant)
+			out[common.BytesToAddress(address)] = tenant
+			return struct{}{}, err
+		})
+	return out, err
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/google/uuid"
 
+	"github.com/slipwayhq/slipway/internal/signing"
 	"github.com/slipwayhq/slipway/internal/signing/local"
 )
 
@@ -28,6 +29,8 @@ type Deps struct {
 	Path accounts.DerivationPath
 	// Reserved is how many indexes, from 0 on, are accounts of the signer itself.
 	Reserved int
+	// Accounts are the signer's own; nil for none.
+	Accounts signing.Keys
 	// Key seals secrets in the database; nil derives one from the mnemonic.
 	Key []byte
 }
@@ -39,6 +42,7 @@ type Service struct {
 	deps    Deps
 	checker checker
 	keys    keyCache
+	owners  ownerCache
 }
 
 // New makes the service; it talks to nobody.
@@ -65,9 +69,9 @@ func New(cfg Config, deps Deps) (*Service, error) {
 // maxIndex is the last index that needs no hardening (BIP-32).
 const maxIndex = 1<<31 - 1
 
-// Create makes a wallet at the index that is asked for, or at the next free
-// one. It returns an InvalidError, ErrIndexTaken or ErrUnavailable.
-func (s *Service) Create(ctx context.Context, keyVaultID, name string, index *int64) (Wallet, error) {
+// Create makes a wallet of a tenant at the index that is asked for, or at the next
+// free one. It returns an InvalidError, ErrIndexTaken or ErrUnavailable.
+func (s *Service) Create(ctx context.Context, tenant, keyVaultID, name string, index *int64) (Wallet, error) {
 	if keyVaultID == "" {
 		return Wallet{}, invalid("keyVaultId: is missing")
 	}
@@ -84,7 +88,7 @@ func (s *Service) Create(ctx context.Context, keyVaultID, name string, index *in
 		return Wallet{}, invalid("walletIndex: must be below 2^31")
 	}
 	w, err := s.deps.Store.create(ctx, newWallet{
-		vault: s.deps.HD.ID(), name: name, wanted: index, floor: int64(s.deps.Reserved), derive: s.derive,
+		vault: s.deps.HD.ID(), tenant: tenant, name: name, wanted: index, floor: int64(s.deps.Reserved), derive: s.derive,
 	})
 	if err != nil {
 		return Wallet{}, fmt.Errorf("create wallet: %w", err)
@@ -110,9 +114,9 @@ func (s *Service) derive(index int64) (common.Address, string, error) {
 // maxListed bounds eth_accounts.
 const maxListed = 10_000
 
-// Addresses lists the first 10,000 wallets in the order of their indexes.
-func (s *Service) Addresses(ctx context.Context) ([]common.Address, error) {
-	list, err := s.deps.Store.addresses(ctx, s.deps.HD.ID(), maxListed)
+// Addresses lists the first 10,000 wallets of a tenant in the order of their indexes.
+func (s *Service) Addresses(ctx context.Context, tenant string) ([]common.Address, error) {
+	list, err := s.deps.Store.addresses(ctx, s.deps.HD.ID(), tenant, maxListed)
 	if err != nil {
 		return nil, fmt.Errorf("list wallets: %w", err)
 	}

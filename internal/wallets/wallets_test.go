@@ -29,6 +29,7 @@ func TestMain(m *testing.M) { os.Exit(pgtest.Main(m, pgtest.Template(schema.Migr
 const (
 	junk      = "test test test test test test test test test test test junk"
 	testChain = 4242
+	acme      = "acme"
 )
 
 // replica makes a service with a pool of its own, as another process would.
@@ -53,7 +54,7 @@ func replica(t *testing.T, dsn string, change ...func(*Config, *Deps)) *Service 
 
 func create(t *testing.T, s *Service) common.Address {
 	t.Helper()
-	w, err := s.Create(t.Context(), "vault", "user", nil)
+	w, err := s.Create(t.Context(), acme, "vault", "user", nil)
 	require.NoError(t, err)
 	return w.Address
 }
@@ -64,39 +65,39 @@ func TestCreate_DerivesWhatEveryToolDerives(t *testing.T) {
 	t.Parallel()
 	s := replica(t, pgtest.DSN(t))
 
-	w, err := s.Create(t.Context(), "atk-hd-private-key", "Alice", nil)
+	w, err := s.Create(t.Context(), acme, "atk-hd-private-key", "Alice", nil)
 	require.NoError(t, err)
 	require.Equal(t, "Alice", w.Name)
 	require.Equal(t, "m/44'/60'/0'/0/2", w.Path)
 	require.Equal(t, "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC", w.Address.Hex())
 
 	// A wanted index is taken, and stepped over later.
-	w, err = s.Create(t.Context(), "v", "Bob", index(4))
+	w, err = s.Create(t.Context(), acme, "v", "Bob", index(4))
 	require.NoError(t, err)
 	require.Equal(t, "m/44'/60'/0'/0/4", w.Path)
 	for _, path := range []string{"m/44'/60'/0'/0/3", "m/44'/60'/0'/0/5"} {
-		w, err = s.Create(t.Context(), "v", "Bob", nil)
+		w, err = s.Create(t.Context(), acme, "v", "Bob", nil)
 		require.NoError(t, err)
 		require.Equal(t, path, w.Path)
 	}
-	_, err = s.Create(t.Context(), "v", "Bob", index(4))
+	_, err = s.Create(t.Context(), acme, "v", "Bob", index(4))
 	require.ErrorIs(t, err, ErrIndexTaken)
-	list, err := s.Addresses(t.Context())
+	list, err := s.Addresses(t.Context(), acme)
 	require.NoError(t, err)
 	require.Len(t, list, 4)
 	require.Equal(t, "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC", list[0].Hex())
 
 	for name, bad := range map[string]func() error{
-		"vault":       func() error { _, err := s.Create(t.Context(), "", "n", nil); return err },
-		"name":        func() error { _, err := s.Create(t.Context(), "v", "", nil); return err },
-		"walletIndex": func() error { _, err := s.Create(t.Context(), "v", "n", index(1)); return err },
-		"2^31":        func() error { _, err := s.Create(t.Context(), "v", "n", index(1<<31)); return err },
+		"vault":       func() error { _, err := s.Create(t.Context(), acme, "", "n", nil); return err },
+		"name":        func() error { _, err := s.Create(t.Context(), acme, "v", "", nil); return err },
+		"walletIndex": func() error { _, err := s.Create(t.Context(), acme, "v", "n", index(1)); return err },
+		"2^31":        func() error { _, err := s.Create(t.Context(), acme, "v", "n", index(1<<31)); return err },
 	} {
 		var invalid *InvalidError
 		require.ErrorAs(t, bad(), &invalid, name)
 	}
 	only := replica(t, pgtest.DSN(t), func(c *Config, _ *Deps) { c.KeyVaultID = "mine" })
-	_, err = only.Create(t.Context(), "another", "n", nil)
+	_, err = only.Create(t.Context(), acme, "another", "n", nil)
 	require.ErrorContains(t, err, "no such key vault")
 }
 
@@ -118,7 +119,7 @@ func TestCreate_NeverGivesAnIndexTwice(t *testing.T) {
 				if i == 0 {
 					at = index(wanted)
 				}
-				w, err := s.Create(t.Context(), "v", "user", at)
+				w, err := s.Create(t.Context(), acme, "v", "user", at)
 				mu.Lock()
 				defer mu.Unlock()
 				if err != nil {
@@ -142,7 +143,7 @@ func TestCreate_NeverGivesAnIndexTwice(t *testing.T) {
 		require.NoError(t, err)
 		highest = max(highest, int(parsed[4]))
 	}
-	list, err := replicas[0].Addresses(t.Context())
+	list, err := replicas[0].Addresses(t.Context(), acme)
 	require.NoError(t, err)
 	require.Len(t, list, highest-1, "2 to the highest, without a hole")
 }
@@ -211,7 +212,7 @@ func TestSigner_ADatabaseThatIsAwayIsNoUnknownAccount(t *testing.T) {
 func protected(t *testing.T, s *Service) (common.Address, Verification) {
 	t.Helper()
 	address := create(t, s)
-	v, parameters, err := s.AddVerification(t.Context(), address, NewVerification{Name: "pin", Type: Pincode, Pincode: "271828"})
+	v, parameters, err := s.AddVerification(t.Context(), acme, address, NewVerification{Name: "pin", Type: Pincode, Pincode: "271828"})
 	require.NoError(t, err)
 	require.Empty(t, parameters)
 	return address, v
@@ -239,50 +240,52 @@ func TestVerify_Pincode(t *testing.T) {
 	require.True(t, is)
 
 	for name, target := range map[string]func(Challenge) Target{
-		"by address":      func(Challenge) Target { return Target{Address: &address} },
-		"by verification": func(Challenge) Target { return Target{Address: &address, Verification: v.ID} },
-		"by challenge":    func(c Challenge) Target { return Target{Challenge: c.ID} },
-		"by everything":   func(c Challenge) Target { return Target{Address: &address, Verification: v.ID, Challenge: c.ID} },
+		"by address":      func(Challenge) Target { return Target{Tenant: acme, Address: &address} },
+		"by verification": func(Challenge) Target { return Target{Tenant: acme, Address: &address, Verification: v.ID} },
+		"by challenge":    func(c Challenge) Target { return Target{Tenant: acme, Challenge: c.ID} },
+		"by everything": func(c Challenge) Target {
+			return Target{Tenant: acme, Address: &address, Verification: v.ID, Challenge: c.ID}
+		},
 	} {
-		c := challenge(t, s, Target{Address: &address, Verification: v.ID})
+		c := challenge(t, s, Target{Tenant: acme, Address: &address, Verification: v.ID})
 		require.Equal(t, v, c.Verification)
 		require.ErrorIs(t, s.Verify(t.Context(), target(c), response(c, "314159")), ErrUnverified, name)
 		require.NoError(t, s.Verify(t.Context(), target(c), response(c, "271828")), name)
 		require.ErrorIs(t, s.Verify(t.Context(), target(c), response(c, "271828")), ErrUnverified, "%s: once", name)
-		fresh := challenge(t, s, Target{Address: &address})
+		fresh := challenge(t, s, Target{Tenant: acme, Address: &address})
 		require.NoError(t, s.Verify(t.Context(), target(fresh), response(fresh, "271828")), "the count begins anew")
 	}
 
 	// A challenge of one wallet is nothing to another one.
 	bob, _ := protected(t, s)
-	c := challenge(t, s, Target{Address: &address})
-	require.ErrorIs(t, s.Verify(t.Context(), Target{Address: &bob, Challenge: c.ID}, response(c, "271828")), ErrUnverified)
-	require.NoError(t, s.Verify(t.Context(), Target{Address: &address, Challenge: c.ID}, response(c, "271828")))
+	c := challenge(t, s, Target{Tenant: acme, Address: &address})
+	require.ErrorIs(t, s.Verify(t.Context(), Target{Tenant: acme, Address: &bob, Challenge: c.ID}, response(c, "271828")), ErrUnverified)
+	require.NoError(t, s.Verify(t.Context(), Target{Tenant: acme, Address: &address, Challenge: c.ID}, response(c, "271828")))
 }
 
 func TestVerify_OTPAndCodes(t *testing.T) {
 	t.Parallel()
 	s := replica(t, pgtest.DSN(t))
 	address := create(t, s)
-	v, parameters, err := s.AddVerification(t.Context(), address, NewVerification{Name: "app", Type: OTP, Algorithm: "SHA512", Digits: 8, Issuer: "Bank"})
+	v, parameters, err := s.AddVerification(t.Context(), acme, address, NewVerification{Name: "app", Type: OTP, Algorithm: "SHA512", Digits: 8, Issuer: "Bank"})
 	require.NoError(t, err)
 	u, err := url.Parse(parameters["uri"])
 	require.NoError(t, err)
 	key, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(u.Query().Get("secret"))
 	require.NoError(t, err)
 	password := otpSettings{Algorithm: "SHA512", Digits: 8}.code(key, time.Now().Unix()/30)
-	require.NoError(t, s.Verify(t.Context(), Target{Address: &address, Verification: v.ID}, password))
-	require.ErrorIs(t, s.Verify(t.Context(), Target{Address: &address, Verification: v.ID}, password), ErrUnverified, "a password works once")
+	require.NoError(t, s.Verify(t.Context(), Target{Tenant: acme, Address: &address, Verification: v.ID}, password))
+	require.ErrorIs(t, s.Verify(t.Context(), Target{Tenant: acme, Address: &address, Verification: v.ID}, password), ErrUnverified, "a password works once")
 
-	_, parameters, err = s.AddVerification(t.Context(), address, NewVerification{Name: "paper", Type: SecretCodes})
+	_, parameters, err = s.AddVerification(t.Context(), acme, address, NewVerification{Name: "paper", Type: SecretCodes})
 	require.NoError(t, err)
 	codes := strings.Split(parameters["secretCodes"], ",")
 	require.Len(t, codes, codeCount)
-	require.NoError(t, s.Verify(t.Context(), Target{Address: &address}, codes[9]))
-	require.ErrorIs(t, s.Verify(t.Context(), Target{Address: &address}, codes[9]), ErrUnverified, "a code works once")
-	require.NoError(t, s.Verify(t.Context(), Target{Address: &address}, codes[0]))
+	require.NoError(t, s.Verify(t.Context(), Target{Tenant: acme, Address: &address}, codes[9]))
+	require.ErrorIs(t, s.Verify(t.Context(), Target{Tenant: acme, Address: &address}, codes[9]), ErrUnverified, "a code works once")
+	require.NoError(t, s.Verify(t.Context(), Target{Tenant: acme, Address: &address}, codes[0]))
 
-	list, err := s.Challenges(t.Context(), Target{Address: &address}, 3)
+	list, err := s.Challenges(t.Context(), Target{Tenant: acme, Address: &address}, 3)
 	require.NoError(t, err)
 	require.Len(t, list, 6)
 	for _, c := range list {
@@ -298,9 +301,9 @@ func TestVerify_IsWonOnce(t *testing.T) {
 	lenient := func(c *Config, _ *Deps) { c.MaxFailures = 100 }
 	replicas := []*Service{replica(t, dsn, lenient), replica(t, dsn, lenient)}
 	address, _ := protected(t, replicas[0])
-	pin := challenge(t, replicas[0], Target{Address: &address})
+	pin := challenge(t, replicas[0], Target{Tenant: acme, Address: &address})
 	bob := create(t, replicas[0])
-	_, parameters, err := replicas[0].AddVerification(t.Context(), bob, NewVerification{Name: "paper", Type: SecretCodes})
+	_, parameters, err := replicas[0].AddVerification(t.Context(), acme, bob, NewVerification{Name: "paper", Type: SecretCodes})
 	require.NoError(t, err)
 	code := strings.Split(parameters["secretCodes"], ",")[0]
 
@@ -309,10 +312,10 @@ func TestVerify_IsWonOnce(t *testing.T) {
 	for i := range 16 {
 		s := replicas[i%2]
 		group.Go(func() {
-			if s.Verify(t.Context(), Target{Challenge: pin.ID}, response(pin, "271828")) == nil {
+			if s.Verify(t.Context(), Target{Tenant: acme, Challenge: pin.ID}, response(pin, "271828")) == nil {
 				passed[0].Add(1)
 			}
-			if s.Verify(t.Context(), Target{Address: &bob}, code) == nil {
+			if s.Verify(t.Context(), Target{Tenant: acme, Address: &bob}, code) == nil {
 				passed[1].Add(1)
 			}
 		})
@@ -328,7 +331,7 @@ func TestVerify_LockSurvivesARestartAndEnds(t *testing.T) {
 	strict := func(c *Config, _ *Deps) { c.MaxFailures, c.LockFor = 3, 2*time.Second }
 	s := replica(t, dsn, strict)
 	address, v := protected(t, s)
-	target := Target{Address: &address, Verification: v.ID}
+	target := Target{Tenant: acme, Address: &address, Verification: v.ID}
 	for range 3 {
 		require.ErrorIs(t, s.Verify(t.Context(), target, "wrong"), ErrUnverified)
 	}
@@ -337,7 +340,7 @@ func TestVerify_LockSurvivesARestartAndEnds(t *testing.T) {
 	c := challenge(t, s, target)
 	var locked *LockedError
 	require.ErrorAs(t, s.Verify(t.Context(), target, response(c, "271828")), &locked)
-	require.ErrorAs(t, s.Verify(t.Context(), Target{Challenge: c.ID}, response(c, "271828")), &locked)
+	require.ErrorAs(t, s.Verify(t.Context(), Target{Tenant: acme, Challenge: c.ID}, response(c, "271828")), &locked)
 	require.Eventually(t, func() bool { return s.Verify(t.Context(), target, response(c, "271828")) == nil }, 10*time.Second, 50*time.Millisecond)
 }
 
@@ -349,7 +352,7 @@ func TestVerify_ManyAtOnceGetNoMoreAttempts(t *testing.T) {
 	var group sync.WaitGroup
 	for range 20 {
 		group.Go(func() {
-			if err := s.Verify(t.Context(), Target{Address: &address}, "wrong"); err != nil && strings.Contains(err.Error(), ErrUnverified.Error()) {
+			if err := s.Verify(t.Context(), Target{Tenant: acme, Address: &address}, "wrong"); err != nil && strings.Contains(err.Error(), ErrUnverified.Error()) {
 				unverified.Add(1)
 			}
 		})
@@ -362,15 +365,15 @@ func TestChallenges_Expire(t *testing.T) {
 	t.Parallel()
 	s := replica(t, pgtest.DSN(t), func(c *Config, _ *Deps) { c.ChallengeTTL = time.Second })
 	address, _ := protected(t, s)
-	c := challenge(t, s, Target{Address: &address})
+	c := challenge(t, s, Target{Tenant: acme, Address: &address})
 	require.Eventually(t, func() bool {
 		var open bool
 		err := s.deps.Store.pool.QueryRow(t.Context(), `select expires_at > clock_timestamp() from wallet_challenges where id = $1`, c.ID).Scan(&open)
 		return err == nil && !open
 	}, 10*time.Second, 20*time.Millisecond)
-	require.ErrorIs(t, s.Verify(t.Context(), Target{Challenge: c.ID}, response(c, "271828")), ErrUnverified)
+	require.ErrorIs(t, s.Verify(t.Context(), Target{Tenant: acme, Challenge: c.ID}, response(c, "271828")), ErrUnverified)
 
-	challenge(t, s, Target{Address: &address})
+	challenge(t, s, Target{Tenant: acme, Address: &address})
 	var n int
 	require.NoError(t, s.deps.Store.pool.QueryRow(t.Context(), `select count(*) from wallet_challenges`).Scan(&n))
 	require.Equal(t, 1, n, "the old one is swept away")
@@ -381,7 +384,7 @@ func TestChallenges_AreBounded(t *testing.T) {
 	s := replica(t, pgtest.DSN(t))
 	address, _ := protected(t, s)
 	for range 7 {
-		_, err := s.Challenges(t.Context(), Target{Address: &address}, MaxChallenges)
+		_, err := s.Challenges(t.Context(), Target{Tenant: acme, Address: &address}, MaxChallenges)
 		require.NoError(t, err)
 	}
 	var n int
@@ -394,32 +397,32 @@ func TestVerifications_ListAndDelete(t *testing.T) {
 	s := replica(t, pgtest.DSN(t))
 	address, v := protected(t, s)
 	for range maxVerifications - 1 {
-		_, _, err := s.AddVerification(t.Context(), address, NewVerification{Name: "app", Type: OTP})
+		_, _, err := s.AddVerification(t.Context(), acme, address, NewVerification{Name: "app", Type: OTP})
 		require.NoError(t, err)
 	}
-	_, _, err := s.AddVerification(t.Context(), address, NewVerification{Name: "app", Type: OTP})
+	_, _, err := s.AddVerification(t.Context(), acme, address, NewVerification{Name: "app", Type: OTP})
 	require.ErrorIs(t, err, ErrTooMany)
-	list, err := s.Verifications(t.Context(), address)
+	list, err := s.Verifications(t.Context(), acme, address)
 	require.NoError(t, err)
 	require.Len(t, list, maxVerifications)
 	require.Equal(t, v, list[0])
 
 	bob := create(t, s)
-	require.ErrorIs(t, s.DeleteVerification(t.Context(), bob, v.ID), ErrUnknownVerification)
-	challenge(t, s, Target{Address: &address, Verification: v.ID})
-	require.NoError(t, s.DeleteVerification(t.Context(), address, v.ID))
-	require.ErrorIs(t, s.DeleteVerification(t.Context(), address, v.ID), ErrUnknownVerification)
-	_, err = s.Challenges(t.Context(), Target{Address: &address, Verification: v.ID}, 1)
+	require.ErrorIs(t, s.DeleteVerification(t.Context(), acme, bob, v.ID), ErrUnknownVerification)
+	challenge(t, s, Target{Tenant: acme, Address: &address, Verification: v.ID})
+	require.NoError(t, s.DeleteVerification(t.Context(), acme, address, v.ID))
+	require.ErrorIs(t, s.DeleteVerification(t.Context(), acme, address, v.ID), ErrUnknownVerification)
+	_, err = s.Challenges(t.Context(), Target{Tenant: acme, Address: &address, Verification: v.ID}, 1)
 	require.ErrorIs(t, err, ErrUnknownVerification)
 
 	nobody := common.Address{1}
-	_, err = s.Verifications(t.Context(), nobody)
+	_, err = s.Verifications(t.Context(), acme, nobody)
 	require.ErrorIs(t, err, ErrUnknownWallet)
-	_, _, err = s.AddVerification(t.Context(), nobody, NewVerification{Name: "n", Type: SecretCodes})
+	_, _, err = s.AddVerification(t.Context(), acme, nobody, NewVerification{Name: "n", Type: SecretCodes})
 	require.ErrorIs(t, err, ErrUnknownWallet)
-	_, err = s.Challenges(t.Context(), Target{Address: &nobody}, 1)
+	_, err = s.Challenges(t.Context(), Target{Tenant: acme, Address: &nobody}, 1)
 	require.ErrorIs(t, err, ErrUnknownWallet)
-	require.ErrorIs(t, s.Verify(t.Context(), Target{Challenge: uuid.New()}, "x"), ErrUnverified)
+	require.ErrorIs(t, s.Verify(t.Context(), Target{Tenant: acme, Challenge: uuid.New()}, "x"), ErrUnverified)
 	is, err := s.IsProtected(t.Context(), bob)
 	require.NoError(t, err)
 	require.False(t, is)
@@ -430,15 +433,15 @@ func TestDatabase_HoldsNoSecretInClear(t *testing.T) {
 	t.Parallel()
 	s := replica(t, pgtest.DSN(t))
 	address, _ := protected(t, s)
-	_, otp, err := s.AddVerification(t.Context(), address, NewVerification{Name: "app", Type: OTP})
+	_, otp, err := s.AddVerification(t.Context(), acme, address, NewVerification{Name: "app", Type: OTP})
 	require.NoError(t, err)
-	_, paper, err := s.AddVerification(t.Context(), address, NewVerification{Name: "paper", Type: SecretCodes})
+	_, paper, err := s.AddVerification(t.Context(), acme, address, NewVerification{Name: "paper", Type: SecretCodes})
 	require.NoError(t, err)
 	u, err := url.Parse(otp["uri"])
 	require.NoError(t, err)
 	key, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(u.Query().Get("secret"))
 	require.NoError(t, err)
-	c := challenge(t, s, Target{Address: &address, Verification: mustList(t, s, address)[0].ID})
+	c := challenge(t, s, Target{Tenant: acme, Address: &address, Verification: mustList(t, s, address)[0].ID})
 
 	var dump string
 	require.NoError(t, s.deps.Store.pool.QueryRow(t.Context(), `
@@ -449,12 +452,12 @@ func TestDatabase_HoldsNoSecretInClear(t *testing.T) {
 	}
 
 	stranger := replica(t, s.deps.Store.pool.Config().ConnString(), func(_ *Config, d *Deps) { d.Key = make([]byte, KeySize) })
-	require.ErrorIs(t, stranger.Verify(t.Context(), Target{Challenge: c.ID}, response(c, "271828")), ErrSealed)
+	require.ErrorIs(t, stranger.Verify(t.Context(), Target{Tenant: acme, Challenge: c.ID}, response(c, "271828")), ErrSealed)
 }
 
 func mustList(t *testing.T, s *Service, address common.Address) []Verification {
 	t.Helper()
-	list, err := s.Verifications(t.Context(), address)
+	list, err := s.Verifications(t.Context(), acme, address)
 	require.NoError(t, err)
 	return list
 }
