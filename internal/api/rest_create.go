@@ -202,13 +202,16 @@ func (s *server) mayAsk(c echo.Context, list []queue.Request) error {
 			return err
 		}
 	}
-	asked := map[common.Address]bool{}
+	asked := map[common.Address][]queue.Request{}
+	var senders []common.Address
 	for _, r := range list {
-		if asked[r.Sender] {
-			continue
+		if asked[r.Sender] == nil {
+			senders = append(senders, r.Sender)
 		}
-		asked[r.Sender] = true
-		if err := s.authorise(c.Request().Context(), r.Sender, proofOf(c.Request().Header)); err != nil {
+		asked[r.Sender] = append(asked[r.Sender], r)
+	}
+	for _, sender := range senders {
+		if err := s.authorise(c.Request().Context(), sender, proofOf(c.Request().Header), asked[sender]...); err != nil {
 			return err
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/google/uuid"
 
+	"github.com/slipwayhq/slipway/internal/access"
+	"github.com/slipwayhq/slipway/internal/queue"
 	"github.com/slipwayhq/slipway/internal/wallets"
 )
 
@@ -33,8 +35,9 @@ func (e *proofError) Error() string { return e.detail }
 
 // authorise lets a call sign with an account: at once where the account has no
 // verification, otherwise when the response is right. A right response is used
-// up, so authorise comes last before what it protects.
-func (s *server) authorise(ctx context.Context, account common.Address, p proof) error {
+// up, so authorise comes last before what it protects. The requests are those that
+// the queue takes next: repeated by the same caller they need no other response.
+func (s *server) authorise(ctx context.Context, account common.Address, p proof, requests ...queue.Request) error {
 	if s.wallets == nil {
 		return nil
 	}
@@ -49,7 +52,21 @@ func (s *server) authorise(ctx context.Context, account common.Address, p proof)
 	if err != nil {
 		return err
 	}
-	return s.wallets.Verify(ctx, target, p.Response)
+	return s.wallets.Verify(ctx, target, p.Response, s.repeatable(ctx, requests)...)
+}
+
+// repeatable are requests as wallets know them again; none if one of them has no
+// idempotency key, and would be another transaction each time.
+func (s *server) repeatable(ctx context.Context, requests []queue.Request) []wallets.Request {
+	caller, _ := access.From(ctx)
+	out := make([]wallets.Request, len(requests))
+	for i, r := range requests {
+		if r.IdempotencyKey == "" {
+			return nil
+		}
+		out[i] = wallets.Request{IdempotencyKey: r.IdempotencyKey, Hash: r.Fingerprint(s.chainID), Actor: caller.Name}
+	}
+	return out
 }
 
 func (p proof) target(tenant string, account common.Address) (wallets.Target, error) {

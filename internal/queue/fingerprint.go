@@ -9,6 +9,15 @@ import (
 	"time"
 )
 
+// Fingerprint identifies what a request asks for on a chain, as idempotency keys do: of
+// two requests with one key and one fingerprint the second one is a repetition.
+func (r Request) Fingerprint(chainID uint64) [32]byte {
+	if r.Value == nil {
+		r.Value = new(big.Int)
+	}
+	return r.fingerprint(chainID)
+}
+
 // fingerprint identifies what a request asks for, so that an idempotency key
 // used for something else is noticed. Two spellings of one request (hex case,
 // leading zeros, key order) have one fingerprint, since it is taken from the

@@ -96,11 +96,20 @@ func (s *Service) IsProtected(ctx context.Context, address common.Address) (bool
 	return protected, nil
 }
 
+// Request is what a user agrees to with a response: it is executed at most once,
+// however often it is repeated.
+type Request struct {
+	IdempotencyKey string // of the tenant; not empty
+	Hash           [32]byte
+	Actor          string // who asks, as policies name callers
+}
+
 // Verify returns nil when a response is right, and uses up what must not be
 // shown twice. Otherwise it returns ErrUnverified, a LockedError, or what kept
-// it from finding out.
-func (s *Service) Verify(ctx context.Context, t Target, response string) error {
-	err := s.deps.Store.attempt(ctx, s.deps.HD.ID(), t, func(list []record, now time.Time) ruling {
+// it from finding out. Requests for which a response was used up before are
+// verified without another one.
+func (s *Service) Verify(ctx context.Context, t Target, response string, requests ...Request) error {
+	err := s.deps.Store.attempt(ctx, s.deps.HD.ID(), t, requests, s.cfg.ChallengeTTL, func(list []record, now time.Time) ruling {
 		return s.checker.rule(list, t, response, now)
 	})
 	if err != nil {

@@ -75,18 +75,21 @@ func openChallenges(ctx context.Context, tx pgx.Tx, verification uuid.UUID, t Ta
 
 // attempt locks the verifications a target means, lets rule decide, and writes
 // what it decided. Attempts at one verification wait for each other, so none is
-// free and no challenge is answered twice. The clock is the database's.
-func (s *Store) attempt(ctx context.Context, vault common.Address, t Target, rule func([]record, time.Time) ruling) error {
+// free and no challenge is answered twice. What is repeated is seen under the lock:
+// the one before has said by then for which requests its response was used up. The
+// clock is the database's.
+func (s *Store) attempt(ctx context.Context, vault common.Address, t Target, requests []Request, ttl time.Duration, rule func([]record, time.Time) ruling) error {
 	var verdict error
 	err := s.inTransaction(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		records, err := s.lockVerifications(ctx, tx, vault, t)
 		if err != nil {
 			return err
 		}
-		for i := range records {
-			if records[i].challenges, err = openChallenges(ctx, tx, records[i].id, t); err != nil {
-				return err
-			}
+		if proved, err := isProved(ctx, tx, t.Tenant, requests, ttl); err != nil || proved {
+			return err
+		}
+		if err := readChallenges(ctx, tx, records, t); err != nil {
+			return err
 		}
 		var now time.Time
 		if err := tx.QueryRow(ctx, `select clock_timestamp()`).Scan(&now); err != nil {
@@ -94,18 +97,37 @@ func (s *Store) attempt(ctx context.Context, vault common.Address, t Target, rul
 		}
 		decided := rule(records, now)
 		verdict = decided.err
-		for _, r := range decided.changed {
-			if err := save(ctx, tx, r); err != nil {
-				return err
-			}
-		}
-		if decided.used != nil {
-			_, err = tx.Exec(ctx, `delete from wallet_challenges where id = @id`, pgx.NamedArgs{"id": *decided.used})
-		}
-		return err
+		return write(ctx, tx, decided, t.Tenant, requests)
 	})
 	if err != nil { // the verdict is not durable: it does not count
 		return err
 	}
 	return verdict
+}
+
+func readChallenges(ctx context.Context, tx pgx.Tx, records []record, t Target) (err error) {
+	for i := range records {
+		if records[i].challenges, err = openChallenges(ctx, tx, records[i].id, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write makes a ruling durable.
+func write(ctx context.Context, tx pgx.Tx, decided ruling, tenant string, requests []Request) error {
+	for _, r := range decided.changed {
+		if err := save(ctx, tx, r); err != nil {
+			return err
+		}
+	}
+	if decided.err != nil {
+		return nil
+	}
+	if decided.used != nil {
+		if _, err := tx.Exec(ctx, `delete from wallet_challenges where id = @id`, pgx.NamedArgs{"id": *decided.used}); err != nil {
+			return err
+		}
+	}
+	return noteProved(ctx, tx, tenant, requests)
 }

@@ -461,3 +461,32 @@ func mustList(t *testing.T, s *Service, address common.Address) []Verification {
 	require.NoError(t, err)
 	return list
 }
+
+// What a user agreed to may be repeated for as long as his response was good; later
+// only what was accepted. Nothing else may.
+func TestVerify_ARepeatedRequest(t *testing.T) {
+	t.Parallel()
+	s := replica(t, pgtest.DSN(t), func(c *Config, _ *Deps) { c.ChallengeTTL = 2 * time.Second })
+	address := create(t, s)
+	_, _, err := s.AddVerification(t.Context(), acme, address, NewVerification{Name: "pin", Type: Pincode, Pincode: "1234"})
+	require.NoError(t, err)
+	list, err := s.Challenges(t.Context(), Target{Tenant: acme, Address: &address}, 1)
+	require.NoError(t, err)
+	target := Target{Tenant: acme, Address: &address, Challenge: list[0].ID}
+	response := pinResponse(pinDigest(list[0].Salt, "1234"), list[0].Secret)
+	r := Request{IdempotencyKey: "k", Hash: [32]byte{1}, Actor: "key:portal"}
+
+	require.ErrorIs(t, s.Verify(t.Context(), target, "wrong", r), ErrUnverified)
+	require.NoError(t, s.Verify(t.Context(), target, response, r))
+	require.NoError(t, s.Verify(t.Context(), target, response, r))
+	for name, requests := range map[string][]Request{
+		"none": nil, "another key": {{"x", r.Hash, r.Actor}}, "another request": {{r.IdempotencyKey, [32]byte{2}, r.Actor}}, "another caller": {{r.IdempotencyKey, r.Hash, "key:x"}},
+		"and another one": {r, {"x", r.Hash, r.Actor}},
+	} {
+		require.ErrorIs(t, s.Verify(t.Context(), target, response, requests...), ErrUnverified, name)
+	}
+	other := target
+	other.Tenant = "other"
+	require.ErrorIs(t, s.Verify(t.Context(), other, response, r), ErrUnverified)
+	require.Eventually(t, func() bool { return s.Verify(t.Context(), target, response, r) != nil }, 20*time.Second, 100*time.Millisecond, "it was never accepted")
+}
