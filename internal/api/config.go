@@ -3,6 +3,8 @@ package api
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/slipwayhq/slipway/internal/secret"
@@ -24,6 +26,10 @@ type Config struct {
 	// AllowHashSigning lets eth_sign sign 32 bytes, which are mostly a hash of
 	// something that nobody has seen.
 	AllowHashSigning bool `yaml:"allowHashSigning"`
+	// ForwardMethods are calls of the namespaces admin, debug, engine, miner, perm and personal
+	// that go to the gateway all the same: names, or beginnings such as debug_*. Calls of
+	// other namespaces always do.
+	ForwardMethods []string `yaml:"forwardMethods"`
 	// MaxWait is the longest that a client may ask to wait.
 	MaxWait time.Duration `yaml:"maxWait"`
 	// HasuraSecret is what Hasura sends in the header X-Slipway-Action-Secret with
@@ -54,6 +60,12 @@ func (c Config) Validate() error {
 	// Longer ones would be cut by the server: it ends every answer after 2m.
 	if c.MaxWait < time.Second || c.MaxWait > 110*time.Second {
 		errs = append(errs, errors.New("maxWait: must be between 1s and 1m50s"))
+	}
+	for _, name := range c.ForwardMethods {
+		if namespace, rest, _ := strings.Cut(name, "_"); !slices.Contains(closedNamespaces(), namespace) || rest == "" || strings.Contains(strings.TrimSuffix(rest, "*"), "*") {
+			errs = append(errs, fmt.Errorf("forwardMethods: %q is no method, such as debug_traceTransaction, or beginning, such as debug_*, of the namespaces %s",
+				name, strings.Join(closedNamespaces(), ", ")))
+		}
 	}
 	if n := len(c.HasuraSecret.Reveal()); n > 0 && n < minHasuraSecret {
 		errs = append(errs, fmt.Errorf("hasuraSecret: must have at least %d characters", minHasuraSecret))

@@ -73,6 +73,10 @@ type answer func(ctx context.Context) []byte
 // begin starts a call of ours. What must happen in order (accepting) happens
 // before it returns; what may take time in the answer.
 func (s *server) begin(ctx context.Context, req jsonrpc.Request, who caller) answer {
+	if s.isClosed(req.Method) {
+		s.count("closed", false)
+		return done(jsonrpc.AppendError(nil, req.ID, errClosed(req.Method)))
+	}
 	if err := s.permitCall(ctx, req.Method); err != nil {
 		s.count(req.Method, false)
 		return done(jsonrpc.AppendError(nil, req.ID, s.rpcError(ctx, err)))

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/ethereum/go-ethereum/common"
 
@@ -53,8 +54,34 @@ func (s *server) methodTable() map[string]method {
 
 const sendTransaction = "eth_sendTransaction"
 
-// isOurs says whether a method needs this process.
-func (s *server) isOurs(name string) bool { return name == sendTransaction || s.methods[name] != nil }
+// isOurs says whether a method needs this process, or is refused by it.
+func (s *server) isOurs(name string) bool {
+	return name == sendTransaction || s.methods[name] != nil || s.isClosed(name)
+}
+
+// closedNamespaces are those with which nodes are operated, and hold keys of their own:
+// callers who may read are no operators of the node behind.
+func closedNamespaces() []string {
+	return []string{"admin", "debug", "engine", "miner", "perm", "personal"}
+}
+
+// isClosed says whether a method is neither answered here nor passed on.
+func (s *server) isClosed(name string) bool {
+	namespace, _, found := strings.Cut(name, "_")
+	if !found || s.methods[name] != nil || !slices.Contains(closedNamespaces(), namespace) {
+		return false
+	}
+	return !slices.ContainsFunc(s.cfg.ForwardMethods, func(allowed string) bool {
+		beginning, isBeginning := strings.CutSuffix(allowed, "*")
+		return name == allowed || isBeginning && strings.HasPrefix(name, beginning)
+	})
+}
+
+// errClosed says that a method is closed, in geth's words.
+func errClosed(method string) *jsonrpc.Error {
+	const most = 64
+	return jsonrpc.NewError(jsonrpc.CodeMethodNotFound, "the method "+strings.ToValidUTF8(method[:min(len(method), most)], "")+" does not exist/is not available")
+}
 
 // accounts lists the signer's own accounts and then the tenant's wallets.
 func (s *server) accounts(ctx context.Context, _ []byte, _ caller) (any, error) {

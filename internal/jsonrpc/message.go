@@ -55,6 +55,10 @@ func ScanRequest(text []byte) (Request, *Error) {
 		return r, NewError(CodeParse, "parse error: "+err.Error())
 	}
 
+	// What is passed on as it stands must not be another call for who reads it.
+	if members.isAmbiguous {
+		return r, NewError(CodeInvalidRequest, "invalid request: the name of a member is ambiguous")
+	}
 	if id := members.id; id != nil {
 		if !isID(id) {
 			return r, NewError(CodeInvalidRequest, "invalid request: the id must be a string, a number or null")
@@ -109,6 +113,8 @@ func isNull(v []byte) bool { return string(v) == "null" }
 // envelope holds the raw members of a request or a response.
 type envelope struct {
 	version, id, method, params, result, err []byte
+
+	isAmbiguous bool // a name that is none of these may be read as one of them
 }
 
 var (
@@ -175,6 +181,21 @@ func nameOf(key []byte) []byte {
 	return key[:bytes.IndexByte(key, '"')]
 }
 
+// isAmbiguous says whether other programs may read an unknown name as the method or the
+// parameters: with its escapes decoded, or in another case.
+func isAmbiguous(name []byte) bool {
+	if bytes.IndexByte(name, '\\') >= 0 {
+		return true
+	}
+	for _, known := range [][]byte{[]byte("method"), []byte("params")} {
+		if bytes.EqualFold(name, known) {
+			return true
+		}
+	}
+	return false
+}
+
+// slot is where the value of a known name goes; nil for other names.
 func (e *envelope) slot(name []byte) *[]byte {
 	switch string(name) {
 	case "jsonrpc":
@@ -190,6 +211,7 @@ func (e *envelope) slot(name []byte) *[]byte {
 	case "error":
 		return &e.err
 	default:
+		e.isAmbiguous = e.isAmbiguous || isAmbiguous(name)
 		return nil
 	}
 }

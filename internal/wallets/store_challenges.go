@@ -97,7 +97,15 @@ func (s *Store) attempt(ctx context.Context, vault common.Address, t Target, req
 		}
 		decided := rule(records, now)
 		verdict = decided.err
-		return write(ctx, tx, decided, t.Tenant, requests)
+		for _, r := range decided.changed {
+			if err := save(ctx, tx, r); err != nil {
+				return err
+			}
+		}
+		if verdict == nil {
+			return useUp(ctx, tx, decided.used, t.Tenant, requests)
+		}
+		return nil
 	})
 	if err != nil { // the verdict is not durable: it does not count
 		return err
@@ -114,18 +122,11 @@ func readChallenges(ctx context.Context, tx pgx.Tx, records []record, t Target) 
 	return nil
 }
 
-// write makes a ruling durable.
-func write(ctx context.Context, tx pgx.Tx, decided ruling, tenant string, requests []Request) error {
-	for _, r := range decided.changed {
-		if err := save(ctx, tx, r); err != nil {
-			return err
-		}
-	}
-	if decided.err != nil {
-		return nil
-	}
-	if decided.used != nil {
-		if _, err := tx.Exec(ctx, `delete from wallet_challenges where id = @id`, pgx.NamedArgs{"id": *decided.used}); err != nil {
+// useUp takes away the challenge that was answered, if any, and writes down for which
+// requests it was.
+func useUp(ctx context.Context, tx pgx.Tx, challenge *uuid.UUID, tenant string, requests []Request) error {
+	if challenge != nil {
+		if _, err := tx.Exec(ctx, `delete from wallet_challenges where id = @id`, pgx.NamedArgs{"id": *challenge}); err != nil {
 			return err
 		}
 	}
