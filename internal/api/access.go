@@ -227,6 +227,22 @@ func (s *server) permitCall(ctx context.Context, method string) error {
 	return s.note(ctx, admission.Note(caller, method, "", string(policy.Allowed)))
 }
 
+// renewTimeout bounds the look whether a connection may go on.
+const renewTimeout = 5 * time.Second
+
+// hasEnded says whether the credentials that a connection was made with count no more.
+// While that cannot be judged the connection goes on.
+func (s *server) hasEnded(ctx context.Context) bool {
+	caller, ok := access.From(ctx)
+	if s.access.by == nil || !ok {
+		return s.access.by != nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, renewTimeout)
+	defer cancel()
+	err := s.access.by.Renew(ctx, caller)
+	return err != nil && !errors.Is(err, access.ErrUnavailable)
+}
+
 // callRoles are the roles of which one is needed for a call of ours.
 func callRoles(method string) []access.Role {
 	switch method {

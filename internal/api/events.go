@@ -34,7 +34,7 @@ func (s *server) eventRoutes(e *echo.Echo) {
 }
 
 // streamEvents answers GET /v1/events with a stream of server-sent events that
-// ends when the client leaves, falls too far behind, or the signer stops. Without
+// ends when the client leaves, falls too far behind, its credentials end, or the signer stops. Without
 // Last-Event-ID it begins now.
 func (s *server) streamEvents(c echo.Context) error {
 	if s.events == nil {
@@ -80,10 +80,10 @@ const positionWait = 10 * time.Second
 func (s *server) follow(ctx context.Context, stream *eventStream, filter events.Filter, cursor int64) string {
 	heartbeat := time.NewTicker(s.events.Config().Heartbeat)
 	defer heartbeat.Stop()
-	f := follower{feed: s.events, stream: stream, filter: filter, cursor: cursor}
+	f := follower{feed: s.events, stream: stream, filter: filter, cursor: cursor, hasEnded: s.hasEnded}
 	for {
 		moved, reason := f.step(ctx)
-		if reason == "" && moved != nil {
+		if reason == "" {
 			reason = f.wait(ctx, moved, heartbeat.C)
 		}
 		if reason != "" {
@@ -99,6 +99,8 @@ type follower struct {
 	filter events.Filter
 	cursor int64
 	isLive bool // what it needs was in memory before
+
+	hasEnded func(context.Context) bool // the client's credentials
 }
 
 // step sends the next events. It returns what to wait for when there are none,
@@ -137,18 +139,35 @@ func (f *follower) end(reason string) string {
 	return reason
 }
 
-// wait waits for more, and shows the client that the stream lives.
+// wait waits for more (moved is nil where there is more already). At each heartbeat it
+// shows the client that the stream lives, and looks whether it still may.
 func (f *follower) wait(ctx context.Context, moved <-chan struct{}, heartbeat <-chan time.Time) string {
+	select { // a stream that never rests has heartbeats as well
+	case <-heartbeat:
+		return f.beat(ctx)
+	default:
+	}
+	if moved == nil {
+		return ""
+	}
 	select {
 	case <-moved:
 		return ""
 	case <-heartbeat:
-		if f.stream.beat(f.cursor) == nil {
-			return ""
-		}
+		return f.beat(ctx)
 	case <-ctx.Done():
+		return "left"
 	}
-	return "left"
+}
+
+func (f *follower) beat(ctx context.Context) string {
+	if f.hasEnded(ctx) {
+		return f.end("credentials")
+	}
+	if f.stream.beat(f.cursor) != nil {
+		return "left"
+	}
+	return ""
 }
 
 // lastEventID reads where a client was: from the header that browsers send when

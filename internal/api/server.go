@@ -126,7 +126,7 @@ func NewHandler(cfg Config, deps Deps) (*Handler, error) {
 	}
 	s := &server{
 		cfg: cfg, queue: deps.Queue, node: deps.Node, keys: deps.Keys, wallets: deps.Wallets,
-		sources: deps.Sources, sockets: &sockets{most: cfg.MaxSockets, open: map[*socket]struct{}{}}, localOnly: deps.LocalOnly,
+		sources: deps.Sources, sockets: &sockets{most: cfg.MaxSockets, ping: socketPing, open: map[*socket]struct{}{}}, localOnly: deps.LocalOnly,
 		chainID: deps.ChainID, metrics: newMetrics(deps.Metrics), log: deps.Log, keySwitch: deps.KeySwitch,
 		events: deps.Events, webhooks: deps.Webhooks,
 	}

@@ -174,16 +174,20 @@ func (c *socket) write(ctx context.Context, message []byte) {
 	}
 }
 
-// ping finds out whether client and gateway are still there. While all slots
-// are taken nothing is read, an answer to a ping neither.
+// ping finds out whether client and gateway are still there, and whether the client
+// still may be. While all slots are taken nothing is read, an answer to a ping neither.
 func (c *socket) ping(ctx context.Context) {
-	ticker := time.NewTicker(socketPing)
+	ticker := time.NewTicker(c.server.sockets.ping)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+		}
+		if c.server.hasEnded(ctx) {
+			c.close(websocket.StatusPolicyViolation, "the credentials of this connection have expired or were revoked")
+			return
 		}
 		if feed := c.feed.Load(); feed != nil && feed.Ping(ctx) != nil {
 			feed.Close() // pump notices

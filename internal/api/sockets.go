@@ -16,6 +16,7 @@ import (
 // sockets are the open WebSocket connections.
 type sockets struct {
 	most int
+	ping time.Duration // between two signs of life
 
 	mu        sync.Mutex // guards the fields below
 	open      map[*socket]struct{}
