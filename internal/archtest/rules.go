@@ -57,7 +57,7 @@ func arrows() map[string][]string {
 		"policy":                  "",
 		"queue":                   "audit nodeclient policy schema signing",
 		"queue/queuetest":         "nodeclient queue schema signing",
-		"wallets":                 "schema signing/...",
+		"wallets":                 "schema sealed signing/...",
 		"keyswitch":               "schema signing",
 		"sealed":                  "",
 		"events":                  "",

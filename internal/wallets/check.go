@@ -1,11 +1,14 @@
 package wallets
 
 import (
+	"crypto/rand"
 	"encoding/hex"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/google/uuid"
+
+	"github.com/slipwayhq/slipway/internal/sealed"
 )
 
 // Target says which verifications of a wallet a response is for. With a
@@ -33,7 +36,7 @@ type ruling struct {
 
 // checker decides about responses.
 type checker struct {
-	box    *box
+	box    *sealed.Box
 	hasher *hasher
 	limits limits
 }
@@ -88,7 +91,7 @@ func (c *checker) try(r *record, target Target, response string, now time.Time) 
 	case Pincode:
 		return c.tryPincode(r, response)
 	case OTP:
-		key, err := c.box.open(r.id, r.sealed)
+		key, err := c.open(r)
 		if err != nil {
 			return nil, false, err
 		}
@@ -111,7 +114,7 @@ func (c *checker) try(r *record, target Target, response string, now time.Time) 
 }
 
 func (c *checker) tryPincode(r *record, response string) (*uuid.UUID, bool, error) {
-	digest, err := c.box.open(r.id, r.sealed)
+	digest, err := c.open(r)
 	if err != nil {
 		return nil, false, err
 	}
@@ -122,6 +125,22 @@ func (c *checker) tryPincode(r *record, response string) (*uuid.UUID, bool, erro
 		}
 	}
 	return used, used != nil, nil
+}
+
+// open reads what is sealed in a verification; with another key that is ErrSealed.
+func (c *checker) open(r *record) ([]byte, error) {
+	plain, err := c.box.Open(r.id, r.sealed)
+	if err != nil {
+		return nil, ErrSealed
+	}
+	return plain, nil
+}
+
+// randomBytes returns n bytes nobody can guess.
+func randomBytes(n int) []byte {
+	out := make([]byte, n)
+	_, _ = rand.Read(out) // never fails: it ends the program instead
+	return out
 }
 
 // hexText returns n random bytes as text.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/slipwayhq/slipway/internal/sealed"
 	"github.com/slipwayhq/slipway/internal/secret"
 )
 
@@ -58,16 +59,13 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// KeySize is the length of an encryption key, in bytes (AES-256).
-const KeySize = 32
-
 // ParseKey reads an encryption key. Its error does not repeat the text.
 func ParseKey(text string) ([]byte, error) {
 	text = strings.TrimSpace(text)
-	if key, err := hex.DecodeString(strings.TrimPrefix(text, "0x")); err == nil && len(key) == KeySize {
+	if key, err := hex.DecodeString(strings.TrimPrefix(text, "0x")); err == nil && len(key) == sealed.KeySize {
 		return key, nil
 	}
-	if key, err := base64.StdEncoding.DecodeString(text); err == nil && len(key) == KeySize {
+	if key, err := base64.StdEncoding.DecodeString(text); err == nil && len(key) == sealed.KeySize {
 		return key, nil
 	}
 	return nil, errors.New("must be 32 bytes as hex or base64")

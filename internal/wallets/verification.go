@@ -6,6 +6,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/uuid"
+
+	"github.com/slipwayhq/slipway/internal/sealed"
 )
 
 // Type is a kind of verification. The values are those of TxSigner's clients.
@@ -127,16 +129,16 @@ type challengeRow struct {
 
 // newRecord makes the row of a new verification, and the parameters its user
 // is told once.
-func newRecord(n NewVerification, box *box, hasher *hasher) (record, map[string]string) {
+func newRecord(n NewVerification, box *sealed.Box, hasher *hasher) (record, map[string]string) {
 	r := record{id: uuid.New(), kind: n.Type, name: n.Name, salt: hexText(16)}
 	parameters := map[string]string{}
 	switch n.Type {
 	case Pincode:
-		r.sealed = box.seal(r.id, []byte(pinDigest(r.salt, n.Pincode)))
+		r.sealed = box.Seal(r.id, []byte(pinDigest(r.salt, n.Pincode)))
 	case OTP:
 		key := randomBytes(otpKeySize)
 		r.otp = &otpSettings{Algorithm: n.Algorithm, Digits: n.Digits, Period: n.Period}
-		r.sealed = box.seal(r.id, key)
+		r.sealed = box.Seal(r.id, key)
 		parameters["uri"] = r.otp.uri(key, n.Issuer, n.Name)
 	case SecretCodes:
 		codes := newCodes()

@@ -8,6 +8,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/google/uuid"
 
+	"github.com/slipwayhq/slipway/internal/sealed"
 	"github.com/slipwayhq/slipway/internal/signing"
 	"github.com/slipwayhq/slipway/internal/signing/local"
 )
@@ -57,7 +58,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 			return nil, err
 		}
 	}
-	box, err := newBox(key)
+	box, err := sealed.New(key)
 	if err != nil {
 		return nil, err
 	}

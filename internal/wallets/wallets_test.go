@@ -19,6 +19,7 @@ import (
 
 	"github.com/slipwayhq/slipway/internal/pgtest"
 	"github.com/slipwayhq/slipway/internal/schema"
+	"github.com/slipwayhq/slipway/internal/sealed"
 	"github.com/slipwayhq/slipway/internal/secret"
 	"github.com/slipwayhq/slipway/internal/signing"
 	"github.com/slipwayhq/slipway/internal/signing/local"
@@ -451,7 +452,7 @@ func TestDatabase_HoldsNoSecretInClear(t *testing.T) {
 		require.NotContains(t, dump, hidden)
 	}
 
-	stranger := replica(t, s.deps.Store.pool.Config().ConnString(), func(_ *Config, d *Deps) { d.Key = make([]byte, KeySize) })
+	stranger := replica(t, s.deps.Store.pool.Config().ConnString(), func(_ *Config, d *Deps) { d.Key = make([]byte, sealed.KeySize) })
 	require.ErrorIs(t, stranger.Verify(t.Context(), Target{Tenant: acme, Challenge: c.ID}, response(c, "271828")), ErrSealed)
 }
 
