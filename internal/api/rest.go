@@ -88,6 +88,7 @@ func (s *server) restRoutes(e *echo.Echo) {
 	v1.POST("/senders/:address/drain", s.drainSender)
 
 	v1.GET("/keys", s.listKeys)
+	v1.POST("/keys", s.createKey)
 	v1.POST("/keys/:address/disable", s.disableKey)
 	v1.POST("/keys/:address/enable", s.enableKey)
 	v1.GET("/wallets", s.restListWallets)

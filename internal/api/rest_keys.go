@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -18,7 +19,9 @@ type keyBody struct {
 	// Ref names the key; it is no secret.
 	Ref string `json:"ref,omitempty"`
 	// Kind is where the key lives: local, vault, awskms.
-	Kind     string `json:"kind,omitempty"`
+	Kind string `json:"kind,omitempty"`
+	// Name is what the key was made with here.
+	Name     string `json:"name,omitempty"`
 	Disabled bool   `json:"disabled"`
 }
 
@@ -36,6 +39,13 @@ func (s *server) listKeys(c echo.Context) error {
 	for _, key := range s.keys.Signers() {
 		list, addresses = append(list, presentKey(key)), append(addresses, key.Address())
 	}
+	made, err := s.madeKeys(c.Request().Context(), tenantOf(c))
+	if err != nil {
+		return err
+	}
+	for _, w := range made {
+		list, addresses = append(list, presentMadeKey(w)), append(addresses, w.Address)
+	}
 	if s.keySwitch != nil {
 		for _, a := range s.keySwitch.Disabled() {
 			list, addresses = append(list, keyBody{Address: a.Hex(), Disabled: true}), append(addresses, a)
@@ -52,6 +62,42 @@ func (s *server) listKeys(c echo.Context) error {
 		}
 	}
 	return respond(c, http.StatusOK, out)
+}
+
+// madeKeys are those that POST /v1/keys made, without those that are turned off.
+func (s *server) madeKeys(ctx context.Context, tenant string) ([]wallets.Wallet, error) {
+	if s.wallets == nil {
+		return nil, nil
+	}
+	list, err := s.wallets.Keys(ctx, tenant)
+	if err != nil || s.keySwitch == nil {
+		return list, err
+	}
+	off := s.keySwitch.Disabled()
+	return slices.DeleteFunc(list, func(w wallets.Wallet) bool { return slices.Contains(off, w.Address) }), nil
+}
+
+func presentMadeKey(w wallets.Wallet) keyBody {
+	return keyBody{Address: w.Address.Hex(), Ref: string(w.Ref()), Kind: "local", Name: w.Name}
+}
+
+// createKey makes the next account of the signer's mnemonic a key of the tenant.
+// Sources of other kinds get their keys where they are.
+func (s *server) createKey(c echo.Context) error {
+	var body struct {
+		Name string `json:"name"`
+	}
+	if err := decodeBody(c, &body); err != nil {
+		return err
+	}
+	if s.wallets == nil {
+		return refuse(problemAbsent, "this signer has no mnemonic (keys.mnemonic, keys.mnemonicFile) to derive keys from; make the key in its key service")
+	}
+	w, err := s.wallets.CreateKey(c.Request().Context(), tenantOf(c), body.Name)
+	if err != nil {
+		return err
+	}
+	return respond(c, http.StatusCreated, presentMadeKey(w))
 }
 
 func (s *server) disableKey(c echo.Context) error {

@@ -13,6 +13,7 @@ type newWallet struct {
 	vault  common.Address
 	tenant string
 	name   string
+	isKey  bool   // of the tenant itself, no end user's
 	wanted *int64 // the index asked for, nil for the next free one
 	floor  int64  // indexes below belong to the signer itself
 	derive func(index int64) (common.Address, string, error)
@@ -31,9 +32,9 @@ func (s *Store) create(ctx context.Context, n newWallet) (Wallet, error) {
 			return err
 		}
 		_, err = tx.Exec(ctx, `
-			insert into wallets (id, tenant_id, vault, wallet_index, name, address, derivation_path)
-			values (@id, @tenant, @vault, @index, @name, @address, @path)`,
-			pgx.NamedArgs{"id": w.ID, "tenant": n.tenant, "vault": n.vault[:], "index": index, "name": n.name, "address": w.Address[:], "path": w.Path})
+			insert into wallets (id, tenant_id, vault, wallet_index, name, address, derivation_path, is_key)
+			values (@id, @tenant, @vault, @index, @name, @address, @path, @key)`,
+			pgx.NamedArgs{"id": w.ID, "tenant": n.tenant, "key": n.isKey, "vault": n.vault[:], "index": index, "name": n.name, "address": w.Address[:], "path": w.Path})
 		if hasCode(err, uniqueViolation) {
 			return ErrIndexTaken
 		}

@@ -97,6 +97,24 @@ func (s *Service) Create(ctx context.Context, tenant, keyVaultID, name string, i
 	return w, nil
 }
 
+// CreateKey makes an account of the tenant itself at the next free index. It returns an
+// InvalidError or ErrUnavailable.
+func (s *Service) CreateKey(ctx context.Context, tenant, name string) (Wallet, error) {
+	if err := checkName("name", name); err != nil {
+		return Wallet{}, err
+	}
+	w, err := s.deps.Store.create(ctx, newWallet{
+		vault: s.deps.HD.ID(), tenant: tenant, name: name, isKey: true, floor: int64(s.deps.Reserved), derive: s.derive,
+	})
+	if err != nil {
+		return Wallet{}, fmt.Errorf("create key: %w", err)
+	}
+	return w, nil
+}
+
+// Ref names the key of a wallet, as senders do.
+func (w Wallet) Ref() signing.KeyRef { return signing.KeyRef("local:" + w.Path) }
+
 // derive returns address and path of an index.
 func (s *Service) derive(index int64) (common.Address, string, error) {
 	path := append(accounts.DerivationPath{}, s.deps.Path...)

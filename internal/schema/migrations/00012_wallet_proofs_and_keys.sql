@@ -11,3 +11,7 @@ create table wallet_proofs (
     proved_at timestamptz not null,
     primary key (tenant_id, idem_key, req_hash, actor)
 );
+
+-- Accounts that an operator made as keys of the tenant itself: they are derived like
+-- wallets, and are nobody's wallet.
+alter table wallets add column is_key boolean not null default false;
