@@ -19,19 +19,57 @@ func Check(text []byte) error {
 	if !utf8.Valid(text) {
 		return wrong("", "the body is not JSON: it is not UTF-8")
 	}
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.UseNumber()
-	if err := checkValue(d, "", 0); err != nil {
+	c := checker{json: json.NewDecoder(bytes.NewReader(text))}
+	c.json.UseNumber()
+	if err := c.value(); err != nil {
 		return err
 	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+	if _, err := c.json.Token(); !errors.Is(err, io.EOF) {
 		return wrong("", "the body has text after its JSON value")
 	}
 	return nil
 }
 
-func checkValue(d *json.Decoder, at string, depth int) error {
-	token, err := d.Token()
+// checker walks through a value. Where it is becomes a text only for an error:
+// made for each element of a list, the text would cost the length of the list
+// times that of the names around it.
+type checker struct {
+	json *json.Decoder
+	way  []step // from the whole value to the one that is read
+}
+
+// step is the name of a field, or the place in a list.
+type step struct {
+	name   string
+	index  int
+	isList bool
+}
+
+// at is the JSON Pointer of the value that is read.
+func (c *checker) at() string {
+	var pointer string
+	for _, s := range c.way {
+		if s.isList {
+			pointer = Index(pointer, s.index)
+		} else {
+			pointer = Field(pointer, s.name)
+		}
+	}
+	return pointer
+}
+
+// inside checks the value behind one more step.
+func (c *checker) inside(s step) error {
+	c.way = append(c.way, s)
+	if err := c.value(); err != nil {
+		return err
+	}
+	c.way = c.way[:len(c.way)-1]
+	return nil
+}
+
+func (c *checker) value() error {
+	token, err := c.json.Token()
 	if err != nil {
 		return syntaxError(err)
 	}
@@ -39,45 +77,45 @@ func checkValue(d *json.Decoder, at string, depth int) error {
 	if !isDelim {
 		return nil
 	}
-	if depth == MaxDepth {
-		return wrong(at, fmt.Sprintf("is nested more than %d deep", MaxDepth))
+	if len(c.way) == MaxDepth {
+		return wrong(c.at(), fmt.Sprintf("is nested more than %d deep", MaxDepth))
 	}
 	if delim == '[' {
-		return checkArray(d, at, depth)
+		return c.array()
 	}
-	return checkObject(d, at, depth)
+	return c.object()
 }
 
-func checkArray(d *json.Decoder, at string, depth int) error {
-	for i := 0; d.More(); i++ {
-		if err := checkValue(d, Index(at, i), depth+1); err != nil {
+func (c *checker) array() error {
+	for i := 0; c.json.More(); i++ {
+		if err := c.inside(step{index: i, isList: true}); err != nil {
 			return err
 		}
 	}
-	_, err := d.Token()
+	_, err := c.json.Token()
 	return syntaxError(err)
 }
 
-func checkObject(d *json.Decoder, at string, depth int) error {
+func (c *checker) object() error {
 	seen := map[string]bool{}
-	for d.More() {
-		token, err := d.Token()
+	for c.json.More() {
+		token, err := c.json.Token()
 		if err != nil {
 			return syntaxError(err)
 		}
 		name, isName := token.(string)
 		if !isName {
-			return wrong(at, "the body is not JSON: a name must be a text")
+			return wrong(c.at(), "the body is not JSON: a name must be a text")
 		}
 		if seen[name] {
-			return wrong(Field(at, name), "the name occurs twice in its object")
+			return wrong(Field(c.at(), name), "the name occurs twice in its object")
 		}
 		seen[name] = true
-		if err := checkValue(d, Field(at, name), depth+1); err != nil {
+		if err := c.inside(step{name: name}); err != nil {
 			return err
 		}
 	}
-	_, err := d.Token()
+	_, err := c.json.Token()
 	return syntaxError(err)
 }
 

@@ -15,7 +15,8 @@ func Decode(text []byte, into any) error {
 	if err := Check(text); err != nil {
 		return err
 	}
-	if err := checkFit(text, reflect.TypeOf(into).Elem(), ""); err != nil {
+	f := fit{}
+	if err := f.check(text, reflect.TypeOf(into).Elem(), ""); err != nil {
 		return err
 	}
 	if err := json.Unmarshal(text, into); err != nil { // all of it was read before
@@ -24,9 +25,13 @@ func Decode(text []byte, into any) error {
 	return nil
 }
 
-// checkFit says whether a value fits a type, and where it does not: every name
-// must be one of the struct that it fills, every value of its kind.
-func checkFit(text []byte, t reflect.Type, at string) error {
+// fit checks that values fit types. It holds the fields of the structs that it
+// has met, which lists have many of.
+type fit map[reflect.Type]map[string]reflect.Type
+
+// check says whether a value fits a type, and where it does not: every name must
+// be one of the struct that it fills, every value of its kind.
+func (f fit) check(text []byte, t reflect.Type, at string) error {
 	readsItself := reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]())
 	switch {
 	case string(text) == "null":
@@ -34,11 +39,11 @@ func checkFit(text []byte, t reflect.Type, at string) error {
 	case readsItself:
 		return checkKind(text, t, at)
 	case t.Kind() == reflect.Pointer:
-		return checkFit(text, t.Elem(), at)
+		return f.check(text, t.Elem(), at)
 	case t.Kind() == reflect.Slice:
-		return checkElements(text, t, at)
+		return f.elements(text, t, at)
 	case t.Kind() == reflect.Struct:
-		return checkFields(text, t, at)
+		return f.fields(text, t, at)
 	default:
 		return checkKind(text, t, at)
 	}
@@ -59,31 +64,33 @@ func checkKind(text []byte, t reflect.Type, at string) error {
 	}
 }
 
-func checkElements(text []byte, t reflect.Type, at string) error {
+func (f fit) elements(text []byte, t reflect.Type, at string) error {
 	var elements []json.RawMessage
 	if json.Unmarshal(text, &elements) != nil {
 		return checkKind(text, t, at)
 	}
 	for i, e := range elements {
-		if err := checkFit(e, t.Elem(), Index(at, i)); err != nil {
+		if err := f.check(e, t.Elem(), Index(at, i)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func checkFields(text []byte, t reflect.Type, at string) error {
+func (f fit) fields(text []byte, t reflect.Type, at string) error {
 	var object map[string]json.RawMessage
 	if json.Unmarshal(text, &object) != nil {
 		return checkKind(text, t, at)
 	}
-	fields := fieldsOf(t)
+	if f[t] == nil {
+		f[t] = fieldsOf(t)
+	}
 	for _, name := range sortedNames(object) {
-		field, known := fields[name]
+		field, known := f[t][name]
 		if !known {
-			return wrong(Field(at, name), unknown(name, sortedNames(fields)))
+			return wrong(Field(at, name), unknown(name, sortedNames(f[t])))
 		}
-		if err := checkFit(object[name], field, Field(at, name)); err != nil {
+		if err := f.check(object[name], field, Field(at, name)); err != nil {
 			return err
 		}
 	}

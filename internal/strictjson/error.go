@@ -22,8 +22,15 @@ func (e *Error) Error() string {
 
 func wrong(pointer, reason string) *Error { return &Error{Pointer: pointer, Reason: reason} }
 
-// Field appends a name to a JSON Pointer.
+// longestStep bounds what a pointer repeats of a name, in bytes: names are a
+// client's, and the pointer of each value inside repeats them.
+const longestStep = 128
+
+// Field appends a name to a JSON Pointer. A very long name is cut.
 func Field(pointer, name string) string {
+	if len(name) > longestStep {
+		name = strings.ToValidUTF8(name[:longestStep], "") + "…"
+	}
 	return pointer + "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
 }
 
