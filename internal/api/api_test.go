@@ -44,6 +44,7 @@ type fakeQueue struct {
 	hold    chan struct{}  // when not nil, hashes come once it is closed
 
 	onWait      func()       // called by Wait, nil for nothing
+	onWatch     func()       // called by the watches, nil for nothing
 	fees        []queue.Fees // what SpeedUp was asked for
 	senders     []queue.Sender
 	explanation queue.Explanation
@@ -99,6 +100,9 @@ func (q *fakeQueue) EnqueueWatched(ctx context.Context, r queue.Request) (queue.
 }
 
 func (q *fakeQueue) waitSigned(ctx context.Context, t queue.Transaction) (queue.Transaction, error) {
+	if q.onWatch != nil {
+		q.onWatch()
+	}
 	switch {
 	case q.ended != nil:
 		t.Status, t.Error = queue.StatusRejected, q.ended

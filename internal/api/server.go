@@ -137,7 +137,7 @@ func NewHandler(cfg Config, deps Deps) (*Handler, error) {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = s.writeError
-	e.Use(s.measure, s.limitBody)
+	e.Use(s.measure, s.recovered, s.limitBody, s.readableTexts)
 	if deps.LocalOnly {
 		e.Use(guardLocal)
 	}
