@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/slipwayhq/slipway/internal/signing"
+	"github.com/slipwayhq/slipway/internal/signing/awskms/kmstest"
 	"github.com/slipwayhq/slipway/internal/signing/signingtest"
 )
 
@@ -24,7 +25,7 @@ import (
 // machine's own.
 func TestMain(m *testing.M) {
 	for name, value := range map[string]string{
-		"AWS_ACCESS_KEY_ID": "AKIDFAKE", "AWS_SECRET_ACCESS_KEY": "fake-secret", "AWS_SESSION_TOKEN": "", "AWS_PROFILE": "", "AWS_REGION": "",
+		"AWS_ACCESS_KEY_ID": kmstest.AccessKeyID, "AWS_SECRET_ACCESS_KEY": kmstest.SecretAccessKey, "AWS_SESSION_TOKEN": "", "AWS_PROFILE": "", "AWS_REGION": "",
 		"AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull, "AWS_EC2_METADATA_DISABLED": "true",
 	} {
 		if err := os.Setenv(name, value); err != nil {
@@ -46,31 +47,31 @@ func TestConformance(t *testing.T) {
 
 	signingtest.Run(t, func(t *testing.T) signingtest.Key {
 		t.Helper()
-		f := newFake(t)
-		cfg := f.config()
+		f := kmstest.New(t)
+		cfg := configOf(f)
 		return signingtest.Key{
-			Address: crypto.PubkeyToAddress(f.key.PublicKey),
+			Address: crypto.PubkeyToAddress(f.Key.PublicKey),
 			Open:    func(t *testing.T) signing.Signer { t.Helper(); return open(t, cfg) },
 			Interrupt: func(*testing.T) func() {
-				f.set(func() { f.refusal = "KMSInternalException" })
-				return func() { f.set(func() { f.refusal = "" }) }
+				f.Set(func() { f.Refusal = "KMSInternalException" })
+				return func() { f.Set(func() { f.Refusal = "" }) }
 			},
-			Forbid: func(*testing.T) { f.set(func() { f.state = "Disabled" }) },
+			Forbid: func(*testing.T) { f.Set(func() { f.State = "Disabled" }) },
 		}
 	})
 }
 
 func TestSign_AnAliasThatMovesChangesNothing(t *testing.T) {
 	t.Parallel()
-	f := newFake(t)
-	s := open(t, f.config())
+	f := kmstest.New(t)
+	s := open(t, configOf(f))
 	require.EqualValues(t, "awskms:alias/signer", s.Ref())
 
 	_, err := s.Sign(t.Context(), [32]byte{1})
 
 	require.NoError(t, err)
-	require.Equal(t, []string{fakeARN}, f.signed, "the key itself is asked, not the alias")
-	require.Equal(t, 1, f.count("GetPublicKey"))
+	require.Equal(t, []string{kmstest.ARN}, f.Signed, "the key itself is asked, not the alias")
+	require.Equal(t, 1, f.Count("GetPublicKey"))
 }
 
 func TestSign_Classes(t *testing.T) {
@@ -96,9 +97,9 @@ func TestSign_Classes(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFake(t)
-			s := open(t, f.config())
-			f.set(func() { f.refusal = c.refusal })
+			f := kmstest.New(t)
+			s := open(t, configOf(f))
+			f.Set(func() { f.Refusal = c.refusal })
 
 			_, err := s.Sign(t.Context(), [32]byte{1})
 
@@ -117,11 +118,11 @@ func TestSign_Classes(t *testing.T) {
 
 func TestSign_NoAnswerIsUnavailable(t *testing.T) {
 	t.Parallel()
-	f := newFake(t)
-	cfg := f.config()
+	f := kmstest.New(t)
+	cfg := configOf(f)
 	cfg.Timeout = 300 * time.Millisecond
 	s := open(t, cfg)
-	resume := f.outage()
+	resume := f.Outage()
 	defer resume()
 
 	_, err := s.Sign(t.Context(), [32]byte{1})
@@ -143,11 +144,11 @@ func TestSign_NoAnswerIsUnavailable(t *testing.T) {
 // Throttling is waited out inside the call, at a rate that follows KMS.
 func TestSign_Throttling(t *testing.T) {
 	t.Parallel()
-	f := newFake(t)
-	cfg := f.config()
+	f := kmstest.New(t)
+	cfg := configOf(f)
 	cfg.Timeout = 20 * time.Second
 	s := open(t, cfg)
-	f.set(func() { f.throttle = 3 })
+	f.Set(func() { f.Throttle = 3 })
 
 	var failed atomic.Int64
 	var group sync.WaitGroup
@@ -160,7 +161,7 @@ func TestSign_Throttling(t *testing.T) {
 	}
 	group.Wait()
 	require.Zero(t, failed.Load())
-	require.Equal(t, 11, f.count("Sign"), "8 signatures and 3 refusals")
+	require.Equal(t, 11, f.Count("Sign"), "8 signatures and 3 refusals")
 }
 
 func TestSign_NothingWrongIsReturned(t *testing.T) {
@@ -175,9 +176,9 @@ func TestSign_NothingWrongIsReturned(t *testing.T) {
 	for name, deface := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFake(t)
-			s := open(t, f.config())
-			f.set(func() { f.deface = deface })
+			f := kmstest.New(t)
+			s := open(t, configOf(f))
+			f.Set(func() { f.Deface = deface })
 
 			_, err := s.Sign(t.Context(), [32]byte{1})
 
@@ -191,23 +192,23 @@ func TestSign_NothingWrongIsReturned(t *testing.T) {
 func TestOpen_KeysThatCannotSign(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
-		change func(*fake)
+		change func(*kmstest.Server)
 		want   string
 	}{
-		"another curve": {func(f *fake) { f.spec = "ECC_NIST_P256" }, "ECC_SECG_P256K1"},
-		"another use":   {func(f *fake) { f.usage = "KEY_AGREEMENT" }, "SIGN_VERIFY"},
-		"disabled":      {func(f *fake) { f.state = "Disabled" }, "not enabled"},
-		"to be deleted": {func(f *fake) { f.state = "PendingDeletion" }, "not enabled"},
+		"another curve": {func(f *kmstest.Server) { f.Spec = "ECC_NIST_P256" }, "ECC_SECG_P256K1"},
+		"another use":   {func(f *kmstest.Server) { f.Usage = "KEY_AGREEMENT" }, "SIGN_VERIFY"},
+		"disabled":      {func(f *kmstest.Server) { f.State = "Disabled" }, "not enabled"},
+		"to be deleted": {func(f *kmstest.Server) { f.State = "PendingDeletion" }, "not enabled"},
 	}
 	for name, c := range cases {
-		f := newFake(t)
+		f := kmstest.New(t)
 		c.change(f)
-		_, err := new(Opener).Open(t.Context(), f.config())
+		_, err := new(Opener).Open(t.Context(), configOf(f))
 		var permanent *signing.PermanentError
 		require.ErrorAs(t, err, &permanent, name)
 		require.ErrorContains(t, err, c.want, name)
 	}
-	cfg := newFake(t).config()
+	cfg := configOf(kmstest.New(t))
 	cfg.KeyID = "alias/other"
 	_, err := new(Opener).Open(t.Context(), cfg)
 	require.ErrorContains(t, err, "no such key")
@@ -219,10 +220,10 @@ func TestOpen_KeysThatCannotSign(t *testing.T) {
 // Keys of one account share a client, and what it has learnt of the quota.
 func TestOpener_SharesClients(t *testing.T) {
 	t.Parallel()
-	f := newFake(t)
+	f := kmstest.New(t)
 	var o Opener
-	for _, id := range []string{"alias/signer", fakeARN} {
-		cfg := f.config()
+	for _, id := range []string{"alias/signer", kmstest.ARN} {
+		cfg := configOf(f)
 		cfg.KeyID = id
 		_, err := o.Open(t.Context(), cfg)
 		require.NoError(t, err)
@@ -254,15 +255,15 @@ func TestOpen_WebIdentity(t *testing.T) { //nolint:paralleltest // sets the envi
 	} {
 		t.Setenv(name, value)
 	}
-	f := newFake(t)
-	f.creds = aws.Credentials{AccessKeyID: "AKIDWEB", SecretAccessKey: "web-secret", SessionToken: "session"}
+	f := kmstest.New(t)
+	f.Creds = aws.Credentials{AccessKeyID: "AKIDWEB", SecretAccessKey: "web-secret", SessionToken: "session"}
 
-	_, err := open(t, f.config()).Sign(t.Context(), [32]byte{1})
+	_, err := open(t, configOf(f)).Sign(t.Context(), [32]byte{1})
 	require.NoError(t, err)
 
 	// A refusal by STS says nothing of the key: it passes once the role is repaired.
 	refuse.Store(true)
-	_, err = new(Opener).Open(t.Context(), f.config())
+	_, err = new(Opener).Open(t.Context(), configOf(f))
 	var unavailable *signing.UnavailableError
 	require.ErrorAs(t, err, &unavailable)
 	require.ErrorContains(t, err, "no AWS credentials (STS")
@@ -276,4 +277,10 @@ func TestConfig_Validate(t *testing.T) {
 		require.ErrorContains(t, err, part)
 	}
 	require.NotContains(t, err.Error(), "hunter2")
+}
+
+// configOf leads to the fake; the credentials are those of the environment, which
+// TestMain sets.
+func configOf(f *kmstest.Server) Config {
+	return Config{KeyID: kmstest.Alias, Region: kmstest.Region, Endpoint: f.URL, Timeout: 5 * time.Second}
 }

@@ -1,4 +1,5 @@
-package awskms
+// Package kmstest is AWS KMS for tests, as far as one key needs it.
+package kmstest
 
 import (
 	"bytes"
@@ -25,39 +26,50 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// The key, and the credentials that requests for it are signed with.
 const (
-	fakeRegion = "eu-central-1"
-	fakeARN    = "arn:aws:kms:eu-central-1:111122223333:key/0a0b0c0d"
+	Region          = "eu-central-1"
+	Alias           = "alias/signer"
+	AccessKeyID     = "AKIDFAKE"
+	SecretAccessKey = "fake-secret" //nolint:gosec // of a fake
+	ARN             = "arn:aws:kms:eu-central-1:111122223333:key/0a0b0c0d"
 )
 
-// fake speaks the protocol of KMS: JSON 1.1, X-Amz-Target, SigV4 (whose
+// Server speaks the protocol of KMS: JSON 1.1, X-Amz-Target, SigV4 (whose
 // signatures it checks), SubjectPublicKeyInfo and DER. It is not KMS: policies,
 // quotas and latencies are what a test says they are.
-type fake struct {
+type Server struct {
 	*httptest.Server
-	key *ecdsa.PrivateKey
+	// Key is what KMS holds.
+	Key *ecdsa.PrivateKey
 
-	mu       sync.Mutex // guards the fields below
-	creds    aws.Credentials
-	state    string // KeyState
-	spec     string // KeySpec
-	usage    string // KeyUsage
-	refusal  string // error code that answers everything; "" is none
-	throttle int    // how many calls are throttled before one is served
+	mu sync.Mutex // guards the fields below
+	// Creds are what requests must be signed with.
+	Creds aws.Credentials
+	// State, Spec and Usage are KeyState, KeySpec and KeyUsage.
+	State, Spec, Usage string
+	// Refusal is an error code that answers everything; "" is none.
+	Refusal string
+	// Throttle is how many calls are throttled before one is served.
+	Throttle int
+	// Deface is what becomes of each signature; nil leaves it.
+	Deface func(der []byte) []byte
+	// Signed are the ids of keys that Sign was asked for.
+	Signed []string
+
 	stall    chan struct{}
-	deface   func(der []byte) []byte // what becomes of each signature
 	calls    map[string]int
-	signed   []string // key ids that Sign was asked for
 	problems []string
 }
 
-func newFake(t *testing.T) *fake {
+// New starts a server, which ends with the test.
+func New(t *testing.T) *Server {
 	t.Helper()
 	key, err := crypto.ToECDSA(bytes.Repeat([]byte{7}, 32))
 	require.NoError(t, err)
-	f := &fake{
-		key: key, state: "Enabled", spec: "ECC_SECG_P256K1", usage: "SIGN_VERIFY", calls: map[string]int{},
-		creds: aws.Credentials{AccessKeyID: "AKIDFAKE", SecretAccessKey: "fake-secret"},
+	f := &Server{
+		Key: key, State: "Enabled", Spec: "ECC_SECG_P256K1", Usage: "SIGN_VERIFY", calls: map[string]int{},
+		Creds: aws.Credentials{AccessKeyID: AccessKeyID, SecretAccessKey: SecretAccessKey},
 	}
 	f.Server = httptest.NewServer(http.HandlerFunc(f.serve))
 	t.Cleanup(func() {
@@ -67,14 +79,14 @@ func newFake(t *testing.T) *fake {
 	return f
 }
 
-// set changes the fake while it serves.
-func (f *fake) set(change func()) {
+// Set changes the fake while it serves.
+func (f *Server) Set(change func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	change()
 }
 
-func (f *fake) serve(w http.ResponseWriter, r *http.Request) {
+func (f *Server) serve(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return
@@ -85,9 +97,9 @@ func (f *fake) serve(w http.ResponseWriter, r *http.Request) {
 	if p := f.protocol(r, body); p != "" {
 		f.problems = append(f.problems, p)
 	}
-	stall, refusal := f.stall, f.refusal
-	if refusal == "" && f.throttle > 0 {
-		f.throttle--
+	stall, refusal := f.stall, f.Refusal
+	if refusal == "" && f.Throttle > 0 {
+		f.Throttle--
 		refusal = "ThrottlingException"
 	}
 	f.mu.Unlock()
@@ -115,7 +127,7 @@ func (f *fake) serve(w http.ResponseWriter, r *http.Request) {
 }
 
 // protocol says what is wrong with a request, as KMS would.
-func (f *fake) protocol(r *http.Request, body []byte) string {
+func (f *Server) protocol(r *http.Request, body []byte) string {
 	if r.Method != http.MethodPost || r.URL.Path != "/" || r.Header.Get("Content-Type") != "application/x-amz-json-1.1" {
 		return fmt.Sprintf("%s %s %s", r.Method, r.URL.Path, r.Header.Get("Content-Type"))
 	}
@@ -136,7 +148,7 @@ func (f *fake) protocol(r *http.Request, body []byte) string {
 		}
 	}
 	hash := sha256.Sum256(body)
-	if err := v4.NewSigner().SignHTTP(r.Context(), f.creds, again, hex.EncodeToString(hash[:]), "kms", fakeRegion, at); err != nil {
+	if err := v4.NewSigner().SignHTTP(r.Context(), f.Creds, again, hex.EncodeToString(hash[:]), "kms", Region, at); err != nil {
 		return err.Error()
 	}
 	if again.Header.Get("Authorization") != authorization {
@@ -145,7 +157,7 @@ func (f *fake) protocol(r *http.Request, body []byte) string {
 	return ""
 }
 
-func (f *fake) answer(operation string, body []byte) map[string]any {
+func (f *Server) answer(operation string, body []byte) map[string]any {
 	var in struct {
 		KeyID            string
 		Message          []byte
@@ -157,11 +169,11 @@ func (f *fake) answer(operation string, body []byte) map[string]any {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if in.KeyID != fakeARN && in.KeyID != "alias/signer" {
+	if in.KeyID != ARN && in.KeyID != Alias {
 		return map[string]any{"refusal": "NotFoundException"}
 	}
 	if operation != "DescribeKey" {
-		switch f.state {
+		switch f.State {
 		case "Disabled":
 			return map[string]any{"refusal": "DisabledException"}
 		case "PendingDeletion":
@@ -170,25 +182,25 @@ func (f *fake) answer(operation string, body []byte) map[string]any {
 	}
 	switch operation {
 	case "DescribeKey":
-		return map[string]any{"KeyMetadata": map[string]any{"KeyId": "0a0b0c0d", "Arn": fakeARN, "KeySpec": f.spec, "KeyUsage": f.usage, "KeyState": f.state}}
+		return map[string]any{"KeyMetadata": map[string]any{"KeyId": "0a0b0c0d", "Arn": ARN, "KeySpec": f.Spec, "KeyUsage": f.Usage, "KeyState": f.State}}
 	case "GetPublicKey":
-		return map[string]any{"KeyId": fakeARN, "PublicKey": f.publicKey()}
+		return map[string]any{"KeyId": ARN, "PublicKey": f.publicKey()}
 	case "Sign":
-		f.signed = append(f.signed, in.KeyID)
+		f.Signed = append(f.Signed, in.KeyID)
 		if len(in.Message) != 32 || in.MessageType != "DIGEST" || in.SigningAlgorithm != "ECDSA_SHA_256" {
 			return map[string]any{"refusal": "ValidationException"}
 		}
 		der := f.sign(in.Message)
-		if f.deface != nil {
-			der = f.deface(der)
+		if f.Deface != nil {
+			der = f.Deface(der)
 		}
-		return map[string]any{"KeyId": fakeARN, "SigningAlgorithm": in.SigningAlgorithm, "Signature": der}
+		return map[string]any{"KeyId": ARN, "SigningAlgorithm": in.SigningAlgorithm, "Signature": der}
 	}
 	return map[string]any{"refusal": "UnsupportedOperationException"}
 }
 
-func (f *fake) publicKey() []byte {
-	point := crypto.FromECDSAPub(&f.key.PublicKey)
+func (f *Server) publicKey() []byte {
+	point := crypto.FromECDSAPub(&f.Key.PublicKey)
 	curve, _ := asn1.Marshal(asn1.ObjectIdentifier{1, 3, 132, 0, 10})
 	der, err := asn1.Marshal(struct {
 		Algorithm pkix.AlgorithmIdentifier
@@ -204,8 +216,8 @@ func (f *fake) publicKey() []byte {
 }
 
 // sign is random, as KMS is: about every second s is in the upper half.
-func (f *fake) sign(digest []byte) []byte {
-	der, err := f.key.Sign(rand.Reader, digest, nil)
+func (f *Server) sign(digest []byte) []byte {
+	der, err := f.Key.Sign(rand.Reader, digest, nil)
 	if err != nil {
 		f.problems = append(f.problems, err.Error())
 		return nil
@@ -219,21 +231,16 @@ func (f *fake) sign(digest []byte) []byte {
 	return der
 }
 
-// config leads to the fake; the credentials are those of the environment, which
-// the package's TestMain sets.
-func (f *fake) config() Config {
-	return Config{KeyID: "alias/signer", Region: fakeRegion, Endpoint: f.URL, Timeout: 5 * time.Second}
-}
-
-func (f *fake) count(operation string) int {
+// Count is how often an operation was called.
+func (f *Server) Count(operation string) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.calls[operation]
 }
 
-// outage lets every request wait for an answer.
-func (f *fake) outage() (resume func()) {
+// Outage lets every request wait for an answer.
+func (f *Server) Outage() (resume func()) {
 	stall := make(chan struct{})
-	f.set(func() { f.stall = stall })
-	return func() { f.set(func() { f.stall = nil }); close(stall) }
+	f.Set(func() { f.stall = stall })
+	return func() { f.Set(func() { f.stall = nil }); close(stall) }
 }
