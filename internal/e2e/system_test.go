@@ -47,7 +47,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(roleName) != "" {
 		os.Exit(signerMain())
 	}
-	os.Exit(pgtest.Main(m))
+	os.Exit(withPrograms(func() int { return pgtest.Main(m) }))
 }
 
 func signerMain() int {
