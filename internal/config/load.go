@@ -54,10 +54,25 @@ func readFile(path string) ([]byte, error) {
 func describe(err error) string {
 	var positioned yaml.Error
 	if !errors.As(err, &positioned) || positioned.GetToken() == nil || positioned.GetToken().Position == nil {
-		return " " + err.Error()
+		return " " + withoutContents(err.Error())
 	}
 	at := positioned.GetToken().Position
-	return fmt.Sprintf("%d:%d: %s", at.Line, at.Column, positioned.GetMessage())
+	return fmt.Sprintf("%d:%d: %s", at.Line, at.Column, withoutContents(positioned.GetMessage()))
+}
+
+// withoutContents takes out what a message repeats of a file, but for names that
+// look like keys: who pastes a mnemonic at the wrong place must not find it in the
+// log.
+func withoutContents(message string) string {
+	from, to := strings.IndexByte(message, '"'), strings.LastIndexByte(message, '"')
+	if from < 0 || from == to {
+		return message
+	}
+	isName := strings.HasPrefix(message, "unknown field ") || strings.HasPrefix(message, "mapping key ")
+	if isName && quoted(message[from+1:to]) != "" {
+		return message
+	}
+	return message[:from] + "…" + message[to+1:]
 }
 
 // expand replaces ${NAME} and ${NAME:-fallback}. Comments are expanded too, so
