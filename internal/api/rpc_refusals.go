@@ -15,7 +15,10 @@ func refusalRPCError(err error) *jsonrpc.Error {
 	var full *queue.FullError
 	var away *signing.UnavailableError
 	var permanent *signing.PermanentError
+	var coded *codedError
 	switch {
+	case errors.As(err, &coded) && coded.code == problemBusy:
+		return jsonrpc.NewError(jsonrpc.CodeServer, "the queue gives out the nonces of this sender: "+coded.detail)
 	case errors.As(err, &full):
 		return jsonrpc.NewError(jsonrpc.CodeLimitExceeded, fmt.Sprintf("%s; try again in %s", full, full.RetryAfter()))
 	case errors.Is(err, queue.ErrDraining):

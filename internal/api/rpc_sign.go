@@ -9,6 +9,7 @@ import (
 	"github.com/ethereum/go-ethereum/accounts"
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/hexutil"
+	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/crypto"
 
 	"github.com/slipwayhq/slipway/internal/jsonrpc"
@@ -131,7 +132,8 @@ func (s *server) signDigest(ctx context.Context, asked policy.Request, digest []
 }
 
 // signTransaction answers eth_signTransaction: the signed bytes of a complete
-// transaction. The queue knows nothing of it.
+// transaction. The queue knows nothing of it, so it is refused while the queue
+// gives out nonces of the sender, as POST /v1/sign/transaction is.
 func (s *server) signTransaction(ctx context.Context, params []byte, who caller) (any, error) {
 	args, r, err := s.transaction(params, "eth_signTransaction")
 	if err != nil {
@@ -147,6 +149,9 @@ func (s *server) signTransaction(ctx context.Context, params []byte, who caller)
 	}
 	key, err := s.signer(ctx, r.Sender)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.refuseBusy(ctx, r.Sender); err != nil {
 		return nil, err
 	}
 	if err := s.permitTransaction(ctx, r); err != nil {
@@ -227,19 +232,49 @@ func (a sendArgs) request(chainID uint64) (queue.Request, error) {
 	case a.Input != nil && a.Data != nil && *a.Input != *a.Data:
 		return queue.Request{}, invalid("data and input differ")
 	case a.BlobVersionedHashes != nil && string(a.BlobVersionedHashes) != "null",
-		a.Type != nil && a.Type.v.IsUint64() && a.Type.v.Uint64() == blobType:
+		a.Type != nil && a.Type.v.IsUint64() && a.Type.v.Uint64() == types.BlobTxType:
 		return queue.Request{}, invalid("transaction type not supported: blobs (EIP-4844)")
 	case a.Input != nil:
 		a.Data = a.Input
 	}
 	r, err := a.txFields.request()
+	if err != nil {
+		return r, err
+	}
 	if a.Nonce != nil {
 		n := a.Nonce.v.Uint64()
 		r.Nonce = &n
 	}
-	return r, err
+	return r, a.setType(&r)
 }
 
-// blobType is the type of blob transactions (EIP-4844), which QBFT networks do
-// not have.
-const blobType = 3
+// setType makes a request one of the type that was asked for. Who asks for none
+// gets the type that goes with the prices.
+func (a sendArgs) setType(r *queue.Request) error {
+	if a.Type == nil {
+		return nil
+	}
+	if !a.Type.v.IsUint64() || a.Type.v.Uint64() > types.SetCodeTxType {
+		return invalid("transaction type not supported")
+	}
+	kind := a.Type.v.Uint64()
+	isOld := kind == types.LegacyTxType || kind == types.AccessListTxType
+	switch {
+	case isOld && (r.Fees.MaxFee != nil || r.Fees.MaxTip != nil):
+		return invalid("maxFeePerGas and maxPriorityFeePerGas do not go with types 0x0 and 0x1")
+	case isOld && len(r.Authorizations) > 0:
+		return invalid("authorizationList does not go with types 0x0 and 0x1")
+	case !isOld && r.Fees.GasPrice != nil:
+		return invalid("gasPrice goes with types 0x0 and 0x1 only")
+	case kind == types.SetCodeTxType && len(r.Authorizations) == 0:
+		return invalid("type 0x4 needs an authorizationList")
+	case kind == types.LegacyTxType && len(r.AccessList) > 0:
+		return invalid("accessList does not go with type 0x0")
+	case kind == types.LegacyTxType:
+		r.AccessList = nil
+	case kind == types.AccessListTxType && r.AccessList == nil:
+		r.AccessList = types.AccessList{}
+	}
+	r.Fees.IsGasPrice = isOld && r.Fees.GasPrice == nil
+	return nil
+}

@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/slipwayhq/slipway/internal/jsonrpc"
+	"github.com/slipwayhq/slipway/internal/queue"
 	"github.com/slipwayhq/slipway/internal/signing"
 )
 
@@ -267,6 +268,60 @@ func TestRPC_SignTransaction(t *testing.T) {
 		_, _, answer := f.do(t, "POST", "/", body)
 		require.Contains(t, answer, text)
 		require.Contains(t, answer, `"error"`)
+	}
+}
+
+// A transaction signed for another way to the chain would take the nonce of one
+// that was accepted; REST has the same rule.
+func TestRPC_SignTransactionNotWhileTheQueueIsBusy(t *testing.T) {
+	t.Parallel()
+	f := serveWith(t, func(d *Deps, _ *Config) { d.Keys = signing.NewKeyring(signerOf(t, webKey)) })
+	call := rpc("eth_signTransaction", `{"from":"`+webAccount+`","to":"`+bob+`","gas":"0x5208","nonce":"0x7","gasPrice":"0x0"}`)
+	for text, sender := range map[string]queue.Sender{
+		"the queue gives out the nonces of this sender: 0 transactions are queued and 1 are on their way": {State: queue.SenderPaused, Open: 1},
+		"2 transactions are queued": {State: queue.SenderActive, Queued: 2},
+		`"result":"0x`:              {State: queue.SenderPaused, Queued: 2},
+	} {
+		sender.Address = common.HexToAddress(webAccount)
+		f.queue.senders = []queue.Sender{sender}
+		_, _, answer := f.do(t, "POST", "/", call)
+		require.Contains(t, answer, text)
+		require.NotContains(t, answer, "-32603")
+	}
+}
+
+func TestRPC_SendTransactionHasTheTypeThatIsAskedFor(t *testing.T) {
+	t.Parallel()
+	f := serve(t)
+	const entry = `"accessList":[{"address":"` + bob + `","storageKeys":[]}]`
+	list := types.AccessList{{Address: common.HexToAddress(bob), StorageKeys: []common.Hash{}}}
+	for fields, want := range map[string]queue.Request{
+		`"type":"0x0"`:                           {Fees: queue.Fees{IsGasPrice: true}},
+		`"type":0,"accessList":[]`:               {Fees: queue.Fees{IsGasPrice: true}},
+		`"type":"0x0","gasPrice":"0x5"`:          {Fees: queue.Fees{GasPrice: big.NewInt(5)}},
+		`"type":"0x1"`:                           {Fees: queue.Fees{IsGasPrice: true}, AccessList: types.AccessList{}},
+		`"type":"0x1","gasPrice":"0x5",` + entry: {Fees: queue.Fees{GasPrice: big.NewInt(5)}, AccessList: list},
+		`"type":"0x2"`:                           {},
+		entry:                                    {AccessList: list},
+	} {
+		before := len(f.queue.list)
+		_, _, answer := f.do(t, "POST", "/", rpc("eth_sendTransaction", `{"from":"`+alice+`","to":"`+bob+`",`+fields+`}`))
+		require.Contains(t, answer, `"result":"0x`, fields)
+		got := f.queue.list[before].Request
+		require.Equal(t, want.Fees, got.Fees, fields)
+		require.Equal(t, want.AccessList, got.AccessList, fields)
+	}
+	for fields, want := range map[string]string{
+		`"type":"0x0","maxFeePerGas":"0x1"`:         "do not go with types 0x0 and 0x1",
+		`"type":"0x1","maxPriorityFeePerGas":"0x1"`: "do not go with types 0x0 and 0x1",
+		`"type":"0x0",` + entry:                     "accessList does not go with type 0x0",
+		`"type":"0x2","gasPrice":"0x1"`:             "gasPrice goes with types 0x0 and 0x1 only",
+		`"type":"0x4"`:                              "needs an authorizationList",
+		`"type":"0x5"`:                              "transaction type not supported",
+	} {
+		_, _, answer := f.do(t, "POST", "/", rpc("eth_sendTransaction", `{"from":"`+alice+`","to":"`+bob+`",`+fields+`}`))
+		require.Contains(t, answer, want)
+		require.Contains(t, answer, `"code":-32602`)
 	}
 }
 

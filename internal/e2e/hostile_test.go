@@ -258,7 +258,7 @@ func rpcSeeds(wallet string) map[string]string {
 		"eth_sign":                                `["` + alice + `","0x01"]`,
 		"personal_sign":                           `["0x01","` + alice + `"]`,
 		"eth_sendTransaction":                     `[{` + tx + `,"nonce":"0x7","gasPrice":"0x0"}]`,
-		"eth_signTransaction":                     `[{` + tx + `,"nonce":"0x7","maxFeePerGas":"0x1","maxPriorityFeePerGas":"0x1","accessList":[{"address":"` + bob + `","storageKeys":[]}],"blobVersionedHashes":null,"authorizationList":[]}]`,
+		"eth_signTransaction":                     `[{` + strings.Replace(tx, `"type":"0x0"`, `"type":"0x2"`, 1) + `,"nonce":"0x7","maxFeePerGas":"0x1","maxPriorityFeePerGas":"0x1","accessList":[{"address":"` + bob + `","storageKeys":[]}],"blobVersionedHashes":null,"authorizationList":[]}]`,
 		"eth_signTypedData":                       `["` + alice + `",` + typed + `]`,
 		"eth_signTypedData_v3":                    `["` + alice + `",` + typed + `]`,
 		"eth_signTypedData_v4":                    `["` + alice + `",` + typed + `]`,

@@ -124,9 +124,9 @@ func (p *program) launch(t *testing.T, args ...string) {
 }
 
 // serve starts the program and waits until it answers.
-func (p *program) serve(t *testing.T, args ...string) {
+func (p *program) serve(t *testing.T) {
 	t.Helper()
-	p.launch(t, append([]string{"serve", "--config", p.file, "--listen", strings.TrimPrefix(p.url, "http://"), "--admin-listen", strings.TrimPrefix(p.admin, "http://")}, args...)...)
+	p.launch(t, "serve", "--config", p.file, "--listen", strings.TrimPrefix(p.url, "http://"), "--admin-listen", strings.TrimPrefix(p.admin, "http://"))
 	client := newClient()
 	defer client.CloseIdleConnections()
 	require.Eventually(t, func() bool {

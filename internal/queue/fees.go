@@ -41,6 +41,9 @@ func chooseFees(asked Fees, mode FeeMode, fixed uint64, m market) Fees {
 	if !asked.IsZero() {
 		return completeFees(asked, m)
 	}
+	if asked.IsGasPrice {
+		return Fees{GasPrice: m.price(mode, fixed)}
+	}
 	if mode == FeeFixed {
 		price := new(big.Int).SetUint64(fixed)
 		if m.head.BaseFee == nil {
@@ -58,6 +61,21 @@ func chooseFees(asked Fees, mode FeeMode, fixed uint64, m market) Fees {
 		return Fees{GasPrice: m.gasPrice}
 	default:
 		return Fees{MaxFee: feeCap(m, m.tip), MaxTip: m.tip}
+	}
+}
+
+// price is what one gas costs in a transaction that has no other price. All of it
+// is paid, so it holds no reserve for base fees that rise, as feeCap does.
+func (m market) price(mode FeeMode, fixed uint64) *big.Int {
+	switch {
+	case mode == FeeFixed:
+		return new(big.Int).SetUint64(fixed)
+	case mode == FeeZero || (mode == FeeAuto && m.isFree()):
+		return new(big.Int)
+	case m.head.BaseFee == nil || m.tip == nil:
+		return m.gasPrice
+	default:
+		return most(m.gasPrice, new(big.Int).Add(m.head.BaseFee, m.tip))
 	}
 }
 

@@ -32,6 +32,12 @@ func (r Request) fingerprint(chainID uint64) [32]byte {
 	}
 	f.text(bigText(r.Value), string(r.Data), strconv.FormatUint(r.Gas, 10))
 	f.text(bigText(r.Fees.GasPrice), bigText(r.Fees.MaxFee), bigText(r.Fees.MaxTip))
+	if r.Fees.IsGasPrice {
+		f.text("gas price")
+	}
+	if r.AccessList != nil && len(r.AccessList) == 0 {
+		f.text("type 1")
+	}
 	for _, entry := range r.AccessList {
 		f.text("access", entry.Address.Hex())
 		for _, key := range entry.StorageKeys {

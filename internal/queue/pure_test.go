@@ -43,6 +43,12 @@ func TestChooseFees(t *testing.T) {
 		"the caller's fees":                   {Fees{MaxFee: wei(5), MaxTip: wei(1)}, FeeAuto, london(100, 110, 7), Fees{MaxFee: wei(5), MaxTip: wei(1)}},
 		"the caller's cap, our tip":           {Fees{MaxFee: wei(500)}, FeeAuto, london(100, 110, 7), Fees{MaxFee: wei(500), MaxTip: wei(7)}},
 		"the caller's cap below our tip":      {Fees{MaxFee: wei(3)}, FeeAuto, london(100, 110, 7), Fees{MaxFee: wei(3), MaxTip: wei(3)}},
+		"one price, free":                     {Fees{IsGasPrice: true}, FeeAuto, london(0, 0, 0), Fees{GasPrice: wei(0)}},
+		"one price, by the node":              {Fees{IsGasPrice: true}, FeeAuto, london(100, 110, 7), Fees{GasPrice: wei(110)}},
+		"one price, above the node's":         {Fees{IsGasPrice: true}, FeeMarket, london(100, 101, 7), Fees{GasPrice: wei(107)}},
+		"one price, before London":            {Fees{IsGasPrice: true}, FeeAuto, legacy(9), Fees{GasPrice: wei(9)}},
+		"one price, zero":                     {Fees{IsGasPrice: true}, FeeZero, london(100, 110, 7), Fees{GasPrice: wei(0)}},
+		"one price, fixed":                    {Fees{IsGasPrice: true}, FeeFixed, london(100, 110, 7), Fees{GasPrice: wei(9)}},
 		"the caller's tip, our cap":           {Fees{MaxTip: wei(3)}, FeeAuto, london(100, 110, 7), Fees{MaxFee: wei(203), MaxTip: wei(3)}},
 	}
 	for name, c := range cases {

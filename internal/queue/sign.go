@@ -130,7 +130,7 @@ func signTx(ctx context.Context, key signing.Signer, chain types.Signer, tx *typ
 }
 
 // txData chooses the transaction type by the kind of price: legacy (EIP-155),
-// 0x1 when an access list comes with a gas price (EIP-2930), else 0x2 (EIP-1559);
+// 0x1 when an access list comes with a gas price, even an empty one (EIP-2930), else 0x2 (EIP-1559);
 // 0x4 with authorizations (EIP-7702).
 func txData(p prepared, chainID, nonce uint64) types.TxData {
 	r := p.request
@@ -145,7 +145,7 @@ func txData(p prepared, chainID, nonce uint64) types.TxData {
 			ChainID: new(big.Int).SetUint64(chainID), Nonce: nonce, GasTipCap: p.fees.MaxTip, GasFeeCap: p.fees.MaxFee,
 			Gas: p.gas, To: r.To, Value: r.Value, Data: r.Data, AccessList: r.AccessList,
 		}
-	case len(r.AccessList) > 0:
+	case r.AccessList != nil:
 		return &types.AccessListTx{
 			ChainID: new(big.Int).SetUint64(chainID), Nonce: nonce, GasPrice: p.fees.GasPrice,
 			Gas: p.gas, To: r.To, Value: r.Value, Data: r.Data, AccessList: r.AccessList,

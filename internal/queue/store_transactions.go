@@ -129,7 +129,7 @@ func insertArgs(chainID int64, entries []*entry) pgx.NamedArgs {
 		r := &e.request
 		ids[i], tenants[i], senders[i], recipients[i] = e.id, r.Tenant, r.Sender[:], addressOrNull(r.To)
 		values[i], datas[i], gases[i] = r.Value.String(), r.Data, nullIfZero(int64(r.Gas))
-		fees[i], accessLists[i] = jsonOrNull(r.Fees, r.Fees.IsZero()), jsonOrNull(r.AccessList, len(r.AccessList) == 0)
+		fees[i], accessLists[i] = jsonOrNull(r.Fees, r.Fees == Fees{}), jsonOrNull(r.AccessList, r.AccessList == nil)
 		keys[i], hashes[i], references[i] = nullIfZero(r.IdempotencyKey), e.fingerprint[:], nullIfZero(r.Reference)
 		notAfters[i], redrives[i] = nullIfZero(r.NotAfter), r.RedriveOf
 		nonces[i], authorizations[i] = r.Nonce, jsonOrNull(r.Authorizations, len(r.Authorizations) == 0)

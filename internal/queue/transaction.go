@@ -11,13 +11,15 @@ import (
 
 // Request is what a caller asks to be executed.
 type Request struct {
-	Tenant     string
-	Sender     common.Address
-	To         *common.Address // nil: contract creation
-	Value      *big.Int        // wei; nil means 0
-	Data       []byte
-	Gas        uint64 // 0: estimated
-	Fees       Fees
+	Tenant string
+	Sender common.Address
+	To     *common.Address // nil: contract creation
+	Value  *big.Int        // wei; nil means 0
+	Data   []byte
+	Gas    uint64 // 0: estimated
+	Fees   Fees
+	// AccessList that is not nil, even without an entry, makes a transaction with a
+	// gas price one of type 0x1 (EIP-2930).
 	AccessList types.AccessList
 	// Authorizations make it a set-code transaction (EIP-7702), which needs To
 	// and a network after Prague.
@@ -49,6 +51,9 @@ type Fees struct {
 	GasPrice *big.Int `json:"gasPrice,omitempty"`
 	MaxFee   *big.Int `json:"maxFeePerGas,omitempty"`
 	MaxTip   *big.Int `json:"maxPriorityFeePerGas,omitempty"`
+	// IsGasPrice has the fee policy choose a GasPrice where it would choose the other
+	// two: for who asks for type 0x0 or 0x1 and leaves the price to the policy.
+	IsGasPrice bool `json:"isGasPrice,omitempty"`
 }
 
 // IsZero says whether the fee policy has to choose.

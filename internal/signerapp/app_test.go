@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -83,6 +84,17 @@ func TestApp_ARealTransaction(t *testing.T) {
 	require.Contains(t, answer, `"result":"0x`)
 	_, answer = call(t, "POST", url, fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"eth_getBalance","params":["%s","0x0"]}`, bob))
 	require.JSONEq(t, `{"jsonrpc":"2.0","id":1,"result":"0x0"}`, answer)
+
+	// The type that is asked for is the type on the chain.
+	for fields, want := range map[string]string{`"type":"0x0"`: "0x0", `"type":"0x1"`: "0x1", `"type":"0x2"`: "0x2", `"gas":"0xc350"`: "0x2"} {
+		_, answer = call(t, "POST", url, fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"eth_sendTransaction","params":[{"from":"%s","to":"%s",%s}]}`, alice, bob, fields))
+		hash := regexp.MustCompile(`0x[0-9a-f]{64}`).FindString(answer)
+		require.NotEmpty(t, hash, answer)
+		require.Eventually(t, func() bool {
+			_, answer = call(t, "POST", url, `{"jsonrpc":"2.0","id":1,"method":"eth_getTransactionByHash","params":["`+hash+`"]}`)
+			return strings.Contains(answer, `"type":"`+want+`"`)
+		}, 20*time.Second, 20*time.Millisecond, "%s", &answer)
+	}
 
 	// A sender without funds is told so in the node's words.
 	_, answer = call(t, "POST", url, fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"eth_sendTransaction","params":[{"from":"%s","to":"%s","value":"0xffffffffffff"}]}`, bob, alice))
