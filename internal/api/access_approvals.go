@@ -75,7 +75,7 @@ func (s *server) listApprovals(c echo.Context) error {
 		return err
 	}
 	return c.JSON(http.StatusOK, pageBody(list, limit, func(p queue.Pending) int64 { return p.Seq }, func(p queue.Pending) pendingBody {
-		return pendingBody{present(p.Transaction), p.Submitter, p.Needs, p.Votes}
+		return pendingBody{present(p.Transaction), p.Submitter, append([]policy.Approval{}, p.Needs...), append([]queue.CastVote{}, p.Votes...)}
 	}))
 }
 
