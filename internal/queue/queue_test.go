@@ -47,7 +47,12 @@ type bundle struct {
 
 func setup(t *testing.T) *bundle {
 	t.Helper()
-	pool, err := Connect(t.Context(), ConnectConfig{DSN: pgtest.DSN(t)})
+	return setupAt(t, pgtest.DSN(t))
+}
+
+func setupAt(t testing.TB, dsn string) *bundle {
+	t.Helper()
+	pool, err := Connect(t.Context(), ConnectConfig{DSN: dsn})
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
 	signers, err := local.Accounts(local.Config{Mnemonic: secret.New("test test test test test test test test test test test junk"), Accounts: 3})
