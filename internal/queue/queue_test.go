@@ -50,13 +50,13 @@ func setup(t *testing.T) *bundle {
 	return setupAt(t, pgtest.DSN(t))
 }
 
-func setupAt(t testing.TB, dsn string) *bundle {
-	t.Helper()
-	pool, err := Connect(t.Context(), ConnectConfig{DSN: dsn})
-	require.NoError(t, err)
-	t.Cleanup(pool.Close)
+func setupAt(tb testing.TB, dsn string) *bundle {
+	tb.Helper()
+	pool, err := Connect(tb.Context(), ConnectConfig{DSN: dsn})
+	require.NoError(tb, err)
+	tb.Cleanup(pool.Close)
 	signers, err := local.Accounts(local.Config{Mnemonic: secret.New("test test test test test test test test test test test junk"), Accounts: 3})
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	cfg := Default()
 	cfg.ChainID, cfg.HeadPoll, cfg.LeaseTTL, cfg.ResendAfter, cfg.StolenAfter = testChain, 10*time.Millisecond, time.Second, time.Second, time.Second
 	return &bundle{pool: pool, chain: newFakeChain(testChain), keys: signing.NewKeyring(signers...), cfg: cfg}
