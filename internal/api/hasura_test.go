@@ -77,6 +77,20 @@ func TestHasura_ARecordedPayload(t *testing.T) {
 	require.Equal(t, "cancelled", got["status"])
 }
 
+// v1 sends no query, and a version to come may send more.
+func TestHasura_PayloadsOfOtherVersions(t *testing.T) {
+	t.Parallel()
+	url := serveHasura(t).url
+	input := `{"input":{"idempotencyKey":"k","from":"` + alice + `","to":"` + bob + `"}}`
+	for _, text := range []string{
+		`{"action":{"name":"sendTransaction"},"input":` + input + `,"session_variables":{"x-hasura-user-id":"1","x-hasura-role":"user"}}`,
+		`{"action":{"name":"sendTransaction","more":1},"input":` + input + `,"request_query":"mutation","more":{}}`,
+	} {
+		status, got := act(t, url, "sendTransaction", actionSecret, text)
+		require.Equal(t, 200, status, got)
+	}
+}
+
 func TestHasura_CallsAndCreations(t *testing.T) {
 	t.Parallel()
 	f := serveHasura(t)
