@@ -94,6 +94,8 @@ type receiptAnswer struct {
 	Status        queue.Status `json:"status"`
 	receiptBody
 	Revert *revertBody `json:"revert,omitempty"`
+	// Logs are nil where the node cannot tell now.
+	Logs *[]logBody `json:"logs,omitempty"`
 }
 
 func (s *server) getReceipt(c echo.Context) error {
@@ -116,6 +118,9 @@ func (s *server) getReceipt(c echo.Context) error {
 		if out.Revert, err = s.explain(c.Request().Context(), t); err != nil {
 			return err
 		}
+	}
+	if logs := s.logsOf(c.Request().Context(), t.Receipt); logs != nil {
+		out.Logs = &logs
 	}
 	return respond(c, http.StatusOK, out)
 }

@@ -138,6 +138,36 @@ func TestREST_WhereTheReasonOfARevertComesFrom(t *testing.T) {
 	}
 }
 
+func TestREST_LogsOfAReceipt(t *testing.T) {
+	t.Parallel()
+	block, topic := "0x"+strings.Repeat("0a", 32), "0x"+strings.Repeat("0b", 32)
+	logs := func(block, list string) scriptedNode {
+		return scriptedNode{"eth_getTransactionReceipt": `"result":{"blockHash":"` + block + `","logs":` + list + `}`}
+	}
+	one := `[{"address":"` + strings.ToLower(bob) + `","topics":["` + topic + `"],"data":"0x01","logIndex":"0x3","removed":false},{"address":"` + bob + `","topics":[],"data":"0x","logIndex":"0x4"}]`
+	for name, c := range map[string]struct {
+		node scriptedNode
+		want string
+	}{
+		"two":           {logs(block, one), `"logs":[{"address":"` + bob + `","topics":["` + topic + `"],"data":"0x01","index":3},{"address":"` + bob + `","topics":[],"data":"0x","index":4}]`},
+		"none":          {logs(block, `[]`), `"logs":[]`},
+		"another block": {logs(topic, one), ""},
+		"no receipt":    {scriptedNode{"eth_getTransactionReceipt": `"result":null`}, ""},
+		"nonsense":      {logs(block, `[{"address":7}]`), ""},
+		"no node":       {scriptedNode{}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := serveWith(t, func(d *Deps, _ *Config) { d.Node = c.node })
+			id := f.ask(t, 202, "POST", "/v1/transactions", transfer("")).text("id")
+			f.queue.list[0].Status, f.queue.list[0].Receipt = queue.StatusConfirmed, &queue.Receipt{BlockNumber: 7, BlockHash: common.HexToHash(block), Success: true, Final: true}
+			_, _, answer := f.do(t, "GET", "/v1/transactions/"+id+"/receipt", "")
+			require.Equal(t, c.want != "", strings.Contains(answer, `"logs"`), answer)
+			require.Contains(t, answer, c.want)
+		})
+	}
+}
+
 func TestREST_CalldataOfMethods(t *testing.T) {
 	t.Parallel()
 
