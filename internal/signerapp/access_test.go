@@ -270,8 +270,8 @@ func TestApp_WalletsOfTenants(t *testing.T) {
 	typed := `{"types":{"EIP712Domain":[{"name":"name","type":"string"}],"A":[{"name":"a","type":"string"}]},"primaryType":"A","domain":{"name":"d"},"message":{"a":"b"}}`
 
 	for _, call := range [][2]string{
-		{"eth_sendTransaction", send},
 		{"eth_signTransaction", `{"from":"` + wallet + `","to":"` + bob + `","gas":"0x5208","gasPrice":"0x0","nonce":"0x0"}`},
+		{"eth_sendTransaction", send},
 		{"personal_sign", `"0x01","` + wallet + `"`},
 		{"eth_sign", `"` + wallet + `","0x01"`},
 		{"eth_signTypedData_v4", `"` + wallet + `",` + typed},
