@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -20,6 +21,19 @@ const clientTimeout = 40 * time.Second
 type sent struct {
 	at     time.Time
 	accept time.Duration
+}
+
+// submitProfiled is submit, with a profile of it where one is wanted.
+func submitProfiled(ctx context.Context, o options, from []common.Address, url string) (_ []sent, err error) {
+	if o.profiles == "" {
+		return submit(ctx, o, from, url)
+	}
+	stop, err := startProfile(o.profiles, "load")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, stop()) }()
+	return submit(ctx, o, from, url)
 }
 
 // submit sends all requests, each client one after the other, and returns when

@@ -34,7 +34,7 @@ type options struct {
 	clients      int
 	via          string
 	gas          uint64
-	cpuProfile   string
+	profiles     string
 	keep         bool
 }
 
@@ -81,7 +81,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.IntVar(&o.clients, "clients", 32, "clients that send at the same time, each waiting for its answer")
 	flags.StringVar(&o.via, "via", viaBoth, "rest, rpc or both (in turn for each sender)")
 	flags.Uint64Var(&o.gas, "gas", 0, "gas limit of each request; 0 lets the signer estimate")
-	flags.StringVar(&o.cpuProfile, "cpuprofile", "", "file for a CPU profile of the signer; for one run only")
+	flags.StringVar(&o.profiles, "profiles", "", "folder for CPU profiles of the signer, the gateway, the chain and the load; for one run only")
 	flags.BoolVar(&o.keep, "keep", false, "keep the folder with data and logs")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -99,8 +99,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	if o.via != viaREST && o.via != viaRPC && o.via != viaBoth {
 		return o, fmt.Errorf("-via %q: must be rest, rpc or both", o.via)
 	}
-	if o.cpuProfile != "" && len(o.senders) > 1 {
-		return o, errors.New("-cpuprofile: needs a single number of -senders")
+	if o.profiles != "" && len(o.senders) > 1 {
+		return o, errors.New("-profiles: needs a single number of -senders")
 	}
 	return o, nil
 }

@@ -46,7 +46,7 @@ func measure(ctx context.Context, o options, senders int) (_ result, err error) 
 	defer watch.client.CloseIdleConnections()
 
 	before := s.cost()
-	sent, err := submit(ctx, o, from, s.signerURL)
+	sent, err := submitProfiled(ctx, o, from, s.signerURL)
 	if err != nil {
 		return result{}, err
 	}

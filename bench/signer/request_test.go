@@ -62,7 +62,7 @@ func TestCheckExactlyOnce_FindsWhatIsWrong(t *testing.T) {
 func TestParse_RefusesNonsense(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{
-		{"-senders", "1,x"}, {"-senders", "0"}, {"-transactions", "0"}, {"-via", "post"}, {"-senders", "1,8", "-cpuprofile", "x"},
+		{"-senders", "1,x"}, {"-senders", "0"}, {"-transactions", "0"}, {"-via", "post"}, {"-senders", "1,8", "-profiles", "x"},
 	} {
 		_, err := parse(args, io.Discard)
 		require.Error(t, err, args)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/big"
 	"os"
+	"path/filepath"
 	"runtime/pprof"
 	"strconv"
 	"time"
@@ -16,7 +17,6 @@ import (
 	"github.com/slipwayhq/slipway/internal/chain"
 	"github.com/slipwayhq/slipway/internal/devnet"
 	"github.com/slipwayhq/slipway/internal/gatewayapp"
-	"github.com/slipwayhq/slipway/internal/lifecycle"
 	"github.com/slipwayhq/slipway/internal/secret"
 	"github.com/slipwayhq/slipway/internal/signerapp"
 	"github.com/slipwayhq/slipway/internal/signing/local"
@@ -31,7 +31,8 @@ const (
 	// nextVariable is the URL that a role sends its own calls to.
 	nextVariable     = "SLIPWAY_BENCH_NEXT"
 	databaseVariable = "SLIPWAY_BENCH_DATABASE"
-	profileVariable  = "SLIPWAY_BENCH_PROFILE"
+	// profilesVariable is the folder for CPU profiles; empty for none.
+	profilesVariable = "SLIPWAY_BENCH_PROFILES"
 
 	phrase   = "test test test test test test test test test test test junk"
 	chainID  = 53771311147
@@ -41,7 +42,7 @@ const (
 type role = func(ctx context.Context, ready func(url string)) error
 
 func roles() map[string]role {
-	return map[string]role{"chain": runChain, "gateway": runGateway, "signer": runSigner}
+	return map[string]role{"chain": profiled("chain", runChain), "gateway": profiled("gateway", runGateway), "signer": profiled("signer", runSigner)}
 }
 
 func runChain(ctx context.Context, ready func(url string)) error {
@@ -98,27 +99,42 @@ func runSigner(ctx context.Context, ready func(url string)) error {
 	if err != nil {
 		return err
 	}
-	return profiled(os.Getenv(profileVariable), app.Run)(ctx, func() { ready("http://" + app.Addr()) })
+	return app.Run(ctx, func() { ready("http://" + app.Addr()) })
 }
 
-// profiled writes a CPU profile of a component's life from its readiness on.
-func profiled(path string, run lifecycle.Run) lifecycle.Run {
-	if path == "" {
+// profiled writes a CPU profile of a role's life from its readiness on.
+func profiled(name string, run role) role {
+	dir := os.Getenv(profilesVariable)
+	if dir == "" {
 		return run
 	}
-	return func(ctx context.Context, ready func()) error {
-		file, err := os.Create(path)
-		if err != nil {
-			return fmt.Errorf("profile: %w", err)
-		}
+	return func(ctx context.Context, ready func(url string)) error {
+		var stop func() error
 		var begun error
-		err = run(ctx, func() {
-			begun = pprof.StartCPUProfile(file)
-			ready()
+		err := run(ctx, func(url string) {
+			stop, begun = startProfile(dir, name)
+			ready(url)
 		})
-		pprof.StopCPUProfile()
-		return errors.Join(err, begun, file.Close())
+		if stop != nil {
+			err = errors.Join(err, stop())
+		}
+		return errors.Join(err, begun)
 	}
+}
+
+// startProfile profiles this process into a file of a folder until stop is called.
+func startProfile(dir, name string) (stop func() error, err error) {
+	file, err := os.Create(filepath.Join(dir, name+".pprof"))
+	if err != nil {
+		return nil, fmt.Errorf("profile: %w", err)
+	}
+	if err := pprof.StartCPUProfile(file); err != nil {
+		return nil, errors.Join(fmt.Errorf("profile: %w", err), file.Close())
+	}
+	return func() error {
+		pprof.StopCPUProfile()
+		return file.Close()
+	}, nil
 }
 
 // logger logs as the programs do by default; the parent keeps it in a file.

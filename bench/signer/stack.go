@@ -53,14 +53,15 @@ func (s *stack) start(ctx context.Context, o options, senders int) error {
 		return err
 	}
 	count := sendersVariable + "=" + strconv.Itoa(senders)
-	if s.chain, s.chainURL, err = s.child(ctx, "chain", count); err != nil {
+	profiles := profilesVariable + "=" + o.profiles
+	if s.chain, s.chainURL, err = s.child(ctx, "chain", count, profiles); err != nil {
 		return err
 	}
-	if s.gateway, gatewayURL, err = s.child(ctx, "gateway", nextVariable+"="+s.chainURL); err != nil {
+	if s.gateway, gatewayURL, err = s.child(ctx, "gateway", profiles, nextVariable+"="+s.chainURL); err != nil {
 		return err
 	}
-	s.signer, s.signerURL, err = s.child(ctx, "signer", count, nextVariable+"="+gatewayURL,
-		databaseVariable+"="+s.postgres.server.DSN().Reveal(), profileVariable+"="+o.cpuProfile)
+	s.signer, s.signerURL, err = s.child(ctx, "signer", count, profiles, nextVariable+"="+gatewayURL,
+		databaseVariable+"="+s.postgres.server.DSN().Reveal())
 	return err
 }
 
