@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -41,7 +42,9 @@ type fakeQueue struct {
 	ended   *queue.Reason // the watch sees a rejection
 	filters []queue.Filter
 	sender  common.Address // accepted besides alice
-	hold    chan struct{}  // when not nil, hashes come once it is closed
+	// isProtected says what the queue finds in the database; nil: no account is.
+	isProtected func(ctx context.Context, account common.Address) (bool, error)
+	hold        chan struct{} // when not nil, hashes come once it is closed
 
 	onWait      func()       // called by Wait, nil for nothing
 	onWatch     func()       // called by the watches, nil for nothing
@@ -50,9 +53,14 @@ type fakeQueue struct {
 	explanation queue.Explanation
 }
 
-func (q *fakeQueue) Enqueue(_ context.Context, r queue.Request) (queue.Accepted, error) {
+func (q *fakeQueue) Enqueue(ctx context.Context, r queue.Request) (queue.Accepted, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.isProtected != nil && !r.IsProven {
+		if is, err := q.isProtected(ctx, r.Sender); err != nil || is {
+			return queue.Accepted{}, cmp.Or(err, queue.ErrUnproven)
+		}
+	}
 	if q.err != nil {
 		return queue.Accepted{}, q.err
 	}

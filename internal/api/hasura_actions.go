@@ -135,7 +135,7 @@ func (s *server) hasuraSend(ctx context.Context, tenant string, input json.RawMe
 		return nil, err
 	}
 	shown := proof{Response: args.Input.ChallengeResponse, Challenge: args.Input.ChallengeID}
-	if err := s.authorise(ctx, r.Sender, shown, r); err != nil {
+	if r.IsProven, err = s.prove(ctx, r.Sender, shown, r); err != nil {
 		return nil, err
 	}
 	r.Tenant = tenant

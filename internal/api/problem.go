@@ -94,7 +94,7 @@ func problemFor(err error) problem {
 func isUnproven(err error) bool {
 	var shown *proofError
 	var locked *wallets.LockedError
-	return errors.Is(err, wallets.ErrUnverified) || errors.As(err, &shown) || errors.As(err, &locked)
+	return errors.Is(err, wallets.ErrUnverified) || errors.Is(err, queue.ErrUnproven) || errors.As(err, &shown) || errors.As(err, &locked)
 }
 
 // backendProblem is what the queue and the keys refuse.
@@ -136,7 +136,7 @@ func walletProblem(err error) problem {
 	var wrong *wallets.InvalidError
 	switch {
 	case isUnproven(err):
-		return problemOf(problemProof, walletRPCError(err).Message)
+		return problemOf(problemProof, rpcErrorOf(err).Message)
 	case errors.As(err, &wrong):
 		return problemOf(problemInvalid, wrong.Detail)
 	case errors.Is(err, wallets.ErrIndexTaken):

@@ -202,17 +202,25 @@ func (s *server) mayAsk(c echo.Context, list []queue.Request) error {
 			return err
 		}
 	}
-	asked := map[common.Address][]queue.Request{}
+	asked := map[common.Address][]int{} // by place in the list
 	var senders []common.Address
-	for _, r := range list {
+	for i, r := range list {
 		if asked[r.Sender] == nil {
 			senders = append(senders, r.Sender)
 		}
-		asked[r.Sender] = append(asked[r.Sender], r)
+		asked[r.Sender] = append(asked[r.Sender], i)
 	}
 	for _, sender := range senders {
-		if err := s.authorise(c.Request().Context(), sender, proofOf(c.Request().Header), asked[sender]...); err != nil {
+		var its []queue.Request
+		for _, i := range asked[sender] {
+			its = append(its, list[i])
+		}
+		isProven, err := s.prove(c.Request().Context(), sender, proofOf(c.Request().Header), its...)
+		if err != nil {
 			return err
+		}
+		for _, i := range asked[sender] {
+			list[i].IsProven = isProven
 		}
 	}
 	return nil

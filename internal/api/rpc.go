@@ -123,7 +123,7 @@ func (s *server) acceptCall(ctx context.Context, req jsonrpc.Request, who caller
 	if r.IdempotencyKey, err = idempotencyKey(who.key, args.IdempotencyKey); err != nil {
 		return nil, err
 	}
-	if err := s.authorise(ctx, r.Sender, args.proofOr(who.proof), r); err != nil {
+	if r.IsProven, err = s.prove(ctx, r.Sender, args.proofOr(who.proof), r); err != nil {
 		return nil, err
 	}
 	_, watch, err := s.queue.EnqueueWatched(ctx, r)

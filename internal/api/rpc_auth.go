@@ -33,26 +33,50 @@ type proofError struct{ detail string }
 
 func (e *proofError) Error() string { return e.detail }
 
+// errNoProof says what a client has to send.
+func errNoProof() error {
+	return &proofError{"this wallet signs only with a challenge response: send the headers x-auth-challenge-response and x-auth-challenge-id (or x-auth-verification-id)"}
+}
+
+// prove verifies what comes with requests that the queue is to accept, and says
+// whether they may be accepted on that. With nothing shown there is nothing to
+// verify: the queue accepts them only while the account has no verification, which
+// it looks up itself, in the SQL transaction of the acceptance. The requests are
+// those that the queue takes next: repeated by the same caller they need no other
+// response.
+func (s *server) prove(ctx context.Context, account common.Address, p proof, requests ...queue.Request) (isProven bool, err error) {
+	if s.wallets == nil || p.Response == "" {
+		return false, nil
+	}
+	return s.verify(ctx, account, p, requests...)
+}
+
 // authorise lets a call sign with an account: at once where the account has no
 // verification, otherwise when the response is right. A right response is used
-// up, so authorise comes last before what it protects. The requests are those that
-// the queue takes next: repeated by the same caller they need no other response.
-func (s *server) authorise(ctx context.Context, account common.Address, p proof, requests ...queue.Request) error {
+// up, so authorise comes last before what it protects.
+func (s *server) authorise(ctx context.Context, account common.Address, p proof) error {
 	if s.wallets == nil {
 		return nil
 	}
+	_, err := s.verify(ctx, account, p)
+	return err
+}
+
+// verify says whether a response was right. It is false, without an error, where
+// the account has no verification.
+func (s *server) verify(ctx context.Context, account common.Address, p proof, requests ...queue.Request) (isProven bool, err error) {
 	if err := s.mayUse(ctx, account); err != nil {
-		return err // before anything is told of, or used up from, another tenant's wallet
+		return false, err // before anything is told of, or used up from, another tenant's wallet
 	}
 	protected, err := s.wallets.IsProtected(ctx, account)
 	if err != nil || !protected {
-		return err
+		return false, err
 	}
 	target, err := p.target(tenant(ctx), account)
 	if err != nil {
-		return err
+		return false, err
 	}
-	return s.wallets.Verify(ctx, target, p.Response, s.repeatable(ctx, requests)...)
+	return true, s.wallets.Verify(ctx, target, p.Response, s.repeatable(ctx, requests)...)
 }
 
 // repeatable are requests as wallets know them again; none if one of them has no
@@ -71,7 +95,7 @@ func (s *server) repeatable(ctx context.Context, requests []queue.Request) []wal
 
 func (p proof) target(tenant string, account common.Address) (wallets.Target, error) {
 	if p.Response == "" || (p.Challenge == "" && p.Verification == "") {
-		return wallets.Target{}, &proofError{"this wallet signs only with a challenge response: send the headers x-auth-challenge-response and x-auth-challenge-id (or x-auth-verification-id)"}
+		return wallets.Target{}, errNoProof()
 	}
 	target := wallets.Target{Tenant: tenant, Address: &account}
 	var err1, err2 error

@@ -32,6 +32,9 @@ func rpcErrorOf(err error) *jsonrpc.Error {
 	var bad *invalidError
 	var waiting *waitError
 	var ended *endedError
+	if errors.Is(err, queue.ErrUnproven) {
+		err = errNoProof()
+	}
 	if e := accessRPCError(err); e != nil {
 		return e
 	}

@@ -41,9 +41,11 @@ func serveWallets(t *testing.T) *fixture {
 	require.NoError(t, err)
 	users, err := wallets.New(wallets.Default(), wallets.Deps{Store: wallets.NewStore(pool, 31337), HD: hd, Path: accounts.DefaultBaseDerivationPath, Reserved: 2})
 	require.NoError(t, err)
-	return serveWith(t, func(d *Deps, _ *Config) {
+	f := serveWith(t, func(d *Deps, _ *Config) {
 		d.Wallets, d.Keys = users, signing.Chain{signing.NewKeyring(), users}
 	})
+	f.queue.isProtected = users.IsProtected
+	return f
 }
 
 // call makes a call that must succeed and reads its result.

@@ -12,6 +12,9 @@ var (
 	ErrKeyReused = errors.New("the idempotency key was used with another request")
 	// ErrDraining says that the sender takes no new transactions.
 	ErrDraining = errors.New("the sender is draining and takes no new transactions")
+	// ErrUnproven says that the account signs only for who shows a verification,
+	// and that the request came without one.
+	ErrUnproven = errors.New("the account signs only for who shows a verification")
 	// ErrUnavailable says that the database could not be reached. A request
 	// that met it may or may not have been accepted: repeating it with its
 	// idempotency key is safe.

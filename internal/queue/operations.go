@@ -134,6 +134,7 @@ func (q *Queue) Redrive(ctx context.Context, tenant string, id uuid.UUID) (Accep
 	again.RedriveOf = &id
 	again.Nonce = nil // it is over: another transaction may have it
 	again.NotAfter = time.Time{}
+	again.IsProven = true // it was when it was accepted first
 	return q.Enqueue(ctx, again)
 }
 

@@ -128,8 +128,8 @@ type Accepted struct {
 }
 
 // Enqueue accepts a transaction. When it returns without an error the request
-// is durable. It returns ErrUnknownSender, ErrKeyReused, ErrUnavailable or what
-// kept the keys from saying whether they know the sender.
+// is durable. It returns ErrUnknownSender, ErrKeyReused, ErrUnproven,
+// ErrUnavailable or what kept the keys from saying whether they know the sender.
 func (q *Queue) Enqueue(ctx context.Context, r Request) (Accepted, error) {
 	id, err := uuid.NewV7()
 	if err != nil {

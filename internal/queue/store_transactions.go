@@ -32,37 +32,33 @@ func (s *Store) insertAll(ctx context.Context, entries []*entry, isWhole bool) e
 			return err
 		}
 		rows, err := tx.Query(ctx, `
-			with accepted as (
-				insert into transactions (id, tenant_id, chain_id, sender, recipient, value, data, gas, fees, access_list, idem_key, req_hash, reference, not_after, redrive_of, asked_nonce, authorizations)
-				select id, tenant, @chain, sender, recipient, value::numeric, data, gas, fees, access_list, idem_key, req_hash, reference, not_after, redrive_of, asked_nonce, authorizations
+			with asked as (
+				select *, not proven and exists (select from protected_accounts p where p.address = e.sender) as protected
 				from unnest(@ids::uuid[], @tenants::text[], @senders::bytea[], @recipients::bytea[], @values::text[], @datas::bytea[], @gases::bigint[], @fees::jsonb[],
 					@access_lists::jsonb[], @idem_keys::text[], @req_hashes::bytea[], @references::text[], @not_afters::timestamptz[], @redrives::uuid[],
-					@asked_nonces::bigint[], @authorizations::jsonb[]) with ordinality
-				as e (id, tenant, sender, recipient, value, data, gas, fees, access_list, idem_key, req_hash, reference, not_after, redrive_of, asked_nonce, authorizations, place)
-				where not exists (select from senders s where s.chain_id = @chain and s.address = e.sender and s.state = 'draining')
+					@asked_nonces::bigint[], @authorizations::jsonb[], @proven::bool[]) with ordinality
+				as e (id, tenant, sender, recipient, value, data, gas, fees, access_list, idem_key, req_hash, reference, not_after, redrive_of, asked_nonce, authorizations, proven, place)),
+			accepted as (
+				insert into transactions (id, tenant_id, chain_id, sender, recipient, value, data, gas, fees, access_list, idem_key, req_hash, reference, not_after, redrive_of, asked_nonce, authorizations)
+				select id, tenant, @chain, sender, recipient, value::numeric, data, gas, fees, access_list, idem_key, req_hash, reference, not_after, redrive_of, asked_nonce, authorizations
+				from asked e
+				where not protected and not exists (select from senders s where s.chain_id = @chain and s.address = e.sender and s.state = 'draining')
 				order by place
 				on conflict (tenant_id, idem_key) where idem_key is not null do nothing
 				returning id, seq, created_at),
 			noted as (insert into tx_events (tx_id, type) select id, 'queued' from accepted)
-			select id, seq, created_at from accepted`, insertArgs(s.chainID, open))
+			select e.id, e.protected, a.seq, a.created_at from asked e left join accepted a on a.id = e.id`, insertArgs(s.chainID, open))
 		if err != nil {
 			return err
 		}
-		accepted, err := pgx.CollectRows(rows, pgx.RowToStructByPos[struct {
-			ID uuid.UUID
-			acceptance
-		}])
+		byID, protected, err := collectAccepted(rows)
 		if err != nil {
 			return err
-		}
-		byID := make(map[uuid.UUID]acceptance, len(accepted))
-		for _, a := range accepted {
-			byID[a.ID] = a.acceptance
 		}
 		if err := noteErrors(ctx, tx, entries, byID); err != nil {
 			return err
 		}
-		if err := explain(ctx, tx, open, byID, isWhole); err != nil {
+		if err := explain(ctx, tx, open, byID, protected, isWhole); err != nil {
 			return err
 		}
 		return s.admit(ctx, tx, open, m, byID)
@@ -71,7 +67,7 @@ func (s *Store) insertAll(ctx context.Context, entries []*entry, isWhole bool) e
 	for tries := 0; isDeadlock(err) && tries < 3; tries++ { // two lists with the same keys in another order
 		err = pgx.BeginFunc(ctx, s.pool, insert)
 	}
-	if errors.Is(err, ErrKeyReused) || errors.Is(err, ErrDraining) || isOverLimit(err) {
+	if isRefusal(err) || isOverLimit(err) {
 		return err
 	}
 	if err != nil {
@@ -80,14 +76,41 @@ func (s *Store) insertAll(ctx context.Context, entries []*entry, isWhole bool) e
 	return nil
 }
 
+// collectAccepted reads which entries were accepted, and which were not because
+// their account is protected.
+func collectAccepted(rows pgx.Rows) (accepted map[uuid.UUID]acceptance, protected map[uuid.UUID]bool, err error) {
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[struct {
+		ID          uuid.UUID
+		IsProtected bool
+		Seq         *int64
+		CreatedAt   *time.Time
+	}])
+	accepted, protected = make(map[uuid.UUID]acceptance, len(list)), map[uuid.UUID]bool{}
+	for _, a := range list {
+		switch {
+		case a.Seq != nil:
+			accepted[a.ID] = acceptance{*a.Seq, deref(a.CreatedAt)}
+		case a.IsProtected:
+			protected[a.ID] = true
+		}
+	}
+	return accepted, protected, err
+}
+
 // explain finds out what became of the entries that have no row of their own.
-func explain(ctx context.Context, tx pgx.Tx, entries []*entry, accepted map[uuid.UUID]acceptance, isWhole bool) error {
+// Who shows no proof for a protected account does not hear of replays either.
+func explain(ctx context.Context, tx pgx.Tx, entries []*entry, accepted map[uuid.UUID]acceptance, protected map[uuid.UUID]bool, isWhole bool) error {
 	for _, e := range entries {
 		var isNew bool
 		if e.at, isNew = accepted[e.id]; isNew {
 			continue
 		}
-		if e.original, e.err = replayed(ctx, tx, e); e.err != nil && (isWhole || !isRefusal(e.err)) {
+		if protected[e.id] {
+			e.err = ErrUnproven
+		} else {
+			e.original, e.err = replayed(ctx, tx, e)
+		}
+		if e.err != nil && (isWhole || !isRefusal(e.err)) {
 			return e.err
 		}
 		e.isReplay = e.err == nil
@@ -96,7 +119,9 @@ func explain(ctx context.Context, tx pgx.Tx, entries []*entry, accepted map[uuid
 }
 
 // isRefusal says whether an error is one entry's own.
-func isRefusal(err error) bool { return errors.Is(err, ErrKeyReused) || errors.Is(err, ErrDraining) }
+func isRefusal(err error) bool {
+	return errors.Is(err, ErrKeyReused) || errors.Is(err, ErrDraining) || errors.Is(err, ErrUnproven)
+}
 
 // replayed finds the transaction that took an entry's idempotency key.
 func replayed(ctx context.Context, tx pgx.Tx, e *entry) (uuid.UUID, error) {
@@ -124,7 +149,7 @@ func insertArgs(chainID int64, entries []*entry) pgx.NamedArgs {
 	values, datas, gases, fees, accessLists := make([]string, n), make([][]byte, n), make([]*int64, n), make([][]byte, n), make([][]byte, n)
 	keys, hashes, references := make([]*string, n), make([][]byte, n), make([]*string, n)
 	notAfters, redrives := make([]*time.Time, n), make([]*uuid.UUID, n)
-	nonces, authorizations := make([]*uint64, n), make([][]byte, n)
+	nonces, authorizations, proven := make([]*uint64, n), make([][]byte, n), make([]bool, n)
 	for i, e := range entries {
 		r := &e.request
 		ids[i], tenants[i], senders[i], recipients[i] = e.id, r.Tenant, r.Sender[:], addressOrNull(r.To)
@@ -133,11 +158,12 @@ func insertArgs(chainID int64, entries []*entry) pgx.NamedArgs {
 		keys[i], hashes[i], references[i] = nullIfZero(r.IdempotencyKey), e.fingerprint[:], nullIfZero(r.Reference)
 		notAfters[i], redrives[i] = nullIfZero(r.NotAfter), r.RedriveOf
 		nonces[i], authorizations[i] = r.Nonce, jsonOrNull(r.Authorizations, len(r.Authorizations) == 0)
+		proven[i] = r.IsProven
 	}
 	return pgx.NamedArgs{
 		"chain": chainID, "ids": ids, "tenants": tenants, "senders": senders, "recipients": recipients, "values": values, "datas": datas, "gases": gases,
 		"fees": fees, "access_lists": accessLists, "idem_keys": keys, "req_hashes": hashes, "references": references, "not_afters": notAfters, "redrives": redrives,
-		"asked_nonces": nonces, "authorizations": authorizations,
+		"asked_nonces": nonces, "authorizations": authorizations, "proven": proven,
 	}
 }
 

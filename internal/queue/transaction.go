@@ -34,6 +34,9 @@ type Request struct {
 	// Batch is the place in a list that has one idempotency key, and the length of
 	// the list: "0/3". A list of another length is another request.
 	Batch string
+	// IsProven says that the account's user has shown a verification, or that
+	// nobody needs to. Otherwise it is accepted only while the account has none.
+	IsProven bool
 	// Errors are custom errors of the contract, as signatures, that may explain a
 	// revert. They are no part of what is asked.
 	Errors []string
