@@ -20,11 +20,10 @@ import (
 // driver moves the transactions of one sender while its replica holds the
 // lease. run is its only goroutine; wake and see may be called from others.
 type driver struct {
-	cfg      Config
-	lease    lease
-	store    *Store
-	commits  *gather[*commitment]
-	sends    *sendRecorder
+	cfg   Config
+	lease lease
+	store *Store
+	shared
 	node     Node
 	identity *identity
 	keys     signing.Keys

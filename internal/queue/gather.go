@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -16,6 +17,8 @@ type gather[T any] struct {
 	write func(ctx context.Context, list []T)
 	// most is the longest list.
 	most int
+	// atOnce is how many lists are written at a time; 0 means maxWriters.
+	atOnce int
 
 	mu      sync.Mutex // guards the fields below
 	waiting []*waiter[T]
@@ -38,7 +41,7 @@ func (g *gather[T]) add(ctx context.Context, value T) error {
 	w := &waiter[T]{value: value, done: make(chan struct{}), lead: make(chan struct{}, 1)}
 	g.mu.Lock()
 	g.waiting = append(g.waiting, w)
-	if g.writers < maxWriters {
+	if g.writers < cmp.Or(g.atOnce, maxWriters) {
 		g.writers++
 		w.lead <- struct{}{}
 	}

@@ -18,11 +18,10 @@ import (
 // keeper holds this replica's leases: it takes those of senders with work,
 // renews them, and runs a driver for each.
 type keeper struct {
-	cfg      Config
-	owner    uuid.UUID
-	store    *Store
-	commits  *gather[*commitment]
-	sends    *sendRecorder
+	cfg   Config
+	owner uuid.UUID
+	store *Store
+	shared
 	node     Node
 	identity *identity
 	keys     signing.Keys
@@ -148,7 +147,7 @@ func (k *keeper) failed(ctx context.Context, err error) {
 func (k *keeper) start(ctx context.Context, l lease, market *marketSource) {
 	driverCtx, stop := context.WithCancel(ctx)
 	r := &running{stop: stop, done: make(chan struct{}), driver: &driver{
-		cfg: k.cfg, lease: l, store: k.store, commits: k.commits, sends: k.sends, node: k.node, identity: k.identity, keys: k.keys, market: market, waiters: k.waiters, metrics: k.metrics,
+		cfg: k.cfg, lease: l, store: k.store, shared: k.shared, node: k.node, identity: k.identity, keys: k.keys, market: market, waiters: k.waiters, metrics: k.metrics,
 		log:    k.log.With(slog.String("sender", l.Sender.Hex()), slog.Int64("epoch", l.Epoch)),
 		wakeUp: make(chan struct{}, 1),
 	}}

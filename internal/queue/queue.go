@@ -65,8 +65,11 @@ func New(cfg Config, deps Deps) (*Queue, error) {
 		cfg:      cfg, store: deps.Store, node: deps.Node, keys: deps.Keys, waiters: w, metrics: m, log: deps.Log,
 		intake: &gather[*entry]{write: deps.Store.insertBatch, most: maxIntake}, limits: &queueLimits{cfg: cfg, store: deps.Store}, admit: deps.Admit,
 		keeper: &keeper{
-			cfg: cfg, owner: uuid.New(), store: deps.Store, commits: newCommits(deps.Store, m),
-			sends: newSendRecorder(deps.Store, w, deps.Log), node: deps.Node, identity: id, keys: deps.Keys, waiters: w, metrics: m, log: deps.Log,
+			cfg: cfg, owner: uuid.New(), store: deps.Store, node: newSharedNode(deps.Node), identity: id, keys: deps.Keys, waiters: w, metrics: m, log: deps.Log,
+			shared: shared{
+				claims: &gather[*claim]{write: deps.Store.claimBatch, most: maxClaims}, commits: newCommits(deps.Store, m),
+				settlements: &gather[*settlement]{write: deps.Store.settleBatch, most: maxSettlements}, sends: newSendRecorder(deps.Store, w, deps.Log),
+			},
 			wakeUp: make(chan struct{}, 1), drivers: map[common.Address]*running{},
 		},
 	}, nil

@@ -16,6 +16,8 @@ type sendRecorder struct {
 	log     *slog.Logger
 	full    chan struct{} // coalescing, size one
 
+	writing sync.Mutex // held while records are written: who flushes then waits for them
+
 	mu      sync.Mutex // guards records
 	records []sendRecord
 }
@@ -66,6 +68,8 @@ func (r *sendRecorder) run(ctx context.Context) {
 
 // flush writes what there is.
 func (r *sendRecorder) flush(ctx context.Context) {
+	r.writing.Lock()
+	defer r.writing.Unlock()
 	r.mu.Lock()
 	records := r.records
 	r.records = nil

@@ -59,8 +59,12 @@ func (d *driver) record(ctx context.Context, mined []*slot, head uint64) error {
 	d.window = min(d.cfg.Window, d.window+len(mined)) // room was made: try more again
 	d.sends.flush(ctx)                                // so that the history says what came first
 	failpoint.Hit("after_receipt")
-	if err := d.store.Settle(ctx, d.lease.Sender, list, d.lowWater, d.window); err != nil {
+	s := &settlement{sender: d.lease.Sender, list: list, lowWater: d.lowWater, window: d.window}
+	if err := d.settlements.add(ctx, s); err != nil {
 		return err
+	}
+	if s.err != nil {
+		return s.err
 	}
 	failpoint.Hit("after_settle")
 	ids := make([]uuid.UUID, len(list))

@@ -23,10 +23,14 @@ func (d *driver) signNext(ctx context.Context) (bool, error) {
 	if room <= 0 || failpoint.Now().Before(d.signAfter) {
 		return false, nil
 	}
-	queued, err := d.store.Claimable(ctx, d.lease.Sender, room)
-	if err != nil || len(queued) == 0 {
+	c := &claim{sender: d.lease.Sender, most: room}
+	if err := d.claims.add(ctx, c); err != nil {
 		return false, err
 	}
+	if c.err != nil || len(c.list) == 0 {
+		return false, c.err
+	}
+	queued := c.list
 	failpoint.Hit("after_claim")
 	ready, ended, err := d.prepare(ctx, queued)
 	if err != nil {

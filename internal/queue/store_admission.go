@@ -131,7 +131,7 @@ const selectAsked = `
 // Pending reads the transactions of a tenant that wait for approval.
 func (s *Store) Pending(ctx context.Context, tenant string, before int64, limit int) ([]Pending, error) {
 	list, err := query(ctx, s, selectTransaction+`
-		where t.tenant_id = @tenant and t.chain_id = @chain and t.status = 'suspended' and t.substatus = 'needs_approval' and (@before = 0 or t.seq < @before)
+		where t.tenant_id = @tenant and t.chain_id = @chain and t.is_held and (@before = 0 or t.seq < @before)
 		order by t.seq desc limit @limit`,
 		pgx.NamedArgs{"tenant": tenant, "chain": s.chainID, "before": before, "limit": limit}, scanTransaction)
 	if err != nil {

@@ -164,7 +164,7 @@ func (s *Store) Senders(ctx context.Context, only *common.Address) ([]Sender, er
 		select s.address, s.key_ref, s.state::text, coalesce(s.state_reason, ''), s.next_nonce, s.low_water, s.window_size,
 			coalesce(s.lease_owner::text, ''), case when s.lease_until > now() then s.lease_until end,
 			(select count(*) from nonce_slots n where n.chain_id = s.chain_id and n.sender = s.address and n.state in ('open', 'mined')),
-			(select count(*) from (select from transactions t where t.chain_id = s.chain_id and t.sender = s.address and t.status = 'queued' limit @most) q)
+			(select count(*) from (select from transactions t where t.chain_id = s.chain_id and t.sender = s.address and t.is_queued limit @most) q)
 		from senders s where s.chain_id = @chain and (@only::bytea is null or s.address = @only) order by s.address`,
 		pgx.NamedArgs{"chain": s.chainID, "only": addressOrNull(only), "most": maxCounted},
 		func(row pgx.CollectableRow) (Sender, error) {

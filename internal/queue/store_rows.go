@@ -21,12 +21,13 @@ type claimed struct {
 	substatus string
 }
 
-func scanClaimed(row pgx.CollectableRow) (claimed, error) {
+// scanClaimed reads a claimed transaction, behind what goes into first.
+func scanClaimed(row pgx.CollectableRow, first ...any) (claimed, error) {
 	var c claimed
 	var r requestColumns
 	var expired *bool
 	var substatus *string
-	err := row.Scan(&c.id, &c.version, &r.recipient, &r.value, &c.request.Data, &r.gas, &r.fees, &r.accessList, &r.nonce, &r.authorizations, &expired, &substatus)
+	err := row.Scan(append(first, &c.id, &c.version, &r.recipient, &r.value, &c.request.Data, &r.gas, &r.fees, &r.accessList, &r.nonce, &r.authorizations, &expired, &substatus)...)
 	if err != nil {
 		return c, err
 	}
@@ -137,6 +138,14 @@ func addressBytes(list []common.Address) [][]byte {
 		out[i] = list[i][:]
 	}
 	return out
+}
+
+func textOrNull(v *big.Int) *string {
+	if v == nil {
+		return nil
+	}
+	text := v.String()
+	return &text
 }
 
 func addressOrNull(a *common.Address) []byte {

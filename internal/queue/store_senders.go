@@ -90,7 +90,7 @@ func (s *Store) AcquireLeases(ctx context.Context, owner uuid.UUID, ttl time.Dur
 		with waiting as (
 			select chain_id, address from senders s
 			where chain_id = @chain and state <> 'halted' and (lease_until is null or lease_until < now())
-			and (exists (select from transactions t where t.chain_id = s.chain_id and t.sender = s.address and t.status = 'queued')
+			and (exists (select from transactions t where t.chain_id = s.chain_id and t.sender = s.address and t.is_queued)
 			  or exists (select from nonce_slots n where n.chain_id = s.chain_id and n.sender = s.address and n.state in ('open', 'mined')))),
 		share as (
 			select ceil(((select count(*) from waiting) + count(*))::numeric / greatest(1, (

@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -118,30 +119,46 @@ type settled struct {
 	receipt Receipt
 }
 
-// Settle stores receipts: final ones end their transactions, others mark them
-// as mined. lowWater is the nonce below which all is final, window what the
-// sender has learnt. It needs no fence:
-// a receipt is true whoever read it.
-func (s *Store) Settle(ctx context.Context, sender common.Address, list []settled, lowWater uint64, window int) error {
-	n := len(list)
-	ids, nonces, hashes, blocks, blockHashes := make([]uuid.UUID, n), make([]int64, n), make([][]byte, n), make([]int64, n), make([][]byte, n)
-	success, gas, prices, contracts, final := make([]bool, n), make([]int64, n), make([]*string, n), make([][]byte, n), make([]bool, n)
-	for i, e := range list {
-		r := e.receipt
-		ids[i], nonces[i], hashes[i], blocks[i], blockHashes[i] = e.txID, int64(e.nonce), r.Hash[:], int64(r.BlockNumber), r.BlockHash[:]
-		success[i], gas[i], contracts[i], final[i] = r.Success, int64(r.GasUsed), addressOrNull(r.Contract), r.Final
-		if r.EffectiveGasPrice != nil {
-			price := r.EffectiveGasPrice.String()
-			prices[i] = &price
+// settlement is what a sender's driver found in blocks. lowWater is the nonce
+// below which all is final, window what the sender has learnt.
+type settlement struct {
+	sender   common.Address
+	list     []settled
+	lowWater uint64
+	window   int
+	err      error // what came of it
+}
+
+// maxSettlements is the most senders whose receipts are stored in one statement.
+const maxSettlements = 16
+
+// settleBatch stores receipts, of each sender at most one list: final ones end
+// their transactions, others mark them as mined. It needs no fence: a receipt is
+// true whoever read it. When the database refuses the lists together they are
+// stored one by one.
+func (s *Store) settleBatch(ctx context.Context, list []*settlement) {
+	err := s.settle(ctx, list)
+	if err != nil && len(list) > 1 && !errors.Is(err, ErrUnavailable) {
+		for _, e := range list {
+			e.err = s.settle(ctx, []*settlement{e})
 		}
+		return
 	}
+	for _, e := range list {
+		e.err = err
+	}
+}
+
+// settle is one statement. Senders are locked in order, as commits do, so that
+// nobody waits for each other.
+func (s *Store) settle(ctx context.Context, list []*settlement) error {
 	_, err := s.exec(ctx, `
 		with seen as (
-			select m.*, a.purpose = 'cancel' as cancels from unnest(@ids::uuid[], @nonces::bigint[], @hashes::bytea[], @blocks::bigint[], @block_hashes::bytea[], @success::bool[], @gas::bigint[], @prices::text[], @contracts::bytea[], @final::bool[])
-			as m (id, nonce, hash, block, block_hash, success, gas, price, contract, final) join attempts a on a.hash = m.hash),
+			select m.*, a.purpose = 'cancel' as cancels from unnest(@owners::bytea[], @ids::uuid[], @nonces::bigint[], @hashes::bytea[], @blocks::bigint[], @block_hashes::bytea[], @success::bool[], @gas::bigint[], @prices::text[], @contracts::bytea[], @final::bool[])
+			as m (sender, id, nonce, hash, block, block_hash, success, gas, price, contract, final) join attempts a on a.hash = m.hash),
 		slots as (
 			update nonce_slots n set state = case when m.final then 'final' else 'mined' end::slot_state, final_hash = m.hash
-			from seen m where n.chain_id = @chain and n.sender = @sender and n.nonce = m.nonce and n.tx_id = m.id and n.state in ('open', 'mined')
+			from seen m where n.chain_id = @chain and n.sender = m.sender and n.nonce = m.nonce and n.tx_id = m.id and n.state in ('open', 'mined')
 			returning m.*),
 		kept as (
 			insert into receipts (tx_id, hash, block_number, block_hash, status, gas_used, effective_gas_price, contract, final)
@@ -154,18 +171,44 @@ func (s *Store) Settle(ctx context.Context, sender common.Address, list []settle
 				substatus = null, wish = null, wish_fees = null, version = t.version + 1, updated_at = now()
 			from slots m where t.id = m.id
 			returning t.id, t.status, m.block, m.hash),
+		held as (
+			select address, p.low_water, p.size from senders
+			join unnest(@senders::bytea[], @low_waters::bigint[], @windows::int[]) as p (sender, low_water, size) on address = p.sender
+			where chain_id = @chain order by address for no key update of senders),
 		progress as (
-			update senders set low_water = greatest(low_water, @low_water), window_size = @window where chain_id = @chain and address = @sender)
+			update senders s set low_water = greatest(s.low_water, p.low_water), window_size = p.size from held p where s.chain_id = @chain and s.address = p.address)
 		insert into tx_events (tx_id, type, data)
 		select id, status::text, jsonb_build_object('block', block, 'hash', '0x' || encode(hash, 'hex')) from moved`,
-		pgx.NamedArgs{
-			"chain": s.chainID, "sender": sender[:], "ids": ids, "nonces": nonces, "hashes": hashes, "blocks": blocks, "block_hashes": blockHashes,
-			"success": success, "gas": gas, "prices": prices, "contracts": contracts, "final": final, "low_water": int64(lowWater), "window": window,
-		})
+		settleArgs(s.chainID, list))
 	if err != nil {
 		return fmt.Errorf("settle transactions: %w", err)
 	}
 	return nil
+}
+
+func settleArgs(chainID int64, list []*settlement) pgx.NamedArgs {
+	var senders, owners, hashes, blockHashes, contracts [][]byte
+	var lowWaters, nonces, blocks, gas []int64
+	var windows []int32
+	var ids []uuid.UUID
+	var success, final []bool
+	var prices []*string
+	for _, e := range list {
+		senders, lowWaters, windows = append(senders, e.sender[:]), append(lowWaters, int64(e.lowWater)), append(windows, int32(e.window))
+		for i := range e.list {
+			one := &e.list[i]
+			r := &one.receipt
+			owners, ids, nonces, hashes = append(owners, e.sender[:]), append(ids, one.txID), append(nonces, int64(one.nonce)), append(hashes, r.Hash[:])
+			blocks, blockHashes, success = append(blocks, int64(r.BlockNumber)), append(blockHashes, r.BlockHash[:]), append(success, r.Success)
+			gas, contracts, final = append(gas, int64(r.GasUsed)), append(contracts, addressOrNull(r.Contract)), append(final, r.Final)
+			prices = append(prices, textOrNull(r.EffectiveGasPrice))
+		}
+	}
+	return pgx.NamedArgs{
+		"chain": chainID, "senders": senders, "low_waters": lowWaters, "windows": windows,
+		"owners": owners, "ids": ids, "nonces": nonces, "hashes": hashes, "blocks": blocks, "block_hashes": blockHashes,
+		"success": success, "gas": gas, "prices": prices, "contracts": contracts, "final": final,
+	}
 }
 
 // Unmine takes a mined slot back after a reorganisation.

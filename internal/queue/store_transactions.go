@@ -177,13 +177,13 @@ func (s *Store) countQueued(ctx context.Context, most int) (map[string]int, erro
 	}
 	rows, err := query(ctx, s, `
 		select 's' || encode(s.address, 'hex'), (select count(*) from (
-			select from transactions t where t.chain_id = s.chain_id and t.sender = s.address and t.status = 'queued' limit @most) q)
+			select from transactions t where t.chain_id = s.chain_id and t.sender = s.address and t.is_queued limit @most) q)
 		from senders s where s.chain_id = @chain
 		union all
-		select 't' || tenant_id, count(*) from (select tenant_id from transactions where status = 'queued' limit @most) q group by tenant_id
+		select 't' || tenant_id, count(*) from (select tenant_id from transactions where is_queued limit @most) q group by tenant_id
 		union all
 		select 't' || tenant_id, count(*) from (
-			select tenant_id from transactions where status = 'suspended' and substatus = 'needs_approval' limit @most) q group by tenant_id`,
+			select tenant_id from transactions where is_held limit @most) q group by tenant_id`,
 		pgx.NamedArgs{"chain": s.chainID, "most": most}, pgx.RowToStructByPos[row])
 	if err != nil {
 		return nil, fmt.Errorf("count queued transactions: %w", err)
@@ -264,18 +264,69 @@ func (s *Store) List(ctx context.Context, f Filter) ([]Transaction, error) {
 	return rows, nil
 }
 
+// claim asks for the next transactions of a sender.
+type claim struct {
+	sender common.Address
+	most   int
+	list   []claimed
+	err    error // what came of it
+}
+
+// maxClaims is the most senders whose transactions are claimed in one statement.
+const maxClaims = 64
+
+// selectClaims is selectClaimable for several senders. The limit stands there
+// twice, since only one that is the same for all tells the planner how few rows
+// are wanted.
+func selectClaims() string {
+	return `
+		select c.place, q.* from unnest(@senders::bytea[], @limits::int[]) with ordinality as c (sender, most, place)
+		cross join lateral (select * from (` + strings.ReplaceAll(selectClaimable, "@sender", "c.sender") + `) q limit c.most) q`
+}
+
+// claimBatch answers claims together, each as by Claimable.
+func (s *Store) claimBatch(ctx context.Context, list []*claim) {
+	type row struct {
+		place int64 // from 1 on
+		claimed
+	}
+	rows, err := query(ctx, s, selectClaims(), claimArgs(s.chainID, list), func(r pgx.CollectableRow) (out row, err error) {
+		out.claimed, err = scanClaimed(r, &out.place)
+		return out, err
+	})
+	if err != nil {
+		for _, c := range list {
+			c.err = fmt.Errorf("claim transactions: %w", err)
+		}
+		return
+	}
+	for _, r := range rows {
+		c := list[r.place-1]
+		c.list = append(c.list, r.claimed)
+	}
+}
+
+func claimArgs(chainID int64, list []*claim) pgx.NamedArgs {
+	senders, limits, most := make([][]byte, len(list)), make([]int32, len(list)), 0
+	for i, c := range list {
+		senders[i], limits[i] = c.sender[:], int32(c.most)
+		most = max(most, c.most)
+	}
+	return pgx.NamedArgs{"chain": chainID, "senders": senders, "limits": limits, "limit": most}
+}
+
 // selectClaimable reads from the front of an index, however long the queue is.
 const selectClaimable = `
 		select t.id, t.version, t.recipient, t.value::text, t.data, t.gas, t.fees, t.access_list, t.asked_nonce, t.authorizations, t.not_after <= now(), t.substatus
 		from transactions t join senders s on s.chain_id = t.chain_id and s.address = t.sender
-		where t.chain_id = @chain and t.sender = @sender and t.status = 'queued' and s.state = 'active'
+		where t.chain_id = @chain and t.sender = @sender and t.is_queued and s.state = 'active'
 		order by t.priority desc, t.seq limit @limit`
 
 // Claimable reads the next queued transactions of a sender, in the order in
 // which they get their nonces. A sender that is not active has none.
 func (s *Store) Claimable(ctx context.Context, sender common.Address, limit int) ([]claimed, error) {
 	rows, err := query(ctx, s, selectClaimable,
-		pgx.NamedArgs{"chain": s.chainID, "sender": sender[:], "limit": limit}, scanClaimed)
+		pgx.NamedArgs{"chain": s.chainID, "sender": sender[:], "limit": limit}, func(r pgx.CollectableRow) (claimed, error) { return scanClaimed(r) })
 	if err != nil {
 		return nil, fmt.Errorf("claim transactions: %w", err)
 	}
@@ -313,7 +364,7 @@ func (s *Store) endQueued(ctx context.Context, l lease, c claimed, status Status
 func (s *Store) NoteUnreachable(ctx context.Context, limit int) error {
 	_, err := s.exec(ctx, `
 		update transactions set substatus = @substatus, updated_at = now()
-		where id in (select id from transactions where chain_id = @chain and status = 'queued' and substatus is null limit @limit)
+		where id in (select id from transactions where chain_id = @chain and is_queued and substatus is null limit @limit)
 		and status = 'queued'`,
 		pgx.NamedArgs{"chain": s.chainID, "substatus": WaitingForNode, "limit": limit})
 	if err != nil {
