@@ -3,7 +3,6 @@ package api
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -12,6 +11,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/labstack/echo/v4"
 
+	"github.com/slipwayhq/slipway/internal/jsonrpc"
 	"github.com/slipwayhq/slipway/internal/queue"
 	"github.com/slipwayhq/slipway/internal/strictjson"
 )
@@ -92,8 +92,7 @@ func bodyShape(body []byte) shape {
 	if bytes.HasPrefix(bytes.TrimSpace(body), []byte("[")) {
 		return shapeList
 	}
-	var object map[string]json.RawMessage
-	if json.Unmarshal(body, &object) == nil && object["transactions"] != nil {
+	if jsonrpc.Member(body, "transactions") != nil {
 		return shapeBatch
 	}
 	return shapeOne

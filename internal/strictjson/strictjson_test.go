@@ -2,6 +2,8 @@ package strictjson
 
 import (
 	"encoding/json"
+	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -97,7 +99,10 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var got, want target
-		if Decode(text, &got) != nil {
+		err := Decode(text, &got)
+		require.Equal(t, decode(text, new(target)), err, "the short way and the long one decide the same")
+		require.Equal(t, check(text), Check(text))
+		if err != nil {
 			return
 		}
 		require.NoError(t, json.Unmarshal(text, &want))
@@ -106,4 +111,40 @@ func FuzzDecode(f *testing.F) {
 		require.NoError(t, err)
 		require.True(t, json.Valid(again))
 	})
+}
+
+// What is usual takes the short way, what is not finds the long one.
+func TestIsFine(t *testing.T) {
+	t.Parallel()
+	many := func(n int) string {
+		var names []string
+		for i := range n {
+			names = append(names, fmt.Sprintf(`"n%d":[%d , "x\"", {} ]`, i, i))
+		}
+		return `{"free":{` + strings.Join(names, ",") + `}}`
+	}
+	usual := []string{
+		`{}`, ` { } `, `{"from":"a","to":null,"one":{"name":"\u0041\\\"","count":-1.5e3},"many":[{"name":"y"},{}],"free":[true,false,[]]}`, many(maxNames), `[]`, `7`,
+		strings.Repeat("[", MaxDepth) + strings.Repeat("]", MaxDepth),
+	}
+	for _, text := range usual {
+		require.True(t, isFine([]byte(text), reflect.TypeFor[target]()), text)
+		require.NoError(t, check([]byte(text)), text)
+	}
+	for _, text := range []string{
+		``, ` `, `{`, `{} {}`, "\"\xff\"", `{"From":"a"}`, `{"fr\u006fm":"a"}`, `{"from":"a","from":"b"}`, `{"one":{"x":1}}`, `{"many":[{"x":1}]}`, `{"inner":1}`,
+		`{"free":{"a":1,"a":2}}`, many(maxNames + 1), strings.Repeat("[", MaxDepth+1) + strings.Repeat("]", MaxDepth+1),
+	} {
+		require.False(t, isFine([]byte(text), reflect.TypeFor[target]()), text)
+	}
+}
+
+func BenchmarkDecode(b *testing.B) {
+	text := []byte(`{"from":"0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266","to":"0x000000000000000000000000000000000000dEaD","one":{"name":"0x00000000000000000000000000000000000000000000000000000051000000ff"}}`)
+	for b.Loop() {
+		var into target
+		if err := Decode(text, &into); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
