@@ -63,7 +63,7 @@ func New(cfg Config, deps Deps) (*Queue, error) {
 	return &Queue{
 		identity: id,
 		cfg:      cfg, store: deps.Store, node: deps.Node, keys: deps.Keys, waiters: w, metrics: m, log: deps.Log,
-		intake: &gather[*entry]{write: deps.Store.insertBatch, most: maxIntake}, limits: &queueLimits{cfg: cfg, store: deps.Store}, admit: deps.Admit,
+		intake: &gather[*entry]{write: deps.Store.insertBatch, most: maxIntake, atOnce: 1}, limits: &queueLimits{cfg: cfg, store: deps.Store}, admit: deps.Admit,
 		keeper: &keeper{
 			cfg: cfg, owner: uuid.New(), store: deps.Store, node: newSharedNode(deps.Node), identity: id, keys: deps.Keys, waiters: w, metrics: m, log: deps.Log,
 			shared: shared{

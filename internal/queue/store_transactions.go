@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,46 +27,15 @@ type acceptance struct {
 func (s *Store) insertAll(ctx context.Context, entries []*entry, isWhole bool) error {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	insert := func(tx pgx.Tx) error {
-		open, m, err := s.charge(ctx, tx, entries, isWhole)
-		if err != nil {
-			return err
-		}
-		rows, err := tx.Query(ctx, `
-			with asked as (
-				select *, not proven and exists (select from protected_accounts p where p.address = e.sender) as protected
-				from unnest(@ids::uuid[], @tenants::text[], @senders::bytea[], @recipients::bytea[], @values::text[], @datas::bytea[], @gases::bigint[], @fees::jsonb[],
-					@access_lists::jsonb[], @idem_keys::text[], @req_hashes::bytea[], @references::text[], @not_afters::timestamptz[], @redrives::uuid[],
-					@asked_nonces::bigint[], @authorizations::jsonb[], @proven::bool[]) with ordinality
-				as e (id, tenant, sender, recipient, value, data, gas, fees, access_list, idem_key, req_hash, reference, not_after, redrive_of, asked_nonce, authorizations, proven, place)),
-			accepted as (
-				insert into transactions (id, tenant_id, chain_id, sender, recipient, value, data, gas, fees, access_list, idem_key, req_hash, reference, not_after, redrive_of, asked_nonce, authorizations)
-				select id, tenant, @chain, sender, recipient, value::numeric, data, gas, fees, access_list, idem_key, req_hash, reference, not_after, redrive_of, asked_nonce, authorizations
-				from asked e
-				where not protected and not exists (select from senders s where s.chain_id = @chain and s.address = e.sender and s.state = 'draining')
-				order by place
-				on conflict (tenant_id, idem_key) where idem_key is not null do nothing
-				returning id, seq, created_at),
-			noted as (insert into tx_events (tx_id, type) select id, 'queued' from accepted)
-			select e.id, e.protected, a.seq, a.created_at from asked e left join accepted a on a.id = e.id`, insertArgs(s.chainID, open))
-		if err != nil {
-			return err
-		}
-		byID, protected, err := collectAccepted(rows)
-		if err != nil {
-			return err
-		}
-		if err := noteErrors(ctx, tx, entries, byID); err != nil {
-			return err
-		}
-		if err := explain(ctx, tx, open, byID, protected, isWhole); err != nil {
-			return err
-		}
-		return s.admit(ctx, tx, open, m, byID)
+	insert := func() error {
+		return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return s.insertWithin(ctx, tx, entries, isWhole) })
 	}
-	err := pgx.BeginFunc(ctx, s.pool, insert)
+	if !isWhole && !slices.ContainsFunc(entries, s.needsMore) {
+		insert = func() error { return s.insertSimple(ctx, entries) }
+	}
+	err := insert()
 	for tries := 0; isDeadlock(err) && tries < 3; tries++ { // two lists with the same keys in another order
-		err = pgx.BeginFunc(ctx, s.pool, insert)
+		err = insert()
 	}
 	if isRefusal(err) || isOverLimit(err) {
 		return err
@@ -74,6 +44,77 @@ func (s *Store) insertAll(ctx context.Context, entries []*entry, isWhole bool) e
 		return fmt.Errorf("accept transactions: %w", storeError(err))
 	}
 	return nil
+}
+
+// needsMore says whether more than its row and event are stored with an entry.
+func (s *Store) needsMore(e *entry) bool {
+	return len(e.request.Errors) > 0 || e.admission.Decision != nil || s.audit != nil && e.admission.Audit.Action != ""
+}
+
+// insertSimple accepts in a single statement, which is a SQL transaction as well
+// and needs no round trips to begin and to end it. What is said of an entry that
+// was not accepted is read afterwards, and a failure then is that entry's own.
+func (s *Store) insertSimple(ctx context.Context, entries []*entry) error {
+	accepted, protected, err := s.insert(ctx, s.pool, entries)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		e.err = nil
+		if err := explain(ctx, s.pool, []*entry{e}, accepted, protected, false); err != nil {
+			e.err = fmt.Errorf("accept transactions: %w", storeError(err))
+		}
+	}
+	return nil
+}
+
+func (s *Store) insertWithin(ctx context.Context, tx pgx.Tx, entries []*entry, isWhole bool) error {
+	open, m, err := s.charge(ctx, tx, entries, isWhole)
+	if err != nil {
+		return err
+	}
+	accepted, protected, err := s.insert(ctx, tx, open)
+	if err != nil {
+		return err
+	}
+	if err := noteErrors(ctx, tx, entries, accepted); err != nil {
+		return err
+	}
+	if err := explain(ctx, tx, open, accepted, protected, isWhole); err != nil {
+		return err
+	}
+	return s.admit(ctx, tx, open, m, accepted)
+}
+
+// querier is a SQL transaction, or a pool: then each statement is one.
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+// insert is the statement that accepts.
+func (s *Store) insert(ctx context.Context, db querier, entries []*entry) (accepted map[uuid.UUID]acceptance, protected map[uuid.UUID]bool, err error) {
+	rows, err := db.Query(ctx, `
+		with asked as (
+			select *, not proven and exists (select from protected_accounts p where p.address = e.sender) as protected
+			from unnest(@ids::uuid[], @tenants::text[], @senders::bytea[], @recipients::bytea[], @values::text[], @datas::bytea[], @gases::bigint[], @fees::jsonb[],
+				@access_lists::jsonb[], @idem_keys::text[], @req_hashes::bytea[], @references::text[], @not_afters::timestamptz[], @redrives::uuid[],
+				@asked_nonces::bigint[], @authorizations::jsonb[], @proven::bool[]) with ordinality
+			as e (id, tenant, sender, recipient, value, data, gas, fees, access_list, idem_key, req_hash, reference, not_after, redrive_of, asked_nonce, authorizations, proven, place)),
+		accepted as (
+			insert into transactions (id, tenant_id, chain_id, sender, recipient, value, data, gas, fees, access_list, idem_key, req_hash, reference, not_after, redrive_of, asked_nonce, authorizations)
+			select id, tenant, @chain, sender, recipient, value::numeric, data, gas, fees, access_list, idem_key, req_hash, reference, not_after, redrive_of, asked_nonce, authorizations
+			from asked e
+			where not protected and not exists (select from senders s where s.chain_id = @chain and s.address = e.sender and s.state = 'draining')
+			order by place
+			on conflict (tenant_id, idem_key) where idem_key is not null do nothing
+			returning id, seq, created_at),
+		noted as (insert into tx_events (tx_id, type) select id, 'queued' from accepted)
+		select e.id, e.protected, a.seq, a.created_at from asked e left join accepted a on a.id = e.id`, insertArgs(s.chainID, entries))
+	if err != nil {
+		return nil, nil, err
+	}
+	return collectAccepted(rows)
 }
 
 // collectAccepted reads which entries were accepted, and which were not because
@@ -99,7 +140,7 @@ func collectAccepted(rows pgx.Rows) (accepted map[uuid.UUID]acceptance, protecte
 
 // explain finds out what became of the entries that have no row of their own.
 // Who shows no proof for a protected account does not hear of replays either.
-func explain(ctx context.Context, tx pgx.Tx, entries []*entry, accepted map[uuid.UUID]acceptance, protected map[uuid.UUID]bool, isWhole bool) error {
+func explain(ctx context.Context, db querier, entries []*entry, accepted map[uuid.UUID]acceptance, protected map[uuid.UUID]bool, isWhole bool) error {
 	for _, e := range entries {
 		var isNew bool
 		if e.at, isNew = accepted[e.id]; isNew {
@@ -108,7 +149,7 @@ func explain(ctx context.Context, tx pgx.Tx, entries []*entry, accepted map[uuid
 		if protected[e.id] {
 			e.err = ErrUnproven
 		} else {
-			e.original, e.err = replayed(ctx, tx, e)
+			e.original, e.err = replayed(ctx, db, e)
 		}
 		if e.err != nil && (isWhole || !isRefusal(e.err)) {
 			return e.err
@@ -124,13 +165,13 @@ func isRefusal(err error) bool {
 }
 
 // replayed finds the transaction that took an entry's idempotency key.
-func replayed(ctx context.Context, tx pgx.Tx, e *entry) (uuid.UUID, error) {
+func replayed(ctx context.Context, db querier, e *entry) (uuid.UUID, error) {
 	if e.request.IdempotencyKey == "" {
 		return uuid.Nil, ErrDraining
 	}
 	var id uuid.UUID
 	var hash []byte
-	err := tx.QueryRow(ctx, `select id, req_hash from transactions where tenant_id = $1 and idem_key = $2`, e.request.Tenant, e.request.IdempotencyKey).Scan(&id, &hash)
+	err := db.QueryRow(ctx, `select id, req_hash from transactions where tenant_id = $1 and idem_key = $2`, e.request.Tenant, e.request.IdempotencyKey).Scan(&id, &hash)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return uuid.Nil, ErrDraining
 	}
