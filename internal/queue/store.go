@@ -102,6 +102,11 @@ func isDeadlock(err error) bool {
 	return errors.As(err, &pgErr) && (pgErr.Code == "40P01" || pgErr.Code == "40001")
 }
 
+// byIndex, in a select, keeps the planner from reading whole tables for the rest
+// of the SQL transaction: plans are kept for long, and one that was made while a
+// table was small is a disaster once it has grown.
+const byIndex = `set_config('enable_seqscan', 'off', true)`
+
 // exec runs one statement and returns the number of rows it changed.
 func (s *Store) exec(ctx context.Context, sql string, args pgx.NamedArgs) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)

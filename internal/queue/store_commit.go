@@ -78,19 +78,23 @@ const lockTimeout = "5s"
 func (s *Store) commitWithin(ctx context.Context, tx pgx.Tx, list []*commitment) error {
 	args := fenceArgs(s.chainID, list)
 	batch := &pgx.Batch{}
-	batch.Queue(`select set_config('lock_timeout', '` + lockTimeout + `', true), set_config('idle_in_transaction_session_timeout', '15s', true)`)
+	batch.Queue(`select set_config('lock_timeout', '` + lockTimeout + `', true), set_config('idle_in_transaction_session_timeout', '15s', true), ` + byIndex)
 	// The fence comes first: its row locks make rival commits wait here. In order,
 	// so that no two replicas wait for each other; and no stronger than needed: the
-	// foreign keys of what is accepted meanwhile hold on to the same rows.
+	// foreign keys of what is accepted meanwhile hold on to the same rows. Each row
+	// is looked up for itself (lateral), however the planner misjudges how many there are.
 	batch.Queue(`
-		select s.address from senders s
-		join unnest(@senders::bytea[], @epochs::bigint[], @firsts::bigint[]) as c (sender, epoch, first) on s.address = c.sender
-		where s.chain_id = @chain and s.lease_epoch = c.epoch and s.next_nonce = c.first and s.state = 'active'
-		order by s.address for no key update of s`, args)
+		select s.address from (
+			select * from unnest(@senders::bytea[], @epochs::bigint[], @firsts::bigint[]) as u (sender, epoch, first) order by sender) c
+		cross join lateral (
+			select s.address from senders s
+			where s.chain_id = @chain and s.address = c.sender and s.lease_epoch = c.epoch and s.next_nonce = c.first and s.state = 'active'
+			for no key update) s`, args)
 	batch.Queue(`
-		select t.id from transactions t join unnest(@ids::uuid[], @versions::int[]) as c (id, version) on t.id = c.id
-		where t.version = c.version and t.status = 'queued'
-		order by t.id for no key update of t`, args)
+		select t.id from (select * from unnest(@ids::uuid[], @versions::int[]) as u (id, version) order by id) c
+		cross join lateral (
+			select t.id from transactions t where t.id = c.id and t.version = c.version and t.status = 'queued'
+			for no key update) t`, args)
 	results := tx.SendBatch(ctx, batch)
 	_, err := results.Exec()
 	fenced, err := collect(results, err, pgx.RowTo[[]byte])

@@ -94,7 +94,7 @@ func (s *Store) RecordSends(ctx context.Context, records []sendRecord) error {
 	}
 	args := pgx.NamedArgs{"hashes": hashes, "codes": codes, "messages": messages, "taken": taken}
 	batch := &pgx.Batch{}
-	batch.Queue(`set local synchronous_commit = off`)
+	batch.Queue(`select set_config('synchronous_commit', 'off', true), ` + byIndex)
 	batch.Queue(`
 		update attempts a set first_sent_at = coalesce(first_sent_at, now()), last_sent_at = now(), send_count = send_count + 1,
 			last_code = nullif(r.code, 0), last_message = nullif(r.message, '')
@@ -149,16 +149,27 @@ func (s *Store) settleBatch(ctx context.Context, list []*settlement) {
 	}
 }
 
-// settle is one statement. Senders are locked in order, as commits do, so that
-// nobody waits for each other.
+// settle is one SQL transaction. Senders are locked in order, as commits do, so
+// that nobody waits for each other. Slots are looked up one by one (lateral):
+// most slots are final, so the planner expects next to no open ones, and would
+// compare each of them with each receipt.
 func (s *Store) settle(ctx context.Context, list []*settlement) error {
-	_, err := s.exec(ctx, `
-		with seen as (
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	batch := &pgx.Batch{}
+	batch.Queue(`select ` + byIndex)
+	batch.Queue(`
+		with seen as materialized (
 			select m.*, a.purpose = 'cancel' as cancels from unnest(@owners::bytea[], @ids::uuid[], @nonces::bigint[], @hashes::bytea[], @blocks::bigint[], @block_hashes::bytea[], @success::bool[], @gas::bigint[], @prices::text[], @contracts::bytea[], @final::bool[])
 			as m (sender, id, nonce, hash, block, block_hash, success, gas, price, contract, final) join attempts a on a.hash = m.hash),
+		unfinished as materialized (
+			select m.* from seen m cross join lateral (
+				select from nonce_slots n
+				where n.chain_id = @chain and n.sender = m.sender and n.nonce = m.nonce and n.tx_id = m.id and n.state in ('open', 'mined')
+				for no key update) n),
 		slots as (
 			update nonce_slots n set state = case when m.final then 'final' else 'mined' end::slot_state, final_hash = m.hash
-			from seen m where n.chain_id = @chain and n.sender = m.sender and n.nonce = m.nonce and n.tx_id = m.id and n.state in ('open', 'mined')
+			from unfinished m where n.tx_id = m.id and n.state <> 'stolen'
 			returning m.*),
 		kept as (
 			insert into receipts (tx_id, hash, block_number, block_hash, status, gas_used, effective_gas_price, contract, final)
@@ -172,16 +183,16 @@ func (s *Store) settle(ctx context.Context, list []*settlement) error {
 			from slots m where t.id = m.id
 			returning t.id, t.status, m.block, m.hash),
 		held as (
-			select address, p.low_water, p.size from senders
-			join unnest(@senders::bytea[], @low_waters::bigint[], @windows::int[]) as p (sender, low_water, size) on address = p.sender
-			where chain_id = @chain order by address for no key update of senders),
+			select s.address, p.low_water, p.size from (
+				select * from unnest(@senders::bytea[], @low_waters::bigint[], @windows::int[]) as u (sender, low_water, size) order by sender) p
+			cross join lateral (select s.address from senders s where s.chain_id = @chain and s.address = p.sender for no key update) s),
 		progress as (
 			update senders s set low_water = greatest(s.low_water, p.low_water), window_size = p.size from held p where s.chain_id = @chain and s.address = p.address)
 		insert into tx_events (tx_id, type, data)
 		select id, status::text, jsonb_build_object('block', block, 'hash', '0x' || encode(hash, 'hex')) from moved`,
 		settleArgs(s.chainID, list))
-	if err != nil {
-		return fmt.Errorf("settle transactions: %w", err)
+	if err := s.pool.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("settle transactions: %w", storeError(err))
 	}
 	return nil
 }

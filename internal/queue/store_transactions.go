@@ -105,7 +105,7 @@ func (s *Store) insert(ctx context.Context, db querier, entries []*entry) (accep
 			insert into transactions (id, tenant_id, chain_id, sender, recipient, value, data, gas, fees, access_list, idem_key, req_hash, reference, not_after, redrive_of, asked_nonce, authorizations)
 			select id, tenant, @chain, sender, recipient, value::numeric, data, gas, fees, access_list, idem_key, req_hash, reference, not_after, redrive_of, asked_nonce, authorizations
 			from asked e
-			where not protected and not exists (select from senders s where s.chain_id = @chain and s.address = e.sender and s.state = 'draining')
+			where not protected and (select s.state from senders s where s.chain_id = @chain and s.address = e.sender) is distinct from 'draining'
 			order by place
 			on conflict (tenant_id, idem_key) where idem_key is not null do nothing
 			returning id, seq, created_at),
