@@ -156,16 +156,17 @@ func (d *driver) session(ctx context.Context, pause *backoff) error {
 		return err
 	}
 	for ctx.Err() == nil {
-		worked, err := d.round(ctx)
+		did, err := d.round(ctx)
 		if err != nil {
 			return err
 		}
 		pause.reset()
-		if worked {
+		if did > nothing {
 			d.active.Store(failpoint.Now().UnixNano())
-			continue
 		}
-		wait(ctx, pollEvery, d.wakeUp)
+		if did < something {
+			wait(ctx, pollEvery, d.wakeUp)
+		}
 	}
 	return ctx.Err()
 }
@@ -238,26 +239,38 @@ func (d *driver) raiseNonce(ctx context.Context, pending uint64) error {
 	return nil
 }
 
-// round does what can be done now and says whether there was anything.
-func (d *driver) round(ctx context.Context) (bool, error) {
+// progress is how much a round has done.
+type progress int
+
+const (
+	nothing    progress = iota
+	everything          // whatever there was: who brings more wakes the driver
+	something           // there may be more
+)
+
+// round does what can be done now and says how much that was.
+func (d *driver) round(ctx context.Context) (progress, error) {
 	sightings := d.takeSightings()
 	if err := d.settle(ctx, sightings); err != nil {
-		return false, err
+		return nothing, err
 	}
 	improved, err := d.improve(ctx)
 	if err != nil {
-		return false, err
+		return nothing, err
 	}
 	sent, err := d.sendUnsent(ctx)
 	if err != nil {
-		return false, err
+		return nothing, err
 	}
-	signed, err := d.signNext(ctx)
+	did, err := d.signNext(ctx)
 	if err != nil {
-		return false, err
+		return nothing, err
 	}
 	d.open.Store(int64(d.slots.len()))
-	return len(sightings) > 0 || improved || sent || signed, nil
+	if len(sightings) > 0 || improved || sent {
+		did = something
+	}
+	return did, nil
 }
 
 // moved tells those who wait for transactions to look.

@@ -17,42 +17,49 @@ import (
 )
 
 // signNext takes the next queued transactions, prepares and signs them, commits
-// the signed bytes and offers them to the node. It says whether it moved any.
-func (d *driver) signNext(ctx context.Context) (bool, error) {
+// the signed bytes and offers them to the node. It says how much it moved.
+func (d *driver) signNext(ctx context.Context) (progress, error) {
 	room := min(d.window-d.slots.len(), d.cfg.BatchSize)
 	if room <= 0 || failpoint.Now().Before(d.signAfter) {
-		return false, nil
+		return nothing, nil
 	}
 	c := &claim{sender: d.lease.Sender, most: room}
 	if err := d.claims.add(ctx, c); err != nil {
-		return false, err
+		return nothing, err
 	}
 	if c.err != nil || len(c.list) == 0 {
-		return false, c.err
+		return nothing, c.err
 	}
-	queued := c.list
 	failpoint.Hit("after_claim")
-	ready, ended, err := d.prepare(ctx, queued)
+	ready, ended, err := d.prepare(ctx, c.list)
 	if err != nil {
-		return false, err
+		return nothing, err
+	}
+	did := nothing
+	if ended > 0 {
+		did = something
 	}
 	if len(ready) == 0 {
-		return ended > 0, nil
+		return did, nil
 	}
 	signed, err := d.sign(ctx, ready)
 	if err != nil || len(signed) == 0 {
-		return ended > 0, err
+		return did, err
 	}
 	failpoint.Hit("after_sign")
 	err = d.commit(ctx, signed)
 	if errors.Is(err, errClaimChanged) {
-		return true, nil // nothing was given out: claim anew
+		return something, nil // nothing was given out: claim anew
 	}
 	if err != nil {
-		return false, err
+		return nothing, err
+	}
+	did = something
+	if len(signed) == len(c.list) && len(c.list) < room {
+		did = everything
 	}
 	_, err = d.sendUnsent(ctx)
-	return true, err
+	return did, err
 }
 
 // prepared is a transaction with everything but its nonce.
@@ -172,7 +179,7 @@ func capped(v *big.Int) *uint256.Int {
 // newCommits gathers what the drivers commit, and counts what came of it: here
 // and not by the drivers, who may be told to stop before they hear of it.
 func newCommits(store *Store, m *metrics) *gather[*commitment] {
-	return &gather[*commitment]{most: maxCommitments, write: func(ctx context.Context, list []*commitment) {
+	return &gather[*commitment]{most: maxCommitments, atOnce: 1, write: func(ctx context.Context, list []*commitment) {
 		store.commitBatch(ctx, list)
 		for _, c := range list {
 			m.commits.WithLabelValues(commitOutcome(c.err)).Inc()
