@@ -27,6 +27,8 @@ import (
 // runLimit bounds one run: a queue that is stuck must not keep a table waiting.
 const runLimit = 3 * time.Minute
 
+const defaultSenders = "1,8,64"
+
 // options are what the command line says.
 type options struct {
 	senders      []int
@@ -34,6 +36,7 @@ type options struct {
 	clients      int
 	via          string
 	gas          uint64
+	flat         int // transactions of a long run; 0 for none
 	profiles     string
 	keep         bool
 }
@@ -61,11 +64,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	fmt.Fprintln(stdout, proc.Machine())
 	fmt.Fprintf(stdout, "signer: %d transactions via %s, %d clients, %s, a block a second\n", o.transactions, o.via, o.clients, gasText(o.gas))
-	fmt.Fprintln(stdout, header())
+	if o.flat == 0 {
+		fmt.Fprintln(stdout, header())
+	}
 	for _, senders := range o.senders {
-		result, err := measure(ctx, o, senders)
+		result, err := measure(ctx, o, senders, stdout)
 		if err != nil {
 			return fmt.Errorf("%d senders: %w", senders, err)
+		}
+		if o.flat > 0 {
+			fmt.Fprintln(stdout, header())
 		}
 		fmt.Fprintln(stdout, result.row())
 	}
@@ -76,15 +84,22 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("bench signer", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	senders := flags.String("senders", "1,8,64", "accounts that send; a comma-separated list makes a run each")
+	senders := flags.String("senders", defaultSenders, "accounts that send; a comma-separated list makes a run each")
 	flags.IntVar(&o.transactions, "transactions", 5000, "requests of a run")
 	flags.IntVar(&o.clients, "clients", 32, "clients that send at the same time, each waiting for its answer")
 	flags.StringVar(&o.via, "via", viaBoth, "rest, rpc or both (in turn for each sender)")
 	flags.Uint64Var(&o.gas, "gas", 0, "gas limit of each request; 0 lets the signer estimate")
+	flags.IntVar(&o.flat, "flat", 0, "instead of -transactions: so many in one long run that shows the signer's memory every 10 s; with a single number of -senders (default 8)")
 	flags.StringVar(&o.profiles, "profiles", "", "folder for CPU profiles of the signer, the gateway, the chain and the load; for one run only")
 	flags.BoolVar(&o.keep, "keep", false, "keep the folder with data and logs")
 	if err := flags.Parse(args); err != nil {
 		return o, err
+	}
+	if o.flat > 0 {
+		o.transactions = o.flat
+		if *senders == defaultSenders {
+			*senders = "8"
+		}
 	}
 	for text := range strings.SplitSeq(*senders, ",") {
 		n, err := strconv.Atoi(text)
@@ -99,8 +114,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	if o.via != viaREST && o.via != viaRPC && o.via != viaBoth {
 		return o, fmt.Errorf("-via %q: must be rest, rpc or both", o.via)
 	}
-	if o.profiles != "" && len(o.senders) > 1 {
-		return o, errors.New("-profiles: needs a single number of -senders")
+	if (o.profiles != "" || o.flat > 0) && len(o.senders) > 1 {
+		return o, errors.New("-profiles, -flat: need a single number of -senders")
 	}
 	return o, nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/slipwayhq/slipway/bench/internal/figures"
@@ -24,8 +25,12 @@ type result struct {
 
 // measure starts everything, sends the requests, waits until all are confirmed
 // and checks the chain.
-func measure(ctx context.Context, o options, senders int) (_ result, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, runLimit, fmt.Errorf("the run took more than %s", runLimit))
+func measure(ctx context.Context, o options, senders int, out io.Writer) (_ result, err error) {
+	limit := runLimit
+	if o.flat > 0 {
+		limit = flatLimit(o.flat)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("the run took more than %s", limit))
 	defer cancel()
 	from, err := accounts(senders)
 	if err != nil {
@@ -45,6 +50,10 @@ func measure(ctx context.Context, o options, senders int) (_ result, err error) 
 	watch := observer{client: newClient(1), signerURL: s.signerURL, chainURL: s.chainURL}
 	defer watch.client.CloseIdleConnections()
 
+	shown := func() {}
+	if o.flat > 0 {
+		shown = s.startShowing(ctx, out)
+	}
 	before := s.cost()
 	sent, err := submitProfiled(ctx, o, from, s.signerURL)
 	if err != nil {
@@ -53,6 +62,7 @@ func measure(ctx context.Context, o options, senders int) (_ result, err error) 
 	if err := watch.waitSettled(ctx); err != nil {
 		return result{}, err
 	}
+	shown()
 	r := result{
 		senders: senders, via: o.via, transactions: o.transactions,
 		cost: s.cost().since(before), peakRSS: proc.PeakRSS(s.signer.PID()), load: proc.Load(),

@@ -62,7 +62,7 @@ func TestCheckExactlyOnce_FindsWhatIsWrong(t *testing.T) {
 func TestParse_RefusesNonsense(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{
-		{"-senders", "1,x"}, {"-senders", "0"}, {"-transactions", "0"}, {"-via", "post"}, {"-senders", "1,8", "-profiles", "x"},
+		{"-senders", "1,x"}, {"-senders", "0"}, {"-transactions", "0"}, {"-via", "post"}, {"-senders", "1,8", "-profiles", "x"}, {"-senders", "1,8", "-flat", "5"},
 	} {
 		_, err := parse(args, io.Discard)
 		require.Error(t, err, args)
@@ -70,4 +70,8 @@ func TestParse_RefusesNonsense(t *testing.T) {
 	o, err := parse([]string{"-senders", "1,64"}, io.Discard)
 	require.NoError(t, err)
 	require.Equal(t, []int{1, 64}, o.senders)
+	o, err = parse([]string{"-flat", "200000"}, io.Discard)
+	require.NoError(t, err)
+	require.Equal(t, []int{8}, o.senders)
+	require.Equal(t, 200_000, o.transactions)
 }

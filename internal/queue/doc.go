@@ -37,5 +37,6 @@
 // The driver of a sender is the only goroutine of the process that moves that
 // sender's slots, so it needs no locks. The watcher follows the chain and hands
 // each driver what it saw; the keeper holds the leases and starts and stops
-// drivers. All of them run inside Queue.Run.
+// drivers. All of them run inside Queue.Run. What several drivers do at the same
+// time is one statement, or one batch to the node (gather, shared).
 package queue

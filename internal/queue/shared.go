@@ -31,7 +31,7 @@ const (
 	// nodeCallsAtOnce is how many batches are on their way to the node at a time.
 	// Only beyond are they joined: so a call that the node takes long for keeps
 	// hardly anybody else waiting.
-	nodeCallsAtOnce = 8
+	nodeCallsAtOnce = 4
 	// maxNodeCalls is the most senders whose calls are joined.
 	maxNodeCalls = 16
 )
