@@ -4,7 +4,7 @@
 // calls. Each runs in a process of its own, so that the table can tell whose
 // CPU it was. At the end the chain must hold every request exactly once.
 //
-//	go run ./bench/signer -senders 1,8,64 -transactions 5000 -clients 32 -via both
+//	go run ./bench/signer -senders 1,8,64 -transactions 10000 -clients 32 -via both
 package main
 
 import (
@@ -85,7 +85,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags := flag.NewFlagSet("bench signer", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	senders := flags.String("senders", defaultSenders, "accounts that send; a comma-separated list makes a run each")
-	flags.IntVar(&o.transactions, "transactions", 5000, "requests of a run")
+	flags.IntVar(&o.transactions, "transactions", 10_000, "requests of a run; with fewer, the blocks at both ends count for much")
 	flags.IntVar(&o.clients, "clients", 32, "clients that send at the same time, each waiting for its answer")
 	flags.StringVar(&o.via, "via", viaBoth, "rest, rpc or both (in turn for each sender)")
 	flags.Uint64Var(&o.gas, "gas", 0, "gas limit of each request; 0 lets the signer estimate")

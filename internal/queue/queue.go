@@ -68,7 +68,7 @@ func New(cfg Config, deps Deps) (*Queue, error) {
 			cfg: cfg, owner: uuid.New(), store: deps.Store, node: newSharedNode(deps.Node), identity: id, keys: deps.Keys, waiters: w, metrics: m, log: deps.Log,
 			shared: shared{
 				claims: &gather[*claim]{write: deps.Store.claimBatch, most: maxClaims, atOnce: 1}, commits: newCommits(deps.Store, m),
-				settlements: &gather[*settlement]{write: deps.Store.settleBatch, most: maxSettlements}, sends: newSendRecorder(deps.Store, w, deps.Log),
+				settlements: &gather[*settlement]{write: deps.Store.settleBatch, most: maxSettlements, atOnce: 1}, sends: newSendRecorder(deps.Store, w, deps.Log),
 			},
 			wakeUp: make(chan struct{}, 1), drivers: map[common.Address]*running{},
 		},

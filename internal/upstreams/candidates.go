@@ -21,10 +21,14 @@ type question struct {
 
 func (p *Pool) question(req Request, head chain.Head) (question, error) {
 	selected, err := p.selectors.of(req.Selector, p.upstreams)
-	return question{
+	q := question{
 		method: req.Method, facts: req.Facts, finality: finalityOf(req.Facts, head),
-		selected: selected, pin: pinOf(req), latest: head.Latest, now: p.now(),
-	}, err
+		selected: selected, latest: head.Latest, now: p.now(),
+	}
+	if len(p.upstreams) > 1 { // a single node needs no order
+		q.pin = pinOf(req)
+	}
+	return q, err
 }
 
 // candidates lists the nodes that may be asked, the best first.
