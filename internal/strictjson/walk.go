@@ -33,11 +33,9 @@ func (w *walker) space() {
 }
 
 // next steps over one byte and the space behind it.
-func (w *walker) next() byte {
-	c := w.text[w.at]
+func (w *walker) next() {
 	w.at++
 	w.space()
-	return c
 }
 
 func (w *walker) value(t reflect.Type, depth int) bool {
