@@ -30,7 +30,8 @@ type specFlags struct {
 	FaucetBalance     string `default:"100000000000000000000000000000000000000000000000000" help:"What the faucet's account begins with; 0 is nothing. Default: 10^50." placeholder:"WEI"`
 	Allocations       string `help:"JSON file with accounts and contracts that are there from the first block on." placeholder:"FILE"`
 	ABIDirectory      string `name:"abi-directory" help:"Folder with ABI files (*.json)." placeholder:"DIR"`
-	Subgraph          string `help:"Content id of the subgraph." placeholder:"CID"`
+	Subgraph          string `help:"Content id of the subgraph." placeholder:"CID" xor:"subgraph"`
+	SubgraphHashFile  string `help:"File with the content id of the subgraph." placeholder:"FILE" xor:"subgraph"`
 }
 
 // nameFlags say under which names the material is found.
@@ -90,6 +91,13 @@ func (f specFlags) spec(names network.Names) (network.Spec, error) {
 		if spec.Alloc, err = genesis.ParseAlloc(text); err != nil {
 			return network.Spec{}, fmt.Errorf("allocations: %s: %w", f.Allocations, err)
 		}
+	}
+	if f.SubgraphHashFile != "" {
+		text, err := os.ReadFile(f.SubgraphHashFile)
+		if err != nil {
+			return network.Spec{}, fmt.Errorf("subgraph: %w", err)
+		}
+		spec.Subgraph = strings.TrimSpace(string(text))
 	}
 	var err error
 	spec.ABIs, err = readABIs(f.ABIDirectory)

@@ -64,7 +64,7 @@ func Start(t *testing.T) *API {
 	path := os.Getenv(kubeconfigVariable)
 	if path == "" {
 		server := newImitation(t)
-		return &API{Config: server.config(), Namespace: "tenant", imitation: server}
+		return &API{Config: server.config(), Namespace: imitationNamespace, imitation: server}
 	}
 	config, err := clientcmd.BuildConfigFromFlags("", path)
 	require.NoError(t, err)

@@ -20,6 +20,9 @@ import (
 	"k8s.io/client-go/rest"
 )
 
+// imitationNamespace is the only namespace that an imitation has.
+const imitationNamespace = "tenant"
+
 // imitation is as much of an API server as ConfigMaps and Secrets need.
 type imitation struct {
 	server  *httptest.Server
@@ -123,6 +126,10 @@ func (s *imitation) write(w http.ResponseWriter, r *http.Request, group schema.G
 		}
 		wanted.Data[key], _ = json.Marshal([]byte(value)) // bytes are always written
 	}
+	if !strings.HasPrefix(r.URL.Path, "/api/v1/namespaces/"+imitationNamespace+"/") {
+		fail(w, apierrors.NewNotFound(schema.GroupResource{Resource: "namespaces"}, wanted.Namespace))
+		return
+	}
 	key := group.Resource + "/" + wanted.Name
 	is := s.objects[key]
 	switch {
@@ -177,6 +184,7 @@ func (s *imitation) list(w http.ResponseWriter, r *http.Request, resource string
 }
 
 func fail(w http.ResponseWriter, err *apierrors.StatusError) {
+	err.ErrStatus.TypeMeta = meta.TypeMeta{APIVersion: "v1", Kind: "Status"}
 	reply(w, int(err.ErrStatus.Code), err.ErrStatus)
 }
 

@@ -403,6 +403,51 @@ func TestBootstrap_MoreNodesLater(t *testing.T) {
 	require.Equal(t, after, everything(t, api))
 }
 
+func TestBootstrap_MoreNodesLaterByManyAtOnceAndKilled(t *testing.T) {
+	t.Parallel()
+	api := clustertest.Start(t)
+	first, err := connect(t, api.Config, api.Namespace).Bootstrap(t.Context(), request())
+	require.NoError(t, err)
+	more := request()
+	more.Validators, more.RPCNodes = 5, 2
+
+	// Two nodes of four objects and the static nodes are nine writes.
+	for at := int64(1); at <= 9; at++ {
+		config, _ := killedAt(api.Config, 1, at%2 == 0)
+		_, err := connect(t, config, api.Namespace).Bootstrap(t.Context(), more)
+		if err != nil {
+			require.ErrorIs(t, err, errKilled)
+		}
+	}
+	const runs = 5
+	failures := make([]error, runs)
+	var all sync.WaitGroup
+	for i := range runs {
+		c := connect(t, api.Config, api.Namespace)
+		wanted := more
+		wanted.Validators += i // they change the static nodes between each other's look and write
+		all.Go(func() { _, failures[i] = c.Bootstrap(t.Context(), wanted) })
+	}
+	all.Wait()
+	for _, err := range failures {
+		require.NoError(t, err)
+	}
+
+	objects := everything(t, api)
+	enodes, err := genesis.ParseStaticNodes([]byte(objects["ConfigMap besu-static-nodes"]["static-nodes.json"]))
+	require.NoError(t, err)
+	require.Len(t, enodes, 9+2)
+	for i := range 9 {
+		key, err := genesis.ParseNodeKey(objects[fmt.Sprintf("Secret besu-node-validator-%d-private-key", i)]["privateKey"])
+		require.NoError(t, err)
+		require.Contains(t, strings.Join(enodes, " "), key.ID())
+	}
+	last, err := connect(t, api.Config, api.Namespace).Bootstrap(t.Context(), more)
+	require.NoError(t, err)
+	require.Empty(t, last.Made)
+	require.Equal(t, first.GenesisHash, last.GenesisHash)
+}
+
 func TestBootstrap_TheRoleIsEnoughAndNotMore(t *testing.T) {
 	t.Parallel()
 	api := clustertest.Start(t)
@@ -528,7 +573,7 @@ func TestABIs_MoreThanAPage(t *testing.T) {
 	api := clustertest.Start(t)
 	asked := request()
 	asked.Spec.ABIs = nil
-	for i := range 230 {
+	for i := range 130 {
 		asked.Spec.ABIs = append(asked.Spec.ABIs, network.ABI{File: fmt.Sprintf("C%03d.json", i), Content: "[]"})
 	}
 	c := connect(t, api.Config, api.Namespace)
@@ -552,6 +597,9 @@ func TestNew_SaysWhatIsWrongWithTheConnection(t *testing.T) {
 	untrusted := &rest.Config{Host: api.Config.Host}
 	_, err = connect(t, untrusted, api.Namespace).Bootstrap(t.Context(), request())
 	require.ErrorContains(t, err, "certificate signed by unknown authority")
+
+	_, err = connect(t, api.Config, "missing").Bootstrap(t.Context(), request())
+	require.ErrorContains(t, err, `namespaces "missing" not found: does the namespace exist? kubectl create namespace missing`)
 
 	_, err = cluster.Connect(cluster.Config{Kubeconfig: "/nonexistent"})
 	require.ErrorContains(t, err, "no cluster is configured")

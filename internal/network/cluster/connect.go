@@ -65,6 +65,7 @@ func New(server *rest.Config, namespace string) (*Cluster, error) {
 	server.Timeout = requestTimeout
 	server.UserAgent = "slipway"
 	server.ContentType = "application/json"
+	server.WarningHandler = rest.NoWarnings{} // the library would write them to standard error
 	server.QPS, server.Burst = maxRate, maxBurst
 	api, err := corev1.NewForConfig(server)
 	if err != nil {

@@ -38,6 +38,7 @@ func Apply(ctx context.Context, nodes []Node, change Change, options Options, sa
 	}
 	if p.isDone {
 		say(fmt.Sprintf("%s %s: nothing to do", change.Address, map[bool]string{true: "is a validator already", false: "is not a validator"}[change.Add]))
+		withdraw(ctx, nodes, answering(views), change.Address, options, say) // of a run that did not see the end
 		return nil
 	}
 	say(fmt.Sprintf("The network has %d validators at block %d.", len(p.set), highest(views)))
@@ -62,6 +63,17 @@ func highest(views []view) (head uint64) {
 		head = max(head, v.head)
 	}
 	return head
+}
+
+// answering are the nodes that could be asked.
+func answering(views []view) []int {
+	var out []int
+	for i, v := range views {
+		if v.failed == nil {
+			out = append(out, i)
+		}
+	}
+	return out
 }
 
 // survey asks all nodes at once who they are and what they see.

@@ -29,6 +29,7 @@ type chain struct {
 	number     uint64
 	ballots    map[common.Address]map[common.Address]bool // address voted on, voter, add
 	frozen     bool                                       // no block comes
+	isIBFT     bool                                       // the methods are those of IBFT 2.0
 	nodes      map[common.Address]*node
 }
 
@@ -112,6 +113,9 @@ func (n *node) answer(method string, params []json.RawMessage) any {
 	var subject common.Address
 	if len(params) > 0 {
 		_ = json.Unmarshal(params[0], &subject) // not every method has one
+	}
+	if n.isIBFT {
+		method = strings.Replace(method, "ibft_", "qbft_", 1)
 	}
 	switch method {
 	case "eth_coinbase":
@@ -256,6 +260,27 @@ func TestApply_SaysWhatToDoWhenNoBlockComes(t *testing.T) {
 		}
 	})
 	require.ErrorContains(t, err, "stopped waiting")
+}
+
+func TestApply_ARunAfterTheEndTakesTheVotesBack(t *testing.T) {
+	t.Parallel()
+	c := network(t, 4)
+	c.validators = append(c.validators, address(4))
+	c.nodes[address(0)].votes[address(4)] = true
+
+	_, err := apply(t, c.urls(t, 0, 1, 2, 3, 4), validators.Change{Address: address(4), Add: true})
+	require.NoError(t, err)
+	require.Empty(t, c.nodes[address(0)].votes)
+}
+
+func TestApply_IBFT2HasMethodsOfItsOwn(t *testing.T) {
+	t.Parallel()
+	c := network(t, 4)
+	c.isIBFT = true
+	options := validators.Options{API: nodeclient.IBFT, Timeout: 10 * time.Second, Poll: time.Millisecond}
+	err := validators.Apply(t.Context(), c.urls(t, 0, 1, 2, 3, 4), validators.Change{Address: address(4), Add: true}, options, func(string) {})
+	require.NoError(t, err)
+	require.Len(t, c.validators, 5)
 }
 
 func TestQuorum(t *testing.T) {
