@@ -448,6 +448,49 @@ func TestBootstrap_MoreNodesLaterByManyAtOnceAndKilled(t *testing.T) {
 	require.Equal(t, first.GenesisHash, last.GenesisHash)
 }
 
+// meddler lets somebody else write between our look and our write.
+type meddler struct {
+	next   http.RoundTripper
+	meddle func()
+}
+
+func (m meddler) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Method == http.MethodPut {
+		m.meddle()
+	}
+	return m.next.RoundTrip(r)
+}
+
+func TestBootstrap_StaticNodesThatChangeMeanwhileAreKept(t *testing.T) {
+	t.Parallel()
+	api := clustertest.Start(t)
+	_, err := connect(t, api.Config, api.Namespace).Bootstrap(t.Context(), request())
+	require.NoError(t, err)
+	const stranger = "enode://of-somebody@elsewhere:30303"
+	var once sync.Once
+	config := rest.CopyConfig(api.Config)
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		return meddler{next: next, meddle: func() {
+			once.Do(func() {
+				maps := admin(t, api).ConfigMaps(api.Namespace)
+				is, err := maps.Get(t.Context(), "besu-static-nodes", meta.GetOptions{})
+				require.NoError(t, err)
+				is.Data["static-nodes.json"] = strings.Replace(is.Data["static-nodes.json"], "[", `["`+stranger+`",`, 1)
+				_, err = maps.Update(t.Context(), is, meta.UpdateOptions{})
+				require.NoError(t, err)
+			})
+		}}
+	})
+	more := request()
+	more.Validators = 5
+
+	_, err = connect(t, config, api.Namespace).Bootstrap(t.Context(), more)
+	require.NoError(t, err)
+	static := everything(t, api)["ConfigMap besu-static-nodes"]["static-nodes.json"]
+	require.Contains(t, static, stranger)
+	require.Contains(t, static, "besu-node-validator-4.")
+}
+
 func TestBootstrap_TheRoleIsEnoughAndNotMore(t *testing.T) {
 	t.Parallel()
 	api := clustertest.Start(t)
@@ -467,6 +510,15 @@ func TestBootstrap_TheRoleIsEnoughAndNotMore(t *testing.T) {
 	_, err = connect(t, api.As(t, "bootstrap-five", cluster.BootstrapRole("five", asked.Spec.Names, 5, 1)), api.Namespace).Bootstrap(t.Context(), more)
 	require.NoError(t, err)
 
+	// There are more nodes than the Role of a smaller request may look at.
+	sixth := request()
+	sixth.Validators = 6
+	_, err = connect(t, api.Config, api.Namespace).Bootstrap(t.Context(), sixth)
+	require.NoError(t, err)
+	last, err := restricted.Bootstrap(t.Context(), request())
+	require.NoError(t, err)
+	require.Empty(t, last.Made)
+
 	// Every rule is needed.
 	for i := range role.Rules {
 		less := *role.DeepCopy()
@@ -474,7 +526,7 @@ func TestBootstrap_TheRoleIsEnoughAndNotMore(t *testing.T) {
 		less.Rules = append(append([]rbac.PolicyRule{}, role.Rules[:i]...), role.Rules[i+1:]...)
 		c := connect(t, api.As(t, less.Name, less), api.Namespace)
 		again := request()
-		again.Validators = 6 // something to read, to make and to change
+		again.Validators = 7 // something to read, to make and to change
 		_, err := c.Bootstrap(t.Context(), again)
 		require.ErrorContains(t, err, "slipway bootstrap --print-role", "without rule %d", i)
 	}
