@@ -18,7 +18,7 @@ import (
 type clusterFlags struct {
 	Kubeconfig string `help:"Default: KUBECONFIG, ~/.kube/config, or a pod's service account." placeholder:"FILE"`
 	Context    string `help:"Context of the kubeconfig." placeholder:"NAME"`
-	Namespace  string `short:"n" help:"Default: that of the context or of the pod." placeholder:"NAME"`
+	Namespace  string `short:"n" aliases:"static-node-namespace" help:"Default: that of the context or of the pod." placeholder:"NAME"`
 }
 
 func (f clusterFlags) connect() (*cluster.Cluster, error) {
@@ -33,6 +33,7 @@ type bootstrapCmd struct {
 	Labels    map[string]string `help:"Labels of every object that is made: NAME=VALUE;NAME=VALUE." placeholder:"LABELS"`
 	DryRun    bool              `help:"Ask the API server about everything and change nothing."`
 	PrintRole bool              `help:"Print the Roles that this command and its readers need, and do nothing else."`
+	Secret    []string          `help:"With --print-role: a Secret that charts ask for. Repeatable." placeholder:"NAME"`
 }
 
 func (c *bootstrapCmd) run(ctx context.Context, stdout io.Writer) error {
@@ -41,7 +42,7 @@ func (c *bootstrapCmd) run(ctx context.Context, stdout io.Writer) error {
 		if namespace == "" {
 			namespace = network.DefaultNames().Namespace
 		}
-		return cluster.WriteRoles(stdout, c.names(namespace), c.Validators, c.RPCNodes)
+		return cluster.WriteRoles(stdout, c.names(namespace), c.Validators, c.RPCNodes, c.Secret)
 	}
 	target, err := c.connect()
 	if err != nil {

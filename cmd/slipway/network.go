@@ -49,7 +49,7 @@ type generateCmd struct {
 	nodeFlags
 	specFlags
 	nameFlags
-	Namespace string `default:"default" help:"Namespace in the enode URLs and the manifest."`
+	Namespace string `aliases:"static-node-namespace" default:"default" help:"Namespace in the enode URLs and the manifest."`
 	Output    string `short:"o" enum:"screen,folder,manifest" default:"screen" help:"screen, folder, or manifest (Kubernetes objects as JSON, with private keys)."`
 	To        string `help:"The folder, or the file of the manifest. Default of the manifest: standard output." placeholder:"PATH"`
 	ShowKeys  bool   `help:"Print the private keys to the screen."`

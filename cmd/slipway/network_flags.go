@@ -18,7 +18,7 @@ type specFlags struct {
 	Profile           string `default:"steady" help:"steady: a block every period. quiet: one a minute while nobody sends anything, and more than a minute lost when a proposer is dead."`
 	Fork              string `default:"cancun" help:"Newest hard fork from the first block on: london, shanghai or cancun."`
 	ChainID           uint64 `name:"chain-id" default:"53771311147" help:"Chain id."`
-	BlockPeriod       uint64 `default:"2" help:"Seconds between blocks."`
+	BlockPeriod       uint64 `aliases:"seconds-per-block" default:"2" help:"Seconds between blocks."`
 	EmptyBlockPeriod  uint64 `help:"Seconds between blocks without transactions. Default: 60 with --profile quiet." placeholder:"SECONDS"`
 	RequestTimeout    uint64 `help:"Seconds that round 0 waits for its proposer. Default: two block periods; quiet: 65 with blocks of 2 s." placeholder:"SECONDS"`
 	EpochLength       uint64 `default:"30000" help:"Blocks after which votes on validators begin anew."`
@@ -28,7 +28,7 @@ type specFlags struct {
 	EVMStackSize      uint64 `name:"evm-stack-size" default:"2048" help:"Depth of the EVM's stack."`
 	Timestamp         uint64 `default:"0" help:"Time of the genesis block, in seconds since 1970."`
 	FaucetBalance     string `default:"100000000000000000000000000000000000000000000000000" help:"What the faucet's account begins with; 0 is nothing. Default: 10^50." placeholder:"WEI"`
-	Allocations       string `help:"JSON file with accounts and contracts that are there from the first block on." placeholder:"FILE"`
+	Allocations       string `short:"a" help:"JSON file with accounts and contracts that are there from the first block on." placeholder:"FILE"`
 	ABIDirectory      string `name:"abi-directory" help:"Folder with ABI files (*.json)." placeholder:"DIR"`
 	Subgraph          string `help:"Content id of the subgraph." placeholder:"CID" xor:"subgraph"`
 	SubgraphHashFile  string `help:"File with the content id of the subgraph." placeholder:"FILE" xor:"subgraph"`
@@ -36,17 +36,17 @@ type specFlags struct {
 
 // nameFlags say under which names the material is found.
 type nameFlags struct {
-	Domain               string `default:"svc.cluster.local" help:"End of the names of Services in the enode URLs."`
+	Domain               string `aliases:"static-node-domain" default:"svc.cluster.local" help:"End of the names of Services in the enode URLs."`
 	GenesisConfigMap     string `name:"genesis-configmap-name" default:"besu-genesis" help:"ConfigMap of the genesis file."`
 	StaticNodesConfigMap string `name:"static-nodes-configmap-name" default:"besu-static-nodes" help:"ConfigMap of the static nodes."`
 	SubgraphConfigMap    string `name:"subgraph-configmap-name" default:"besu-subgraph" help:"ConfigMap of the subgraph."`
-	FaucetPrefix         string `default:"besu-faucet" help:"Beginning of the names of the faucet's objects."`
-	ValidatorPrefix      string `default:"besu-node-validator" help:"Validators' pods are NAME-0, NAME-1 and so on."`
-	ValidatorService     string `default:"besu-node" help:"Headless Service of the validators."`
-	RPCPrefix            string `name:"rpc-prefix" default:"besu-node-rpc" help:"RPC nodes' pods are NAME-0, NAME-1 and so on."`
-	RPCService           string `name:"rpc-service" default:"besu-node-rpc" help:"Headless Service of the RPC nodes."`
-	P2PPort              uint16 `name:"p2p-port" default:"30303" help:"Port of the nodes for each other."`
-	DiscoveryPort        uint16 `default:"30303" help:"Port of the nodes' discovery."`
+	FaucetPrefix         string `aliases:"faucet-artifact-prefix" default:"besu-faucet" help:"Beginning of the names of the faucet's objects."`
+	ValidatorPrefix      string `aliases:"static-node-pod-prefix" default:"besu-node-validator" help:"Validators' pods are NAME-0, NAME-1 and so on."`
+	ValidatorService     string `aliases:"static-node-service-name" default:"besu-node" help:"Headless Service of the validators; empty where each has one of its own, with its name."`
+	RPCPrefix            string `aliases:"rpc-node-pod-prefix" name:"rpc-prefix" default:"besu-node-rpc" help:"RPC nodes' pods are NAME-0, NAME-1 and so on."`
+	RPCService           string `aliases:"rpc-node-service-name" name:"rpc-service" default:"besu-node-rpc" help:"Headless Service of the RPC nodes; empty where each has one of its own."`
+	P2PPort              uint16 `aliases:"static-node-port" name:"p2p-port" default:"30303" help:"Port of the nodes for each other."`
+	DiscoveryPort        uint16 `aliases:"static-node-discovery-port" default:"30303" help:"Port of the nodes' discovery."`
 }
 
 // nodeFlags say how many nodes there are.
@@ -77,7 +77,7 @@ func (f specFlags) spec(names network.Names) (network.Spec, error) {
 	}
 	spec := network.Spec{
 		Params: genesis.Params{
-			Consensus: genesis.Consensus(f.Consensus), Profile: genesis.Profile(f.Profile), Fork: genesis.Fork(f.Fork), ChainID: f.ChainID,
+			Consensus: consensusOf(f.Consensus), Profile: genesis.Profile(f.Profile), Fork: genesis.Fork(f.Fork), ChainID: f.ChainID,
 			BlockPeriod: f.BlockPeriod, EmptyBlockPeriod: f.EmptyBlockPeriod, RequestTimeout: f.RequestTimeout, EpochLength: f.EpochLength,
 			GasLimit: f.GasLimit, GasPrice: f.GasPrice, ContractSizeLimit: f.ContractSizeLimit, EVMStackSize: f.EVMStackSize, Timestamp: f.Timestamp,
 		},
@@ -102,6 +102,15 @@ func (f specFlags) spec(names network.Names) (network.Spec, error) {
 	var err error
 	spec.ABIs, err = readABIs(f.ABIDirectory)
 	return spec, err
+}
+
+// consensusOf takes the names that Besu's own tools use too.
+func consensusOf(name string) genesis.Consensus {
+	name = strings.ToLower(name)
+	if name == "ibftv2" {
+		return genesis.IBFT2
+	}
+	return genesis.Consensus(name)
 }
 
 // readABIs reads the JSON files of a folder.

@@ -62,6 +62,24 @@ func TestNetwork_FolderIsMadeOnceAndVerified(t *testing.T) {
 	require.Contains(t, succeed(t, "network", "verify", "--folder", dir), "Nothing differs.")
 }
 
+func TestNetwork_TakesTheFlagsOfNetworkBootstrapper(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "net")
+	succeed(t, "network", "generate", "-o", "folder", "--to", dir, "-v", "1", "-r", "1", "--consensus=IBFTv2", "--seconds-per-block=5",
+		"--static-node-domain=svc.example", "--static-node-namespace=atk", "--static-node-service-name=", "--static-node-pod-prefix=v",
+		"--static-node-port=30304", "--static-node-discovery-port=30305", "--rpc-node-service-name=r-all", "--rpc-node-pod-prefix=r", "--faucet-artifact-prefix=f")
+	text, err := os.ReadFile(filepath.Join(dir, "genesis.json"))
+	require.NoError(t, err)
+	file, err := genesis.Parse(text)
+	require.NoError(t, err)
+	require.EqualValues(t, 5, file.Config.IBFT2.BlockPeriodSeconds)
+	static, err := os.ReadFile(filepath.Join(dir, "static-nodes.json"))
+	require.NoError(t, err)
+	require.Contains(t, string(static), "@v-0.atk.svc.example:30304?discport=30305")
+	require.Contains(t, string(static), "@r-0.r-all.atk.svc.example:30304?discport=30305")
+	require.FileExists(t, filepath.Join(dir, "f", "key"))
+}
+
 func TestNetwork_VerifyComparesAFileWithWhatIsExpected(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "net")
@@ -115,7 +133,7 @@ func TestBootstrap_CompileAndDownload(t *testing.T) {
 
 	code, _, stderr := slipway(t, append(bootstrap, "--chain-id", "5")...)
 	require.Equal(t, 3, code, stderr)
-	require.Contains(t, stderr, "the network differs: chain id is 53771311147, and 5 is wanted; nothing was changed")
+	require.Contains(t, stderr, "the network differs: chain id is 53771311147, and 5 is wanted; nothing of the network was changed")
 }
 
 func TestBootstrap_PrintsItsRoles(t *testing.T) {

@@ -127,7 +127,7 @@ func cages() []cage {
 		{"github.com/failsafe-go", "upstreams", false},
 		{"github.com/aws/", "signing/awskms/...", false},
 		{"github.com/hashicorp/vault", "signing/vault test/vaultserver", false},
-		{"github.com/tyler-smith/go-bip39", "signing/local wallets", true},
+		{"github.com/tyler-smith/go-bip39", "signing/local wallets network/cluster", true},
 		{"golang.org/x/crypto", "wallets", false},
 		{"github.com/prometheus/client_golang", "metrics.go telemetry", true},
 		{"github.com/golang-jwt", "auth", true},

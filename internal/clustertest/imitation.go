@@ -155,9 +155,10 @@ func (s *imitation) write(w http.ResponseWriter, r *http.Request, group schema.G
 }
 
 func (s *imitation) list(w http.ResponseWriter, r *http.Request, resource string) {
+	label, value, _ := strings.Cut(r.URL.Query().Get("labelSelector"), "=")
 	var names []string
-	for key := range s.objects {
-		if strings.HasPrefix(key, resource+"/") {
+	for key, object := range s.objects {
+		if strings.HasPrefix(key, resource+"/") && (label == "" || object.Labels[label] == value) {
 			names = append(names, key)
 		}
 	}

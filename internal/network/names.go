@@ -49,6 +49,9 @@ func (n Names) check() error {
 		"namespace": n.Namespace, "faucet prefix": n.FaucetPrefix, "validators' prefix": n.ValidatorPrefix,
 		"validators' service": n.ValidatorService, "RPC nodes' prefix": n.RPCPrefix, "RPC nodes' service": n.RPCService,
 	} {
+		if value == "" && strings.HasSuffix(name, "service") {
+			continue // each node has a Service of its own
+		}
 		if len(value) > maxPrefix || !label.MatchString(value) {
 			return fmt.Errorf("%s %q is not a name of Kubernetes: up to %d of a-z, 0-9 and -, not - at an end", name, value, maxPrefix)
 		}
@@ -91,12 +94,16 @@ func (n Names) Node(role Role, ordinal int) string {
 }
 
 // Enode is the URL under which the node's peers find it: a name of the cluster
-// that stays when the pod's address does not.
+// that stays when the pod's address does not. Without a Service for all nodes
+// of a role it is that of the node's own.
 func (n Names) Enode(role Role, ordinal int, key genesis.NodeKey) string {
 	service := n.ValidatorService
 	if role == RPC {
 		service = n.RPCService
 	}
-	host := strings.Join([]string{n.Node(role, ordinal), service, n.Namespace, n.Domain}, ".")
-	return genesis.Enode(key.ID(), host, n.P2PPort, n.DiscoveryPort)
+	parts := []string{n.Node(role, ordinal), service, n.Namespace, n.Domain}
+	if service == "" {
+		parts = []string{n.Node(role, ordinal), n.Namespace, n.Domain}
+	}
+	return genesis.Enode(key.ID(), strings.Join(parts, "."), n.P2PPort, n.DiscoveryPort)
 }

@@ -54,19 +54,23 @@ type run struct {
 	report  Report
 }
 
-// Bootstrap makes the network, or completes it, or finds that nothing is left
-// to do. It overwrites nothing but the list of static nodes, to which it only
-// adds. With ErrDrift the report says what differs.
+// Bootstrap makes the Secrets that charts ask for, then the network, or
+// completes it, or finds that nothing is left to do. It overwrites nothing but
+// the list of static nodes, to which it only adds. With ErrDrift the report
+// says what differs.
 func (c *Cluster) Bootstrap(ctx context.Context, request Request) (Report, error) {
 	request.Spec.Names.Namespace = c.namespace
 	r := &run{Cluster: c, request: request}
+	if err := r.ensureSecrets(ctx); err != nil {
+		return r.report, err
+	}
 	material, err := r.decide(ctx)
 	if err != nil {
 		return r.report, err
 	}
 	r.report.GenesisHash = material.Hash
 	if len(r.report.Drift) > 0 {
-		return r.report, r.drifted("nothing was changed")
+		return r.report, r.drifted("nothing of the network was changed")
 	}
 	if err := r.complete(ctx, material); err != nil {
 		return r.report, err

@@ -656,3 +656,68 @@ func TestNew_SaysWhatIsWrongWithTheConnection(t *testing.T) {
 	_, err = cluster.Connect(cluster.Config{Kubeconfig: "/nonexistent"})
 	require.ErrorContains(t, err, "no cluster is configured")
 }
+
+// ask puts a request for a Secret into the namespace, as charts do.
+func ask(t *testing.T, api *clustertest.API, name, keys string) {
+	t.Helper()
+	_, err := admin(t, api).ConfigMaps(api.Namespace).Create(t.Context(), &core.ConfigMap{
+		ObjectMeta: meta.ObjectMeta{Name: "secret-request-" + name, Labels: map[string]string{"slipway.io/secret-request": "true"}},
+		Data:       map[string]string{"name": name, "keys": keys},
+	}, meta.CreateOptions{})
+	require.NoError(t, err)
+}
+
+func TestBootstrap_MakesRequestedSecretsOnce(t *testing.T) {
+	t.Parallel()
+	api := clustertest.Start(t)
+	ask(t, api, "postgresql", `{"password":"password"}`)
+	ask(t, api, "signer-mnemonic", `{"mnemonic":"mnemonic"}`)
+	ask(t, api, "cipher", `{"key":"hexKey","other":"password"}`)
+	asked := request()
+	asked.Spec.Names.Namespace = api.Namespace
+	role := cluster.BootstrapRole("bootstrap", asked.Spec.Names, 4, 1, "postgresql", "signer-mnemonic", "cipher")
+	c := connect(t, api.As(t, "bootstrap", role), api.Namespace)
+
+	report, err := c.Bootstrap(t.Context(), request())
+	require.NoError(t, err)
+	require.Contains(t, report.Made, "Secret postgresql")
+	before := everything(t, api)
+	require.Regexp(t, `^[A-Za-z0-9]{32}$`, before["Secret postgresql"]["password"])
+	require.Len(t, strings.Fields(before["Secret signer-mnemonic"]["mnemonic"]), 12)
+	require.Regexp(t, `^[0-9a-f]{64}$`, before["Secret cipher"]["key"])
+	require.NotEqual(t, before["Secret postgresql"]["password"], before["Secret cipher"]["other"])
+
+	ask(t, api, "later", `{"password":"password"}`)
+	report, err = connect(t, api.Config, api.Namespace).Bootstrap(t.Context(), request())
+	require.NoError(t, err)
+	require.Equal(t, []string{"Secret later"}, report.Made)
+	after := everything(t, api)
+	for name, data := range before {
+		require.Equal(t, data, after[name], name)
+	}
+}
+
+func TestBootstrap_RequestsThatCannotBeMet(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct{ keys, want string }{
+		"a key is missing": {`{"password":"password","more":"password"}`, "secret there is there, but has no more, which ConfigMap secret-request-there asks for"},
+		"unknown kind":     {`{"password":"pin"}`, `asks for the kind "pin", which is not known`},
+		"no keys":          {`{}`, "does not say a name and keys with their kinds"},
+		"no JSON":          {`password`, "does not say a name and keys with their kinds"},
+	}
+	for name, example := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			api := clustertest.Start(t)
+			_, err := admin(t, api).Secrets(api.Namespace).Create(t.Context(), &core.Secret{
+				ObjectMeta: meta.ObjectMeta{Name: "there"}, StringData: map[string]string{"password": "sesame"},
+			}, meta.CreateOptions{})
+			require.NoError(t, err)
+			ask(t, api, "there", example.keys)
+			_, err = connect(t, api.Config, api.Namespace).Bootstrap(t.Context(), request())
+			require.ErrorContains(t, err, example.want)
+			require.NotContains(t, err.Error(), "sesame")
+			require.Equal(t, "sesame", everything(t, api)["Secret there"]["password"])
+		})
+	}
+}

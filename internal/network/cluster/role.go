@@ -13,7 +13,8 @@ import (
 // BootstrapRole is the least that Bootstrap needs. Secrets are read by name
 // only, and none is changed. It cannot name what is created: Kubernetes does
 // not check names of objects that are not there yet.
-func BootstrapRole(name string, names network.Names, validators, rpcNodes int) rbac.Role {
+// requested are the Secrets that charts ask for.
+func BootstrapRole(name string, names network.Names, validators, rpcNodes int, requested ...string) rbac.Role {
 	secrets := []string{recordName, network.PrivateKeyObject(names.FaucetPrefix)}
 	// One more than asked for: the run looks whether there are later ones.
 	for ordinal := range validators + 1 {
@@ -22,11 +23,12 @@ func BootstrapRole(name string, names network.Names, validators, rpcNodes int) r
 	for ordinal := range rpcNodes + 1 {
 		secrets = append(secrets, network.PrivateKeyObject(names.Node(network.RPC, ordinal)))
 	}
+	secrets = append(secrets, requested...)
 	return rbac.Role{
 		TypeMeta:   meta.TypeMeta{APIVersion: "rbac.authorization.k8s.io/v1", Kind: "Role"},
 		ObjectMeta: meta.ObjectMeta{Name: name, Namespace: names.Namespace, Labels: network.Labels(nil)},
 		Rules: []rbac.PolicyRule{
-			{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"get", "create"}},
+			{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"get", "list", "create"}},
 			{APIGroups: []string{""}, Resources: []string{"configmaps"}, ResourceNames: []string{names.StaticNodesConfigMap}, Verbs: []string{"update"}},
 			{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"create"}},
 			{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: secrets, Verbs: []string{"get"}},
@@ -41,11 +43,11 @@ const (
 )
 
 // WriteRoles writes both Roles in JSON, which `kubectl apply -f` reads.
-func WriteRoles(w io.Writer, names network.Names, validators, rpcNodes int) error {
+func WriteRoles(w io.Writer, names network.Names, validators, rpcNodes int, requested []string) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
 	return encoder.Encode(map[string]any{"apiVersion": "v1", "kind": "List", "items": []rbac.Role{
-		BootstrapRole(bootstrapRole, names, validators, rpcNodes), ReaderRole(readerRole, names.Namespace),
+		BootstrapRole(bootstrapRole, names, validators, rpcNodes, requested...), ReaderRole(readerRole, names.Namespace),
 	}})
 }
 
