@@ -28,7 +28,7 @@ const (
 	ArtifactAnnotation = "settlemint.com/artifact"
 	ArtifactABI        = "abi"
 	ArtifactAlloc      = "alloc"
-	HashAnnotation     = "slipway.dev/genesis-hash"
+	HashAnnotation     = "slipway.io/genesis-hash"
 	ManagedByLabel     = "app.kubernetes.io/managed-by"
 	ManagedBy          = "slipway"
 	ComponentLabel     = "app.kubernetes.io/component"
