@@ -15,7 +15,7 @@ func TestProblems_NameTheKeyAndWhatWouldBeRight(t *testing.T) {
 		"global: {chainId: 5}":                                      "global.chainId: must be string, not number (Chain id, as text: numbers above 2^53 do not survive YAML)",
 		"global: {chainId: '0x5'}":                                  "global.chainId: must match ^[1-9][0-9]{0,19}$ (Chain id, as text: numbers above 2^53 do not survive YAML)",
 		"global: {networkNodes: {validatorReplicaCount: 0}}":        "global.networkNodes.validatorReplicaCount: minimum: got 0, want 1",
-		"network: {bootstrap: {consensus: Raft}}":                   "network.bootstrap.consensus: must be one of [QBFT IBFTv2]",
+		"network: {bootstrap: {consensus: Raft}}":                   "network.bootstrap.consensus: must be one of [qbft ibft2]",
 		"signer: {datastores: {postgresql: {sslmode: require}}}":    "signer.datastores.postgresql.sslmode: there is no such key; did you mean sslMode?",
 		"gateway: {replicas: x, foo: 1}":                            "gateway.foo: there is no such key\ngateway.replicas: must be integer, not string (How many pods run)",
 		"global: {datastores: {hasura: {redis: {ratelimitDb: 3}}}}": "global.datastores.hasura.redis.ratelimitDb: there is no such key; did you mean rateLimitDb?",

@@ -100,7 +100,7 @@ func requireReferences(t *testing.T, r rendered) {
 	t.Helper()
 	configs, secrets := all[corev1.ConfigMap](t, r, "ConfigMap"), all[corev1.Secret](t, r, "Secret")
 	accounts := all[corev1.ServiceAccount](t, r, "ServiceAccount")
-	made := map[string]bool{"db-login": true, "cache-login": true, "db-ca": true, "cache-ca": true, "besu-genesis": true, "besu-static-nodes": true}
+	made := map[string]bool{"db-login": true, "cache-login": true, "db-ca": true, "cache-ca": true, "besu-static-nodes": true}
 	for _, config := range configs {
 		if config.Labels["slipway.io/secret-request"] == "true" {
 			made[config.Data["name"]] = true

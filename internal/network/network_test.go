@@ -278,3 +278,13 @@ func TestWriteScreen_ShowsKeysOnlyWhenAsked(t *testing.T) {
 	require.Contains(t, with.String(), secret)
 	require.Contains(t, without.String(), material.Hash.Hex())
 }
+
+func TestEnode_ValidatorsMayHaveServicesOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	set := keys(t, 1, 1)
+	names := network.DefaultNames()
+	require.Contains(t, names.Enode(network.Validator, 0, set.Validators[0]), "@besu-node-validator-0.besu-node.default.svc.cluster.local:30303")
+	names.ValidatorService = ""
+	require.Contains(t, names.Enode(network.Validator, 0, set.Validators[0]), "@besu-node-validator-0.default.svc.cluster.local:30303")
+	require.Contains(t, names.Enode(network.RPC, 0, set.RPCNodes[0]), "@besu-node-rpc-0.besu-node-rpc.default.svc.cluster.local:30303")
+}

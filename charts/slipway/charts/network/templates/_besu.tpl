@@ -41,7 +41,27 @@
 {{- include "common.podSpec" $c }}
 # Besu writes its databases before it ends.
 terminationGracePeriodSeconds: 120
-{{ include "common.initContainers" $c }}
+initContainers:
+  # The accounts of the genesis file stand in ConfigMaps of their own.
+  - name: compile-genesis
+    {{- include "common.slipwayImage" $c | nindent 4 }}
+    command: [slipway]
+    args:
+      - compile-genesis
+      - --namespace={{ $c.namespace }}
+      - --genesis-configmap-name={{ $c.global.networkNodes.genesisConfigMapName }}
+      - --output-path=/etc/besu/genesis/genesis.json
+      - --timeout={{ $c.global.waitTimeout }}
+    {{- include "common.containerSecurity" $c | nindent 4 }}
+    resources:
+      requests: {cpu: 10m, memory: 64Mi}
+      limits: {memory: 256Mi}
+    volumeMounts:
+      - {name: genesis, mountPath: /etc/besu/genesis}
+      - {name: token, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true}
+  {{- with $c.values.extraInitContainers }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
 containers:
   - name: besu
     {{- include "common.image" (dict "c" $c "image" $c.image) | nindent 4 }}
@@ -83,7 +103,14 @@ containers:
 volumes:
   - {name: tmp, emptyDir: {}}
   - {name: config, configMap: {name: {{ $c.name }}}}
-  - {name: genesis, configMap: {name: {{ $c.global.networkNodes.genesisConfigMapName }}}}
+  - {name: genesis, emptyDir: {}}
+  # For compile-genesis alone: Besu has no business with the cluster.
+  - name: token
+    projected:
+      sources:
+        - serviceAccountToken: {path: token, expirationSeconds: 3600}
+        - configMap: {name: kube-root-ca.crt, items: [{key: ca.crt, path: ca.crt}]}
+        - downwardAPI: {items: [{path: namespace, fieldRef: {fieldPath: metadata.namespace}}]}
   - {name: static-nodes, configMap: {name: {{ $c.global.networkNodes.staticNodesConfigMapName }}}}
   - name: key
     {{- $c.keys | nindent 4 }}
@@ -101,6 +128,21 @@ metadata:
 data:
   config.toml: |
     {{- include "besu.config" $c | nindent 4 }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata:
+  {{- include "common.metadata" $c | nindent 2 }}
+rules:
+  - {apiGroups: [""], resources: [configmaps], verbs: [get, list]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata:
+  {{- include "common.metadata" $c | nindent 2 }}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: {{ $c.name }}}
+subjects:
+  - {kind: ServiceAccount, name: {{ $c.values.serviceAccount.name | default $c.name }}, namespace: {{ $c.namespace }}}
 {{ include "common.serviceAccount" $c }}
 {{ include "common.networkPolicy" $c }}
 {{ include "common.monitor" $c }}
