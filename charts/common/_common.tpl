@@ -523,12 +523,22 @@ stringData:
 {{- end }}
 {{- end -}}
 
+{{/* All Secrets that may be asked for. JSON. */}}
+{{- define "common.requestedSecrets" -}}
+{{- $names := list -}}
+{{- range include "common.components" . | fromJson }}{{ $names = concat $names (.secrets | default list) }}{{ end -}}
+{{- toJson $names -}}
+{{- end -}}
+
 {{/*
 A request that `slipway bootstrap` answers by making a Secret once. Takes
 (list $c "name" (dict "password" "password")): the Secret and the kind of each key.
 */}}
 {{- define "common.secretRequest" -}}
 {{- $c := index . 0 }}
+{{- if not (has (index . 1) (include "common.requestedSecrets" . | fromJsonArray)) }}
+{{- fail (printf "charts/common/components.yaml: the Secret %s stands in no list of secrets" (index . 1)) }}
+{{- end }}
 ---
 apiVersion: v1
 kind: ConfigMap

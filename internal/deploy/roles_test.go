@@ -1,6 +1,8 @@
 package deploy
 
 import (
+	"maps"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -15,6 +17,10 @@ func TestRoles_AreWhatTheCommandsNeed(t *testing.T) {
 	r := mustRender(t, "global: {networkNodes: {validatorReplicaCount: 3, rpcReplicaCount: 1}}")
 	want := cluster.BootstrapRole("bootstrap", network.DefaultNames(), 3, 1).Rules
 	want[0].Verbs = []string{"get", "list", "create"} // requests for Secrets are listed
+	table := components(t)
+	for _, name := range slices.Sorted(maps.Keys(table)) {
+		want[3].ResourceNames = append(want[3].ResourceNames, table[name].Secrets...)
+	}
 	require.Equal(t, want, find[rbacv1.Role](t, r, "Role", "bootstrap").Rules)
 	for _, node := range []string{"besu-node-validator", "besu-node-rpc"} {
 		require.Equal(t, cluster.ReaderRole(node, "atk").Rules, find[rbacv1.Role](t, r, "Role", node).Rules)

@@ -46,6 +46,7 @@ type component struct {
 	Stores    map[string]map[string]any `json:"stores"`
 	Instead   map[string]string         `json:"instead"`
 	Unless    map[string]string         `json:"unless"`
+	Secrets   []string                  `json:"secrets"`
 }
 
 // off is the values that switch a toggle off.

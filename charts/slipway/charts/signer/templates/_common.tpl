@@ -524,12 +524,22 @@ stringData:
 {{- end }}
 {{- end -}}
 
+{{/* All Secrets that may be asked for. JSON. */}}
+{{- define "common.requestedSecrets" -}}
+{{- $names := list -}}
+{{- range include "common.components" . | fromJson }}{{ $names = concat $names (.secrets | default list) }}{{ end -}}
+{{- toJson $names -}}
+{{- end -}}
+
 {{/*
 A request that `slipway bootstrap` answers by making a Secret once. Takes
 (list $c "name" (dict "password" "password")): the Secret and the kind of each key.
 */}}
 {{- define "common.secretRequest" -}}
 {{- $c := index . 0 }}
+{{- if not (has (index . 1) (include "common.requestedSecrets" . | fromJsonArray)) }}
+{{- fail (printf "charts/common/components.yaml: the Secret %s stands in no list of secrets" (index . 1)) }}
+{{- end }}
 ---
 apiVersion: v1
 kind: ConfigMap
@@ -1020,6 +1030,9 @@ spec:
     "ports": {
       "http": 4000
     },
+    "secrets": [
+      "blockscout-postgresql"
+    ],
     "stores": {
       "postgresql": {
         "database": "blockscout",
@@ -1100,6 +1113,9 @@ spec:
       "status": 8030,
       "ws": 8001
     },
+    "secrets": [
+      "graph-node-postgresql"
+    ],
     "stores": {
       "postgresql": {
         "database": "thegraph",
@@ -1121,6 +1137,9 @@ spec:
     "ports": {
       "http": 8080
     },
+    "secrets": [
+      "hasura-postgresql"
+    ],
     "stores": {
       "postgresql": {
         "database": "hasura",
@@ -1149,6 +1168,9 @@ spec:
     "ports": {
       "http": 7070
     },
+    "secrets": [
+      "object-store"
+    ],
     "toggle": "support.objectStore.enabled"
   },
   "portal": {
@@ -1164,6 +1186,9 @@ spec:
       "graphql": 3001,
       "http": 3000
     },
+    "secrets": [
+      "portal-postgresql"
+    ],
     "stores": {
       "postgresql": {
         "database": "portal",
@@ -1179,12 +1204,18 @@ spec:
     "ports": {
       "tcp": 5432
     },
+    "secrets": [
+      "postgresql"
+    ],
     "toggle": "support.postgresql.enabled"
   },
   "redis": {
     "ports": {
       "tcp": 6379
     },
+    "secrets": [
+      "redis"
+    ],
     "toggle": "support.redis.enabled"
   },
   "signer": {
@@ -1199,6 +1230,10 @@ spec:
       "http": 3000,
       "metrics": 3001
     },
+    "secrets": [
+      "signer-mnemonic",
+      "signer-postgresql"
+    ],
     "stores": {
       "postgresql": {
         "database": "txsigner",
