@@ -77,12 +77,13 @@ chaos-mutants: deps-test ## Take the signer's protections out one by one: each t
 	SLIPWAY_CHAOS=mutants $(GO) test ./internal/chaos -count 1 -timeout 60m -v -run TestMutants
 
 .PHONY: cluster-tools
-cluster-tools: ## Build etcd and kube-apiserver into bin/cluster (minutes, the first time)
+cluster-tools: ## Build a Kubernetes control plane into bin/cluster (minutes, the first time)
 	@scripts/cluster-tools.sh
 
 .PHONY: cluster-test
 cluster-test: cluster-tools ## Run the tests that speak to Kubernetes against a real API server
 	SLIPWAY_CLUSTER=$(CURDIR)/bin/cluster $(GO) test -race -count 1 -timeout 15m ./internal/network/cluster
+	SLIPWAY_CLUSTER=$(CURDIR)/bin/cluster $(GO) test -race -tags cluster -count 1 -timeout 15m ./internal/deploy
 
 .PHONY: fuzz
 fuzz: ## Fuzz each target for 30 s; FUZZTIME=5m changes that

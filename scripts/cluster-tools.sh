@@ -1,6 +1,7 @@
 #!/bin/sh
 # Builds the programs of a Kubernetes control plane into bin/cluster, where
-# tests find them: etcd and kube-apiserver. What is there is kept.
+# tests find them: etcd, kube-apiserver and kube-controller-manager. What is
+# there is kept.
 set -eu
 cd "$(dirname "$0")/.."
 out=$PWD/bin/cluster
@@ -24,5 +25,7 @@ build() {
 # Without these the server calls itself v0.0.0, and clients take it for ancient.
 component=k8s.io/component-base/version
 build etcd etcd go.etcd.io/etcd/server/v3 ""
-build kube-apiserver kubernetes k8s.io/kubernetes/cmd/kube-apiserver \
-	"-X $component.gitVersion=$version -X $component.gitMajor=1 -X $component.gitMinor=$minor -X $component.gitTreeState=clean -X $component.gitCommit=none -X $component.buildDate=1970-01-01T00:00:00Z"
+for program in kube-apiserver kube-controller-manager; do
+	build $program kubernetes k8s.io/kubernetes/cmd/$program \
+		"-X $component.gitVersion=$version -X $component.gitMajor=1 -X $component.gitMinor=$minor -X $component.gitTreeState=clean -X $component.gitCommit=none -X $component.buildDate=1970-01-01T00:00:00Z"
+done

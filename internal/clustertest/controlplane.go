@@ -24,7 +24,8 @@ const (
 	lookEvery   = 50 * time.Millisecond
 )
 
-// controlPlane is an etcd and a kube-apiserver that this process started.
+// controlPlane is an etcd, a kube-apiserver and a kube-controller-manager that
+// this process started.
 type controlPlane struct {
 	dir        string
 	kubeconfig string
@@ -59,7 +60,7 @@ func (p *controlPlane) start(programs string) error {
 	if err != nil {
 		return err
 	}
-	ports, err := freePorts(3)
+	ports, err := freePorts(4)
 	if err != nil {
 		return err
 	}
@@ -90,7 +91,13 @@ func (p *controlPlane) start(programs string) error {
 	if err := os.WriteFile(p.kubeconfig, []byte(text), 0o600); err != nil {
 		return fmt.Errorf("write the kubeconfig: %w", err)
 	}
-	return p.waitReady(server, pki)
+	if err := p.waitReady(server, pki); err != nil {
+		return err
+	}
+	return p.run(filepath.Join(programs, "kube-controller-manager"),
+		"--kubeconfig="+p.kubeconfig, "--bind-address=127.0.0.1", "--secure-port="+ports[3], "--leader-elect=false", "--profiling=false",
+		"--authentication-kubeconfig="+p.kubeconfig, "--authorization-kubeconfig="+p.kubeconfig,
+		"--service-account-private-key-file="+pki.serving.key, "--root-ca-file="+pki.ca)
 }
 
 // run starts a program that ends with this process.
