@@ -68,7 +68,7 @@ func arrows() map[string][]string {
 
 		// operating it
 		"chartgen":           "",
-		"deploy":             "charts nodeclient",
+		"deploy":             "charts genesis network network/validators nodeclient",
 		"genesis":            "",
 		"network":            "genesis",
 		"network/cluster":    "genesis network",
@@ -139,6 +139,8 @@ func cages() []cage {
 		{"gopkg.in/yaml", "config", true},
 		{"go.yaml.in/yaml", "chartgen", false},
 		{"sigs.k8s.io/yaml", "deploy/...", true},
+		{"github.com/pmezard/go-difflib", "deploy", false},
+		{"github.com/google/go-containerregistry", "deploy", true},
 		{"github.com/alecthomas/kong", "cli", false},
 		{"github.com/ethereum/go-ethereum/eth", "devnet", false},
 		{"github.com/ethereum/go-ethereum/node", "devnet", false},

@@ -1,0 +1,188 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"helm.sh/helm/v3/pkg/action"
+	"helm.sh/helm/v3/pkg/kube"
+	"helm.sh/helm/v3/pkg/release"
+)
+
+// Request is what an operation on a release needs to know.
+type Request struct {
+	Release string
+	Values  Values
+	// Timeout of the operation; putting back what was has as much time again.
+	Timeout time.Duration
+	// Atomic puts back what was before if the operation fails.
+	Atomic bool
+	// Recover writes down that a revision which is stuck has failed.
+	Recover bool
+	// Allow names refusals of preflight that do not count.
+	Allow []string
+	// Tell hears of progress; nil is nobody.
+	Tell Tell
+}
+
+// Result is what an operation did.
+type Result struct {
+	Release   string `json:"release"`
+	Namespace string `json:"namespace"`
+	Revision  int    `json:"revision"`
+	// Changed says whether there was anything to do.
+	Changed bool     `json:"changed"`
+	Notes   []string `json:"notes,omitempty"`
+}
+
+// maxHistory is how many revisions are kept.
+const maxHistory = 10
+
+// operation is one run of a verb on a release.
+type operation struct {
+	*Cluster
+	Request
+	helm    *action.Configuration
+	history history
+	result  Result
+}
+
+// begin reads the release. Helm's own client is replaced by one whose waiting
+// tells what it waits for, and which takes validators one by one.
+func (c *Cluster) begin(ctx context.Context, r Request) (*operation, error) {
+	if r.Tell == nil {
+		r.Tell = func(Event) {}
+	}
+	helm, err := c.configure()
+	if err != nil {
+		return nil, err
+	}
+	o := &operation{Cluster: c, Request: r, helm: helm, result: Result{Release: r.Release, Namespace: c.namespace}}
+	if err := o.read(); err != nil {
+		return nil, err
+	}
+	return o, ctx.Err()
+}
+
+func (o *operation) read() error {
+	h, err := historyOf(o.helm.Releases.History(o.Release))
+	if err != nil {
+		return o.explain("read the revisions of "+o.Release, err)
+	}
+	o.history = h
+	return nil
+}
+
+// unstick deals with a revision that did not end: it is an error, or with
+// Recover it is written down as failed.
+func (o *operation) unstick() error {
+	if o.history.state() != Stuck {
+		return nil
+	}
+	if !o.Recover {
+		return o.history.stuckError(time.Now())
+	}
+	last := o.history.last()
+	last.SetStatus(release.StatusFailed, fmt.Sprintf("Did not end (was %s); written down as failed by slipway --recover", last.Info.Status))
+	if err := o.helm.Releases.Update(last); err != nil {
+		return o.explain("write down that the revision failed", err)
+	}
+	o.Tell(Event{"recover", o.Release, fmt.Sprintf("revision %d did not end and now counts as failed", last.Version)})
+	return o.read()
+}
+
+// objectsOf are the objects of a stored revision.
+func objectsOf(r *release.Release) ([]Object, error) {
+	if r == nil {
+		return nil, nil
+	}
+	var out []Object
+	for _, hook := range r.Hooks {
+		object, err := parseObject(hook.Path, hook.Manifest)
+		if err != nil {
+			return nil, err
+		}
+		object.Hook = true
+		out = append(out, object)
+	}
+	for _, manifest := range manifests(r.Manifest) {
+		object, err := parseObject("", manifest)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, object)
+	}
+	return out, nil
+}
+
+// preflight refuses what would break the chain or fail halfway.
+func (o *operation) preflight(ctx context.Context, wanted []Object) error {
+	o.Tell(Event{"preflight", "", "looking at the cluster and the chain"})
+	installed, err := objectsOf(o.history.running())
+	if err != nil {
+		return err
+	}
+	if err := o.checkPermissions(ctx, wanted); err != nil {
+		return err
+	}
+	s, err := o.situation(ctx, o.Release, wanted, installed)
+	if err != nil {
+		return err
+	}
+	if note := s.zoneNote(); note != "" {
+		o.note(note)
+	}
+	if refused := s.judge(o.Allow); len(refused) > 0 {
+		return refused
+	}
+	return nil
+}
+
+func (o *operation) note(text string) {
+	o.result.Notes = append(o.result.Notes, text)
+	o.Tell(Event{"note", "", text})
+}
+
+// helmClient makes Helm wait in our way. Helm itself takes a StatefulSet that
+// is updated OnDelete for ready at once, and says nothing while it waits.
+type helmClient struct {
+	*kube.Client
+	wait func() error
+}
+
+// Wait implements kube.Interface.
+func (h helmClient) Wait(kube.ResourceList, time.Duration) error { return h.wait() }
+
+// WaitWithJobs implements kube.Interface.
+func (h helmClient) WaitWithJobs(kube.ResourceList, time.Duration) error { return h.wait() }
+
+// waitFor sets what Helm's next action waits for. Its own goroutines never see
+// ctx: they write down how things ended, and must not be cut short there.
+func (o *operation) waitFor(ctx context.Context, wanted []Object) {
+	client, ok := o.helm.KubeClient.(*kube.Client)
+	if wrapped, again := o.helm.KubeClient.(helmClient); again {
+		client, ok = wrapped.Client, true
+	}
+	if !ok {
+		return // a test's own client
+	}
+	o.helm.KubeClient = helmClient{client, func() error {
+		if err := o.roll(ctx, o.Release, o.Tell); err != nil {
+			return err
+		}
+		return o.wait(ctx, o.Release, wanted, o.Tell)
+	}}
+}
+
+// cause gives the words of a failure, with what to do where the API server
+// refused.
+func (o *operation) cause(doing string, err error) error {
+	for _, known := range []error{ErrNotReady, context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, known) {
+			return fmt.Errorf("%s: %w", doing, err)
+		}
+	}
+	return o.explain(doing, err)
+}

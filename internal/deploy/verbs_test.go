@@ -1,0 +1,187 @@
+package deploy
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"helm.sh/helm/v3/pkg/release"
+	core "k8s.io/api/core/v1"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+func TestNextStep(t *testing.T) {
+	t.Parallel()
+	old := func(name string) validator { return validator{name: name, pod: name + "-0", ready: true} }
+	taken := func(name string) validator {
+		return validator{name: name, pod: name + "-0", ready: true, current: true}
+	}
+	down := func(v validator, since time.Duration) validator {
+		v.ready, v.why, v.downFor = false, "does not answer", since
+		return v
+	}
+	for name, c := range map[string]struct {
+		all     []validator
+		highest uint64
+		want    step
+	}{
+		"all are taken":                  {all: []validator{taken("a"), taken("b")}},
+		"the first of healthy ones":      {all: []validator{old("a"), old("b"), old("c"), old("d")}, want: step{delete: "a-0"}},
+		"the next one":                   {all: []validator{taken("a"), old("b"), old("c"), old("d")}, want: step{delete: "b-0"}},
+		"waits for the one underway":     {all: []validator{down(taken("a"), time.Second), old("b"), old("c"), old("d")}, want: step{wait: "a does not answer"}},
+		"a broken one goes first":        {all: []validator{old("a"), down(old("b"), 0), old("c"), old("d")}, want: step{delete: "b-0"}},
+		"not while the new one is away":  {all: []validator{down(taken("a"), time.Hour), down(old("b"), time.Second), old("c"), old("d")}, want: step{wait: "a does not answer; b does not answer"}},
+		"unless the chain stands anyway": {all: []validator{down(taken("a"), time.Hour), down(old("b"), time.Hour), old("c"), old("d")}, want: step{delete: "b-0"}},
+		"without peers it does not work": {all: []validator{{name: "a", current: true, ready: true, asked: true}, old("b")}, want: step{wait: "a has no peer"}},
+		"a lone one needs no peers":      {all: []validator{{name: "a", current: true, ready: true, asked: true}}},
+		"must reach the height it had":   {all: []validator{{name: "a", current: true, ready: true, asked: true, peers: 3, height: 5}, old("b")}, highest: 9, want: step{wait: "a is at block 5 and must reach 9"}},
+	} {
+		require.Equal(t, c.want, nextStep(c.all, c.highest), name)
+	}
+}
+
+func TestJudge(t *testing.T) {
+	t.Parallel()
+	installed := chain{
+		Bootstrap: map[string]string{"--chain-id": "1", "--consensus": "QBFT"}, Storage: map[string]string{rpcName: "FOREST"},
+		Besu: map[string]string{rpcName: "25.10.0"}, Validators: 4, Sets: map[string]string{rpcName: "x"},
+	}
+	for name, c := range map[string]struct {
+		change func(*situation)
+		want   string // rule; empty is none
+	}{
+		"the same":             {func(*situation) {}, ""},
+		"another chain id":     {func(s *situation) { s.wanted.Bootstrap = map[string]string{"--chain-id": "2"} }, "genesis"},
+		"an option not known":  {func(s *situation) { s.wanted.Bootstrap = map[string]string{"--new-option": "2"} }, ""},
+		"another genesis":      {func(s *situation) { s.genesisHash, s.wantedHash = "0x1", "0x2" }, "genesis"},
+		"hash not known":       {func(s *situation) { s.wantedHash = "0x2" }, ""},
+		"another format":       {func(s *situation) { s.wanted.Storage = map[string]string{rpcName: "BONSAI"} }, "storage-format"},
+		"an older Besu":        {func(s *situation) { s.wanted.Besu = map[string]string{rpcName: "25.9.1"} }, "besu-downgrade"},
+		"a newer Besu":         {func(s *situation) { s.wanted.Besu = map[string]string{rpcName: "26.1.0"} }, ""},
+		"a tag that is a name": {func(s *situation) { s.wanted.Besu = map[string]string{rpcName: "latest"} }, ""},
+		"three of four":        {func(s *situation) { s.wanted.Validators = 3 }, ""},
+		"two of four":          {func(s *situation) { s.wanted.Validators = 2 }, "quorum"},
+		"more":                 {func(s *situation) { s.wanted.Validators = 7 }, ""},
+		"another claim":        {func(s *situation) { s.wanted.Sets = map[string]string{rpcName: "y"} }, "immutable"},
+		"two on a machine":     {func(s *situation) { s.placed = map[string]string{"a": "m", "b": "m", "c": "n", "d": "o"} }, "placement"},
+		"one on each":          {func(s *situation) { s.placed = map[string]string{"a": "m", "b": "n", "c": "o", "d": "p"} }, ""},
+		"three machines":       {func(s *situation) { s.machines = map[string]string{"m": "", "n": "", "o": ""} }, "placement"},
+		"four machines":        {func(s *situation) { s.machines = map[string]string{"m": "", "n": "", "o": "", "p": ""} }, ""},
+	} {
+		s := situation{wanted: installed, installed: &installed}
+		c.change(&s)
+		found := s.judge(nil)
+		if c.want == "" {
+			require.Empty(t, found, name)
+			continue
+		}
+		require.Len(t, found, 1, name)
+		require.Equal(t, c.want, found[0].Rule, name)
+		require.ErrorIs(t, found, ErrRefused, name)
+		require.Empty(t, s.judge([]string{c.want}), "%s: allowed", name)
+	}
+}
+
+func TestZoneNote(t *testing.T) {
+	t.Parallel()
+	s := situation{
+		wanted: chain{Validators: 4}, machines: map[string]string{"m": "z1", "n": "z1", "o": "z2", "p": "z3"},
+		placed: map[string]string{"a": "m", "b": "n", "c": "o", "d": "p"},
+	}
+	require.Contains(t, s.zoneNote(), "zone z1 holds 2 of 4")
+	s.machines["n"] = "z4"
+	require.Empty(t, s.zoneNote())
+}
+
+func TestHistory(t *testing.T) {
+	t.Parallel()
+	of := func(statuses ...release.Status) history {
+		var out history
+		for i, status := range statuses {
+			out = append(out, &release.Release{Name: "r", Version: i + 1, Info: &release.Info{Status: status}})
+		}
+		return out
+	}
+	for name, c := range map[string]struct {
+		h                 history
+		state             State
+		running, previous int // revisions; 0 is none
+	}{
+		"nothing":                {nil, Absent, 0, 0},
+		"installed":              {of("deployed"), Deployed, 1, 0},
+		"first failed":           {of("failed"), Failed, 1, 0},
+		"upgrade failed":         {of("deployed", "failed"), Failed, 1, 1},
+		"killed in an install":   {of("pending-install"), Stuck, 1, 0},
+		"killed in an upgrade":   {of("superseded", "deployed", "pending-upgrade"), Stuck, 2, 2},
+		"killed in a rollback":   {of("superseded", "deployed", "pending-rollback"), Stuck, 2, 2},
+		"killed in a deletion":   {of("uninstalling"), Stuck, 1, 0},
+		"back skips what failed": {of("superseded", "failed", "deployed"), Deployed, 3, 1},
+		"history kept":           {of("uninstalled"), Absent, 0, 0},
+	} {
+		require.Equal(t, c.state, c.h.state(), name)
+		number := func(r *release.Release) int {
+			if r == nil {
+				return 0
+			}
+			return r.Version
+		}
+		require.Equal(t, c.running, number(c.h.running()), name)
+		require.Equal(t, c.previous, number(c.h.previous()), name)
+	}
+}
+
+func TestChanges_NeverShowSecrets(t *testing.T) {
+	t.Parallel()
+	object := func(kind, name, text string) Object { return Object{Kind: kind, Name: name, Text: text} }
+	before := []Object{
+		object("Secret", "s", "kind: Secret\nstringData:\n  a: hunter2\n  b: same\n"),
+		object("ConfigMap", "gone", "kind: ConfigMap\n"),
+		object("Job", "bootstrap-1", "kind: Job\nmetadata: {name: bootstrap-1}\n"),
+	}
+	after := []Object{
+		object("Secret", "s", "kind: Secret\nstringData:\n  a: hunter3\n  b: same\n  c: fresh\n"),
+		object("Secret", "new", "kind: Secret\ndata:\n  k: aHVudGVyNA==\n"),
+		object("Job", "bootstrap-2", "kind: Job\nmetadata: {name: bootstrap-2}\n"),
+	}
+	changes, err := changesBetween(before, after)
+	require.NoError(t, err)
+	var all strings.Builder
+	actions := make(map[string]string)
+	for _, change := range changes {
+		all.WriteString(change.Diff)
+		actions[change.Object] = change.Action
+	}
+	require.Equal(t, map[string]string{"Secret s": "change", "Secret new": "create", "ConfigMap gone": "delete"}, actions)
+	require.Contains(t, all.String(), "+  a: <another value>")
+	require.Contains(t, all.String(), "+  c: <value>")
+	for _, secret := range []string{"hunter", "same", "fresh", "aHVudGVy"} {
+		require.NotContains(t, all.String(), secret)
+	}
+}
+
+func TestPodReason(t *testing.T) {
+	t.Parallel()
+	waiting := func(reason, message string) core.ContainerStatus {
+		return core.ContainerStatus{Name: "x", Image: "i:1", State: core.ContainerState{Waiting: &core.ContainerStateWaiting{Reason: reason, Message: message}}}
+	}
+	crashing := waiting("CrashLoopBackOff", "")
+	crashing.LastTerminationState.Terminated = &core.ContainerStateTerminated{ExitCode: 3, Reason: "Error"}
+	placed := core.PodSpec{NodeName: "m"}
+	now := meta.Now()
+	for name, c := range map[string]struct {
+		pod  core.Pod
+		want string
+	}{
+		"ready":      {core.Pod{Spec: placed, Status: core.PodStatus{Conditions: []core.PodCondition{{Type: core.PodReady, Status: core.ConditionTrue}}}}, ""},
+		"ending":     {core.Pod{ObjectMeta: meta.ObjectMeta{DeletionTimestamp: &now}}, "is ending"},
+		"no machine": {core.Pod{Status: core.PodStatus{Conditions: []core.PodCondition{{Type: core.PodScheduled, Status: core.ConditionFalse, Message: "0/3 nodes"}}}}, "no machine takes it: 0/3 nodes"},
+		"no image":   {core.Pod{Spec: placed, Status: core.PodStatus{ContainerStatuses: []core.ContainerStatus{waiting("ImagePullBackOff", "denied")}}}, "image i:1 cannot be pulled: denied"},
+		"crashes":    {core.Pod{Spec: placed, Status: core.PodStatus{ContainerStatuses: []core.ContainerStatus{crashing}}}, "x ends again and again (exit code 3, Error): kubectl logs --previous shows why"},
+		"no Secret":  {core.Pod{Spec: placed, Status: core.PodStatus{ContainerStatuses: []core.ContainerStatus{waiting("CreateContainerConfigError", `secret "k" not found`)}}}, `x: CreateContainerConfigError secret "k" not found`},
+		"waits":      {core.Pod{Spec: placed, Status: core.PodStatus{InitContainerStatuses: []core.ContainerStatus{{Name: "wait-for-redis", State: core.ContainerState{Running: &core.ContainerStateRunning{}}}}}}, "wait-for-redis is waiting for what it is named after"},
+		"not ready":  {core.Pod{Spec: placed, Status: core.PodStatus{Phase: core.PodRunning}}, "it runs and its readiness probe does not succeed yet"},
+	} {
+		require.Equal(t, c.want, podReason(c.pod), name)
+	}
+}
