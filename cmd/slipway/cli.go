@@ -25,6 +25,16 @@ type grammar struct {
 	DownloadABI    downloadABICmd    `cmd:"" name:"download-abi" help:"Write the ABI files of the network in Kubernetes."`
 	Wait           waitCmd           `cmd:"" help:"Wait until ports, pages, databases and nodes can be used."`
 	Render         renderCmd         `cmd:"" help:"Print the objects of Kubernetes that an installation would have."`
+	Plan           planCmd           `cmd:"" help:"Show what install or upgrade would change, and what speaks against it."`
+	Install        installCmd        `cmd:"" help:"Install the whole stack, and wait until it works."`
+	Upgrade        upgradeCmd        `cmd:"" help:"Take an installation to other values or this version, one validator after the other."`
+	Rollback       rollbackCmd       `cmd:"" help:"Go back to an earlier revision."`
+	Status         statusCmd         `cmd:"" help:"Show how an installation is, and what it waits for."`
+	Uninstall      uninstallCmd      `cmd:"" help:"Take an installation away, but for its keys and data."`
+	Doctor         doctorCmd         `cmd:"" help:"Look for what is wrong with an installation, and say what to do."`
+	SupportBundle  bundleCmd         `cmd:"" help:"Write a file with all that somebody needs who is to help, without secrets."`
+	Images         imagesCmd         `cmd:"" help:"The images of an installation."`
+	Gitops         gitopsCmd         `cmd:"" help:"Write an installation for a tool that keeps a cluster like a repository."`
 	Version        cli.Version       `cmd:"" help:"Print the version."`
 }
 
@@ -77,8 +87,40 @@ func (c *grammar) do(ctx context.Context, command string, stdout, stderr io.Writ
 		return c.DownloadABI.run(ctx, stdout)
 	case "wait <target>":
 		return c.Wait.run(ctx, stdout)
+	default:
+		return c.doRelease(ctx, command, stdout, stderr)
+	}
+}
+
+// doRelease runs the commands about an installation.
+func (c *grammar) doRelease(ctx context.Context, command string, stdout, stderr io.Writer) error {
+	switch command {
 	case "render":
 		return c.Render.run(ctx, stdout)
+	case "plan":
+		return c.Plan.run(ctx, stdout)
+	case "install":
+		return c.Install.run(ctx, stdout, stderr)
+	case "upgrade":
+		return c.Upgrade.run(ctx, stdout, stderr)
+	case "rollback":
+		return c.Rollback.run(ctx, stdout, stderr)
+	case "status":
+		return c.Status.run(ctx, stdout)
+	case "support-bundle":
+		return c.SupportBundle.run(ctx, stdout)
+	case "images list":
+		return c.Images.List.run(ctx, stdout)
+	case "images mirror":
+		return c.Images.Mirror.run(ctx, stdout, stderr)
+	case "gitops argocd":
+		return c.Gitops.Argocd.run(ctx, stdout)
+	case "gitops helmfile":
+		return c.Gitops.Helmfile.run(ctx, stdout)
+	case "doctor":
+		return c.Doctor.run(ctx, stdout)
+	case "uninstall":
+		return c.Uninstall.run(ctx, stdout, stderr)
 	default:
 		return fmt.Errorf("no such command: %s", command)
 	}
