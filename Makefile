@@ -83,7 +83,7 @@ cluster-tools: ## Build a Kubernetes control plane into bin/cluster (minutes, th
 .PHONY: cluster-test
 cluster-test: cluster-tools ## Run the tests that speak to Kubernetes against a real API server
 	SLIPWAY_CLUSTER=$(CURDIR)/bin/cluster $(GO) test -race -count 1 -timeout 15m ./internal/network/cluster
-	SLIPWAY_CLUSTER=$(CURDIR)/bin/cluster $(GO) test -race -tags cluster -count 1 -timeout 15m ./internal/deploy
+	SLIPWAY_CLUSTER=$(CURDIR)/bin/cluster $(GO) test -race -tags cluster -run TestCluster_ -count 1 -timeout 15m ./internal/deploy
 
 .PHONY: fuzz
 fuzz: ## Fuzz each target for 30 s; FUZZTIME=5m changes that
