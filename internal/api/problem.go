@@ -110,7 +110,9 @@ func backendProblem(err error) problem {
 		return problemOf(problemKeyRefuses, signing.ErrDisabledSigner.Error())
 	case errors.Is(err, queue.ErrKeyReused):
 		return problemOf(problemMismatch, "use a new key for a new transaction; the first one stands")
-	case errors.Is(err, queue.ErrNotFound), errors.Is(err, wallets.ErrUnknownWallet):
+	case errors.Is(err, queue.ErrNotFound):
+		return problemOf(problemNotFound, "there is no such transaction, or it has been over for longer than queue.retention and was deleted")
+	case errors.Is(err, wallets.ErrUnknownWallet):
 		return problemOf(problemNotFound, "")
 	case errors.Is(err, queue.ErrWrongStatus):
 		return problemOf(problemStatus, err.Error())

@@ -68,7 +68,7 @@ func ProblemTypes() []ProblemType {
 		{problemApprover, 403, "The caller cannot approve this transaction", "It submitted it, or the rules name other approvers.", "Somebody else has to."},
 		{problemForeign, 403, "A web page, or a host name that could be somebody else's, is not let in without credentials", "A web page of another origin, or a name that only points to this machine, is behind the request.", "Without authentication call from the same machine, under `localhost` or a loopback address. Where `access.networks` lets in, leave `Origin` out and list the name under `access.hosts`; or show a key."},
 		{problemProof, 403, "The wallet signs only with a right challenge response", "The wallet is protected, and the response is missing, wrong, or used up; or there were too many wrong ones.", "Ask for a new challenge and send its response in the `X-Auth-Challenge-…` headers."},
-		{problemNotFound, 404, "There is no such thing", "No transaction, sender, key, wallet, webhook or delivery has this name.", "Check the name. A transaction that was accepted is always found."},
+		{problemNotFound, 404, "There is no such thing", "No transaction, sender, key, wallet, webhook or delivery has this name.", "Check the name. A transaction that was accepted is found until it has been over for longer than `queue.retention`, and without that for ever."},
 		{problemNoReceipt, 404, "The transaction has no receipt", "It is in no block: not yet, or it ended before it had a nonce.", "Read its status, or wait with `wait=mined`."},
 		{problemResource, 404, "There is no such resource", "The path is wrong.", "See `/docs`."},
 		{problemMethod, 405, "The resource does not know this method", "The path is right, the HTTP method is not.", "See `/docs`."},

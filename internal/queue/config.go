@@ -54,6 +54,11 @@ type Config struct {
 	// node having a receipt of ours, before the transaction is given up: the
 	// count and the receipts may come from different nodes, one of which lags.
 	StolenAfter time.Duration `yaml:"stolenAfter"`
+	// Retention is how long a transaction is kept after its end, with its history,
+	// receipt and idempotency key; 0 keeps it for ever. At least 720h: so long
+	// idempotency keys are promised to be known. What has a webhook still to tell
+	// about stays longer.
+	Retention time.Duration `yaml:"retention"`
 }
 
 // Default returns the configuration for a QBFT network; the chain id is left to
@@ -101,6 +106,7 @@ func (c Config) Validate() error {
 	check(c.HeadPoll >= 10*time.Millisecond, "headPoll %s: must be at least 10ms", c.HeadPoll)
 	check(c.ResendAfter >= time.Second, "resendAfter %s: must be at least 1s", c.ResendAfter)
 	check(c.StolenAfter >= time.Second, "stolenAfter %s: must be at least 1s", c.StolenAfter)
+	check(c.Retention == 0 || c.Retention >= minRetention, "retention %s: must be 0 (for ever) or at least %s", c.Retention, minRetention)
 	return errors.Join(errs...)
 }
 

@@ -238,8 +238,8 @@ func TestConfig_ReportsEverythingAtOnce(t *testing.T) {
 	good.ChainID = 53771311147
 	require.NoError(t, good.Validate())
 
-	err := Config{FeeMode: "cheap", ChainID: 1 << 63}.Validate()
-	for _, part := range []string{"chainId", "confirmations", `feeMode "cheap"`, "batchSize", "leaseTtl", "headPoll", "resendAfter", "stolenAfter"} {
+	err := Config{FeeMode: "cheap", ChainID: 1 << 63, Retention: time.Hour}.Validate()
+	for _, part := range []string{"chainId", "confirmations", `feeMode "cheap"`, "batchSize", "leaseTtl", "headPoll", "resendAfter", "stolenAfter", "retention"} {
 		require.ErrorContains(t, err, part)
 	}
 }

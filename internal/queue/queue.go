@@ -102,6 +102,8 @@ func (q *Queue) Run(ctx context.Context) error {
 	group.Go(func() error { q.keeper.run(ctx); return nil })
 	group.Go(func() error { q.keeper.sends.run(ctx); return nil })
 	group.Go(func() error { w.run(ctx); return nil })
+	old := &retention{keep: q.cfg.Retention, store: q.store, log: q.log}
+	group.Go(func() error { old.run(ctx); return nil })
 	return group.Wait()
 }
 
