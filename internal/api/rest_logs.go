@@ -7,6 +7,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/hexutil"
 
+	"github.com/slipwayhq/slipway/internal/contract"
 	"github.com/slipwayhq/slipway/internal/queue"
 )
 
@@ -17,6 +18,35 @@ type logBody struct {
 	Data    string        `json:"data"`
 	// Index is the place among the logs of the block.
 	Index uint64 `json:"index"`
+	// Event is the log decoded by the ABI of the request, nil where that does not
+	// explain it. Any contract can log what looks like an event of another: who did
+	// is Address.
+	Event *contract.Log `json:"event,omitempty"`
+}
+
+// maxDecodedLogs bounds the data of one receipt's logs that is decoded, in bytes.
+// Those behind it stay as they are.
+const maxDecodedLogs = 64 << 10
+
+// decodeLogs fills in the events that the ABI of the request knows.
+func (s *server) decodeLogs(ctx context.Context, t queue.Transaction, logs []logBody) error {
+	if len(logs) == 0 {
+		return nil
+	}
+	kept, err := s.queue.Explanation(ctx, t.Request.Tenant, t.ID)
+	if err != nil {
+		return err
+	}
+	known, room := abiOf(kept), maxDecodedLogs
+	for i := range logs {
+		data, err := hexutil.Decode(logs[i].Data)
+		room -= (len(logs[i].Topics) + 1) * common.HashLength
+		if room -= len(data); err != nil || room < 0 {
+			return nil
+		}
+		logs[i].Event = known.Logged(logs[i].Topics, data)
+	}
+	return nil
 }
 
 // logsOf asks the node for the logs of a transaction, which are not kept: nil where

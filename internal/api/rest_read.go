@@ -54,7 +54,7 @@ func (s *server) showOne(c echo.Context, t queue.Transaction) error {
 		}
 		data, err := hexBytes("", t.Error.Data)
 		if err == nil && len(data) > 0 {
-			revert := errorsOf(known).Reverted(data)
+			revert := abiOf(known).Reverted(data)
 			out.Error.Revert = &revert
 		}
 	}
@@ -120,6 +120,9 @@ func (s *server) getReceipt(c echo.Context) error {
 		}
 	}
 	if logs := s.logsOf(c.Request().Context(), t.Receipt); logs != nil {
+		if err := s.decodeLogs(c.Request().Context(), t, logs); err != nil {
+			return err
+		}
 		out.Logs = &logs
 	}
 	return respond(c, http.StatusOK, out)

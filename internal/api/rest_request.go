@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 	"time"
 
@@ -213,7 +214,7 @@ func (t restCall) request(chainID uint64, at string) (queue.Request, error) {
 		return out, err
 	}
 	var err error
-	if out.Data, out.Errors, err = t.calldata(at); err != nil {
+	if out.Data, out.ABI, err = t.calldata(at); err != nil {
 		return out, err
 	}
 	if len(out.Data) > maxCalldata {
@@ -225,8 +226,8 @@ func (t restCall) request(chainID uint64, at string) (queue.Request, error) {
 	return out, nil
 }
 
-// calldata makes the bytes of what is asked, and lists the errors of the ABI.
-func (t restCall) calldata(at string) (data []byte, customErrors []string, err error) {
+// calldata makes the bytes of what is asked, and lists the errors and events of the ABI.
+func (t restCall) calldata(at string) (data []byte, explains []string, err error) {
 	r := fieldReader{at: at}
 	var known contract.ABI
 	if t.ABI != nil && string(t.ABI) != "null" {
@@ -265,7 +266,7 @@ func (t restCall) calldata(at string) (data []byte, customErrors []string, err e
 	default:
 		data = r.bytes("data", t.Data)
 	}
-	return data, t.errorsOf(known), errors.Join(r.err, err)
+	return data, explaining(known), errors.Join(r.err, err)
 }
 
 func (t restCall) method(known contract.ABI) (contract.Method, error) {
@@ -278,16 +279,20 @@ func (t restCall) method(known contract.ABI) (contract.Method, error) {
 	return contract.Method{}, errors.New("is missing: the name or the signature of the method")
 }
 
-// maxKeptErrors bounds what is kept of an ABI with a transaction, in bytes.
-const maxKeptErrors = 16 << 10
+// maxKept bounds what is kept with a transaction of the errors of an ABI, and of its
+// events, in bytes each.
+const maxKept = 16 << 10
 
-// errorsOf lists the custom errors, as many as are kept.
-func (restCall) errorsOf(known contract.ABI) []string {
-	list := known.Errors()
-	size := 0
-	for i, e := range list {
-		if size += len(e); size > maxKeptErrors {
-			return list[:i]
+// explaining lists the custom errors and the events, as many as are kept.
+func explaining(known contract.ABI) []string {
+	return append(atMost(maxKept, known.Errors()), atMost(maxKept, known.Events())...)
+}
+
+// atMost cuts a list where its texts exceed a size.
+func atMost(size int, list []string) []string {
+	for i, text := range list {
+		if size -= len(text); size < 0 {
+			return slices.Clip(list[:i])
 		}
 	}
 	return list

@@ -31,9 +31,9 @@ type revertBody struct {
 	Source queue.RevertSource `json:"source"`
 }
 
-// errorsOf reads the errors that were kept of an ABI.
-func errorsOf(e queue.Explanation) contract.ABI {
-	text, err := json.Marshal(e.Errors)
+// abiOf reads what was kept of an ABI.
+func abiOf(e queue.Explanation) contract.ABI {
+	text, err := json.Marshal(e.ABI)
 	if err != nil {
 		return contract.ABI{}
 	}
@@ -61,7 +61,7 @@ func (s *server) explain(ctx context.Context, t queue.Transaction) (*revertBody,
 			s.log.WarnContext(ctx, "a revert reason is not kept", slog.Any("tx_id", t.ID), slog.Any("err", err))
 		}
 	}
-	return &revertBody{errorsOf(known).Reverted(found.Data), found.Source}, nil
+	return &revertBody{abiOf(known).Reverted(found.Data), found.Source}, nil
 }
 
 // askWhy asks the node: for the reason in the receipt, which Besu puts there

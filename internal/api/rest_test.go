@@ -16,6 +16,7 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/stretchr/testify/require"
 
+	"github.com/slipwayhq/slipway/internal/contract"
 	"github.com/slipwayhq/slipway/internal/jsonrpc"
 	"github.com/slipwayhq/slipway/internal/nodeclient"
 	"github.com/slipwayhq/slipway/internal/queue"
@@ -168,6 +169,45 @@ func TestREST_LogsOfAReceipt(t *testing.T) {
 	}
 }
 
+func TestREST_LogsAreDecodedByTheABIOfTheRequest(t *testing.T) {
+	t.Parallel()
+	block, event := "0x"+strings.Repeat("0a", 32), crypto.Keccak256Hash([]byte("Paid(address,uint256)")).Hex()
+	list := `[{"address":"` + bob + `","topics":["` + event + `","0x000000000000000000000000` + bob[2:] + `"],"data":"0x` + fmt.Sprintf("%064x", 250) + `","logIndex":"0x0"},` +
+		`{"address":"` + bob + `","topics":["` + block + `"],"data":"0x","logIndex":"0x1"}]`
+	f := serveWith(t, func(d *Deps, _ *Config) {
+		d.Node = scriptedNode{"eth_getTransactionReceipt": `"result":{"blockHash":"` + block + `","logs":` + list + `}`}
+	})
+	fields := `,"abi":["f()","error E()","event Paid(address indexed who, uint256 amount)"],"method":"f","arguments":[]`
+	id := f.ask(t, 202, "POST", "/v1/transactions", transfer(fields)).text("id")
+	f.queue.list[0].Status, f.queue.list[0].Receipt = queue.StatusConfirmed, &queue.Receipt{BlockNumber: 7, BlockHash: common.HexToHash(block), Success: true, Final: true}
+	f.queue.explanation.ABI = f.queue.list[0].Request.ABI
+	require.Equal(t, []string{"error E()", "event Paid(address indexed who, uint256 amount)"}, f.queue.explanation.ABI)
+
+	_, _, answer := f.do(t, "GET", "/v1/transactions/"+id+"/receipt", "")
+	require.Contains(t, answer, `"index":0,"event":{"name":"Paid","signature":"Paid(address,uint256)","arguments":[`+
+		`{"name":"who","type":"address","value":"`+bob+`","indexed":true},{"name":"amount","type":"uint256","value":"250","indexed":false}]}}`)
+	require.Contains(t, answer, `"data":"0x","index":1}]`, "unknown ones are as they are")
+	require.Contains(t, answer, fmt.Sprintf(`"data":"0x%064x"`, 250), "the raw form stands beside")
+}
+
+func TestExplaining_IsBounded(t *testing.T) {
+	t.Parallel()
+	long := make([]string, 0, 2000)
+	for i := range 1000 {
+		long = append(long, fmt.Sprintf("event E%d(address someone)", i), fmt.Sprintf("error R%d(address someone)", i))
+	}
+	text, err := json.Marshal(long)
+	require.NoError(t, err)
+	known, err := contract.Parse(text, "")
+	require.NoError(t, err)
+	size := 0
+	for _, kept := range explaining(known) {
+		size += len(kept)
+	}
+	require.LessOrEqual(t, size, 2*maxKept)
+	require.Greater(t, size, 2*maxKept-100)
+}
+
 func TestREST_CalldataOfMethods(t *testing.T) {
 	t.Parallel()
 
@@ -184,7 +224,7 @@ func TestREST_CalldataOfMethods(t *testing.T) {
 		got := f.ask(t, 202, "POST", "/v1/transactions", transfer(fields))
 		require.Equal(t, "0x"+transferCall, got["data"], name)
 		if name == "an ABI" {
-			require.Equal(t, []string{"error E()"}, f.queue.list[0].Request.Errors)
+			require.Equal(t, []string{"error E()"}, f.queue.list[0].Request.ABI)
 		}
 	}
 

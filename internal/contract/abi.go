@@ -17,6 +17,7 @@ type ABI struct {
 	methods     []Method
 	constructor *Method
 	errors      []Method
+	events      []event
 }
 
 // Method is something that takes arguments: a function, a constructor or an
@@ -39,6 +40,8 @@ type fragment struct {
 	Type   string      `json:"type"`
 	Name   string      `json:"name"`
 	Inputs []parameter `json:"inputs"`
+	// Anonymous events do not log which event they are.
+	Anonymous bool `json:"anonymous"`
 }
 
 // maxFragments bounds an ABI. The largest contracts have a few hundred.
@@ -96,7 +99,11 @@ func readFragment(text json.RawMessage) (fragment, error) {
 
 func (a *ABI) take(f fragment) error {
 	if f.Type != "function" && f.Type != "constructor" && f.Type != "error" {
-		if f.Type == "event" || f.Type == "fallback" || f.Type == "receive" {
+		if f.Type == "event" {
+			a.addEvent(f)
+			return nil
+		}
+		if f.Type == "fallback" || f.Type == "receive" {
 			return nil
 		}
 		return fmt.Errorf("unknown type of fragment %q", shorten(f.Type))
@@ -219,6 +226,9 @@ func named(list []parameter) string {
 			base = named(p.Components)
 		}
 		parts[i] = base + arrays
+		if p.Indexed {
+			parts[i] += " indexed"
+		}
 		if name, rest := word(p.Name); name != "" && rest == "" && !isKeyword(name) {
 			parts[i] += " " + name
 		}

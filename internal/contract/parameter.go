@@ -15,6 +15,8 @@ type parameter struct {
 	Name       string      `json:"name"`
 	Type       string      `json:"type"`
 	Components []parameter `json:"components"`
+	// Indexed parameters of events stand in topics.
+	Indexed bool `json:"indexed"`
 }
 
 const (

@@ -3,6 +3,7 @@ package contract
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -38,6 +39,7 @@ func parseSignature(text string) (fragment, error) {
 	if !isTail(r.rest) {
 		return fragment{}, fmt.Errorf("%w: after the parameters stands something else", errSignature)
 	}
+	f.Anonymous = slices.Contains(strings.Fields(strings.TrimRight(r.rest, "; \t\n")), "anonymous")
 	return f, nil
 }
 
@@ -123,7 +125,9 @@ func (r *reader) parameter(depth int) (parameter, error) {
 			return p, nil
 		}
 		switch w {
-		case "indexed", "memory", "calldata", "storage", "payable":
+		case "indexed":
+			p.Indexed = true
+		case "memory", "calldata", "storage", "payable":
 		default:
 			if p.Name != "" {
 				return p, fmt.Errorf("%w: a parameter has one type and one name", errSignature)

@@ -8,8 +8,8 @@ import (
 
 // Explanation is what is known of why a transaction reverted.
 type Explanation struct {
-	// Errors are the custom errors that came with the request, as signatures.
-	Errors []string
+	// ABI are the custom errors and events that came with the request, as signatures.
+	ABI []string
 	// Revert is what was found out about a transaction in a block, nil while
 	// nobody asked.
 	Revert *RevertData

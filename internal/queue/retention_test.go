@@ -59,7 +59,7 @@ func TestRetention_DeletesWhatEndedLongAgoWithAllThatBelongsToIt(t *testing.T) {
 	var ids []uuid.UUID
 	for _, data := range []string{"a", "fails on chain", "c", "d", "e"} {
 		r := b.request(0, data)
-		r.IdempotencyKey, r.Errors = "key "+data, []string{"Broke(uint256)"}
+		r.IdempotencyKey, r.ABI = "key "+data, []string{"Broke(uint256)"}
 		accepted, err := q.Enqueue(t.Context(), r)
 		require.NoError(t, err)
 		ids = append(ids, accepted.ID)
@@ -100,7 +100,7 @@ func TestRetention_DeletesWhatEndedLongAgoWithAllThatBelongsToIt(t *testing.T) {
 	require.EqualValues(t, len(ids), *next.Nonce, "nonces go on")
 
 	again := b.request(0, "c")
-	again.IdempotencyKey, again.Errors = "key c", []string{"Broke(uint256)"}
+	again.IdempotencyKey, again.ABI = "key c", []string{"Broke(uint256)"}
 	anew, err := q.Enqueue(t.Context(), again)
 	require.NoError(t, err)
 	require.False(t, anew.Replayed, "its promise is over")

@@ -9,14 +9,14 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// noteErrors keeps the custom errors of entries that were just accepted, in
+// noteErrors keeps the custom errors and events of entries that were just accepted, in
 // the transaction that accepts them.
 func noteErrors(ctx context.Context, tx pgx.Tx, entries []*entry, accepted map[uuid.UUID]acceptance) error {
 	var ids []uuid.UUID
 	var lists [][]byte
 	for _, e := range entries {
-		if _, isNew := accepted[e.id]; isNew && len(e.request.Errors) > 0 {
-			ids, lists = append(ids, e.id), append(lists, mustJSON(e.request.Errors))
+		if _, isNew := accepted[e.id]; isNew && len(e.request.ABI) > 0 {
+			ids, lists = append(ids, e.id), append(lists, mustJSON(e.request.ABI))
 		}
 	}
 	if len(ids) == 0 {
@@ -51,8 +51,8 @@ func (s *Store) Explanation(ctx context.Context, tenant string, id uuid.UUID) (E
 	}
 	var out Explanation
 	if rows[0].Errors != nil {
-		if err := json.Unmarshal(rows[0].Errors, &out.Errors); err != nil {
-			return out, fmt.Errorf("read errors of the ABI: %w", err)
+		if err := json.Unmarshal(rows[0].Errors, &out.ABI); err != nil {
+			return out, fmt.Errorf("read errors and events of the ABI: %w", err)
 		}
 	}
 	if rows[0].Source != nil {

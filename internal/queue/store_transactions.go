@@ -48,7 +48,7 @@ func (s *Store) insertAll(ctx context.Context, entries []*entry, isWhole bool) e
 
 // needsMore says whether more than its row and event are stored with an entry.
 func (s *Store) needsMore(e *entry) bool {
-	return len(e.request.Errors) > 0 || e.admission.Decision != nil || s.audit != nil && e.admission.Audit.Action != ""
+	return len(e.request.ABI) > 0 || e.admission.Decision != nil || s.audit != nil && e.admission.Audit.Action != ""
 }
 
 // insertSimple accepts in a single statement, which is a SQL transaction as well

@@ -37,9 +37,9 @@ type Request struct {
 	// IsProven says that the account's user has shown a verification, or that
 	// nobody needs to. Otherwise it is accepted only while the account has none.
 	IsProven bool
-	// Errors are custom errors of the contract, as signatures, that may explain a
-	// revert. They are no part of what is asked.
-	Errors []string
+	// ABI are custom errors and events of the contract, as signatures, that may explain
+	// a revert or a log. They are no part of what is asked.
+	ABI []string
 }
 
 // MaxIdempotencyKey is the longest idempotency key, in bytes.
