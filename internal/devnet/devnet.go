@@ -6,6 +6,7 @@
 package devnet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,7 +49,10 @@ type Config struct {
 	Alloc map[common.Address]*big.Int
 	// GasLimit of a block; zero means a practically unlimited one.
 	GasLimit uint64
-	Log      *slog.Logger
+	// BaseFee is that of the genesis block, in wei per gas; nil makes gas free. Blocks
+	// that are not half full lower it by an eighth each, never below 7 wei.
+	BaseFee *big.Int
+	Log     *slog.Logger
 }
 
 // Chain is one embedded chain. New makes it, Run is its whole life; the URLs
@@ -204,7 +208,7 @@ func newGenesis(cfg Config) *core.Genesis {
 		// chains never share one.
 		ExtraData: fmt.Appendf(nil, "slipway %d", cfg.ChainID),
 		GasLimit:  cfg.GasLimit,
-		BaseFee:   new(big.Int),
+		BaseFee:   cmp.Or(cfg.BaseFee, new(big.Int)),
 		Alloc:     alloc,
 	}
 }

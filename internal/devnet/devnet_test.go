@@ -137,6 +137,19 @@ func TestChain_BaseFeeStaysZeroUnderLoad(t *testing.T) {
 	require.Zero(t, next.BaseFee.Sign())
 }
 
+func TestChain_GasCanHaveAPrice(t *testing.T) {
+	t.Parallel()
+	cfg := testConfig(t)
+	cfg.BaseFee = big.NewInt(1000)
+	chain, client, _ := start(t, cfg)
+
+	_, err := chain.Commit()
+	require.NoError(t, err)
+	head, err := client.HeaderByNumber(t.Context(), nil)
+	require.NoError(t, err)
+	require.EqualValues(t, 875, head.BaseFee.Uint64(), "an eighth less after an empty block")
+}
+
 func TestChain_IsTheChainItWasAskedToBe(t *testing.T) {
 	t.Parallel()
 	chain, client, _ := start(t, testConfig(t))

@@ -1,6 +1,7 @@
 package signerapp
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -33,10 +34,13 @@ const (
 	chainID = 53771311147
 )
 
-func chain(t *testing.T) *devnet.Chain {
+func chain(t *testing.T) *devnet.Chain { return pricedChain(t, nil) }
+
+// pricedChain is one whose gas costs at least 7 wei; nil makes it free.
+func pricedChain(t *testing.T, baseFee *big.Int) *devnet.Chain {
 	t.Helper()
 	c, err := devnet.New(devnet.Config{
-		ChainID: chainID, BlockTime: 50 * time.Millisecond, HTTPAddr: "127.0.0.1:0", WSAddr: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler),
+		BaseFee: baseFee, ChainID: chainID, BlockTime: 50 * time.Millisecond, HTTPAddr: "127.0.0.1:0", WSAddr: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler),
 		Alloc: map[common.Address]*big.Int{common.HexToAddress(alice): new(big.Int).Exp(big.NewInt(10), big.NewInt(20), nil)},
 	})
 	require.NoError(t, err)
@@ -218,4 +222,33 @@ func TestConfig_ReportsEverythingAtOnce(t *testing.T) {
 	bad.Wallets.EncryptionKeyFile = file // the phrase is no key
 	_, err = New(bad, Deps{})
 	require.EqualError(t, err, "wallets.encryptionKeyFile: must be 32 bytes as hex or base64")
+}
+
+// What is asked for as a legacy transaction is one on the chain too where gas costs
+// something, and pays enough to get there.
+func TestApp_LegacyWhereGasHasAPrice(t *testing.T) {
+	t.Parallel()
+	app, err := New(config(t, pricedChain(t, big.NewInt(1_000_000_000)).HTTPURL(), pgtest.DSN(t)), Deps{Log: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	lifecycletest.Start(t, app.Run)
+	url := "http://" + app.Addr()
+
+	for _, kind := range []string{"0x0", "0x1", "0x2"} {
+		_, answer := call(t, "POST", url, fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"eth_sendTransaction","params":[{"from":"%s","to":"%s","value":"0x1","type":"%s"}]}`, alice, bob, kind))
+		hash := regexp.MustCompile(`0x[0-9a-f]{64}`).FindString(answer)
+		require.NotEmpty(t, hash, answer)
+		var receipt struct {
+			Result *struct{ Type, Status, EffectiveGasPrice string }
+		}
+		require.Eventually(t, func() bool {
+			_, answer = call(t, "POST", url, `{"jsonrpc":"2.0","id":1,"method":"eth_getTransactionReceipt","params":["`+hash+`"]}`)
+			return json.Unmarshal([]byte(answer), &receipt) == nil && receipt.Result != nil
+		}, 20*time.Second, 20*time.Millisecond, "%s", &answer)
+		require.Equal(t, kind, receipt.Result.Type)
+		require.Equal(t, "0x1", receipt.Result.Status)
+		require.NotEqual(t, "0x0", receipt.Result.EffectiveGasPrice)
+
+		_, answer = call(t, "POST", url, `{"jsonrpc":"2.0","id":1,"method":"eth_getTransactionByHash","params":["`+hash+`"]}`)
+		require.Equal(t, kind == "0x2", strings.Contains(answer, "maxFeePerGas"), answer)
+	}
 }
