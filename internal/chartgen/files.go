@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -116,7 +118,11 @@ func (s shared) addChart(out map[string][]byte, folder, valuesFile, name string)
 	properties["enabled"] = object{"type": "boolean", "description": "Whether the umbrella chart has it."}
 	properties["global"] = global
 	out[filepath.Join(folder, "templates", "_common.tpl")] = template
-	return addDocuments(out, folder, name, schema, s.rows("", values))
+	about, err := readAbout(filepath.Dir(valuesFile))
+	if err != nil {
+		return err
+	}
+	return addDocuments(out, folder, name, about, schema, s.rows("", values))
 }
 
 func (s shared) addUmbrella(out map[string][]byte, valuesFile string, names []string) error {
@@ -140,16 +146,25 @@ func (s shared) addUmbrella(out map[string][]byte, valuesFile string, names []st
 	schema := closed(properties)
 	rows := append(s.rows("", values), s.rows("global.", s.global)...)
 	out[filepath.Join(umbrella, "templates", "_common.tpl")] = template
-	return addDocuments(out, umbrella, umbrella, schema, rows)
+	return addDocuments(out, umbrella, umbrella, "", schema, rows)
 }
 
-func addDocuments(out map[string][]byte, folder, name string, schema object, rows []row) error {
+// readAbout is what a chart says of itself in words; few need any.
+func readAbout(folder string) (string, error) {
+	text, err := os.ReadFile(filepath.Join(folder, "about.md"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("read about.md: %w", err)
+	}
+	return string(text), nil
+}
+
+func addDocuments(out map[string][]byte, folder, name, about string, schema object, rows []row) error {
 	schema["$schema"] = "http://json-schema.org/draft-07/schema#"
 	text, err := data2JSON(schema)
 	if err != nil {
 		return err
 	}
 	out[filepath.Join(folder, "values.schema.json")] = append(text, '\n')
-	out[filepath.Join(folder, "README.md")] = readme(name, rows)
+	out[filepath.Join(folder, "README.md")] = readme(name, about, rows)
 	return nil
 }

@@ -18,9 +18,18 @@ import (
 // effectless are keys whose change need not be seen in what is rendered, with
 // the reason.
 func effectless() map[string]string {
-	return map[string]string{
+	out := map[string]string{
 		"global.allowInlineSecrets": "it refuses values; TestInlineSecrets_AreRefused",
 	}
+	for _, key := range []string{"global.datastores.portal.redis.", "portal.datastores.redis."} {
+		for _, several := range []string{"cluster", "sentinel.addresses", "sentinel.master"} {
+			out[key+several] = "it is refused; TestStores_OneAddressIsAskedForWhereSeveralCannotBe"
+		}
+		for _, others := range []string{"cacheQuery", "sharedStateQuery"} {
+			out[key+others] = "Portal has one database"
+		}
+	}
+	return out
 }
 
 // worlds are overlays of everything in which a key may have its effect.
@@ -29,7 +38,7 @@ func worlds() []string {
 		"",
 		external,
 		"global: {expose: {type: gateway}, metrics: {monitor: pod}}",
-		"global: {expose: {type: route}}\ngateway: {autoscaling: {enabled: false}}",
+		"global: {expose: {type: route}}\ngateway: {autoscaling: {enabled: false}}\nportal: {autoscaling: {enabled: false}}",
 		"global: {datastores: {default: {postgresql: {password: pw}, redis: {password: pw}}}}",
 		"global: {datastores: {default: {postgresql: {host: db.example, password: pw}, redis: {host: cache.example, password: pw}}}}",
 		"global: {datastores: {default: {redis: {sentinel: {addresses: ['s.example:26379'], master: main}, existingSecret: s}}}}",

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // clientLabel is what pods have for each port they call. Policies let them in by
@@ -220,6 +221,25 @@ func (p pod) addresses(configs map[string]corev1.ConfigMap) []string {
 		}
 	}
 	return out
+}
+
+// TestPolicies_MetricsBesideOtherThingsAreNotForEverybody looks at ports at
+// which more can be had than metrics.
+func TestPolicies_MetricsBesideOtherThingsAreNotForEverybody(t *testing.T) {
+	t.Parallel()
+	stranger := pod{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": "prometheus"}}}
+	reaches := func(r rendered, name string, port int32) bool {
+		in := false
+		for _, rule := range find[networkingv1.NetworkPolicy](t, r, "NetworkPolicy", name).Spec.Ingress {
+			in = in || (isPeer(rule.From, stranger) && isPort(rule.Ports, port))
+		}
+		return in
+	}
+	r := mustRender(t, "")
+	require.True(t, reaches(r, "gateway", 4001))
+	require.False(t, reaches(r, "portal", 3000))
+	r = mustRender(t, "global: {networkPolicy: {metricsFrom: [{podSelector: {matchLabels: {app: prometheus}}}]}}")
+	require.True(t, reaches(r, "portal", 3000))
 }
 
 func TestPolicies_CanBeLeftOut(t *testing.T) {

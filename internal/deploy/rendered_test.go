@@ -179,6 +179,7 @@ const everything = `
 support: {objectStore: {enabled: true, expose: {enabled: true}}}
 gateway: {autoscaling: {enabled: true}, expose: {enabled: true}}
 signer: {expose: {enabled: true}}
+portal: {autoscaling: {enabled: true}, expose: {enabled: true}}
 global:
   labels: {team: chain}
   otlpEndpoint: collector.example:4317

@@ -116,7 +116,7 @@ func TestExternalStores_NeedALogin(t *testing.T) {
 	t.Parallel()
 	_, err := Render(t.Context(), Target{Release: "slipway", Namespace: "atk"}, values(t, "global: {datastores: {txsigner: {postgresql: {host: db.example}}}}"))
 	require.ErrorContains(t, err, "global.datastores.txsigner.postgresql: the postgresql at db.example needs a password")
-	r := mustRender(t, "global: {datastores: {erpc: {redis: {host: cache.example, auth: false}}}}")
+	r := mustRender(t, "global: {datastores: {default: {redis: {host: cache.example, auth: false}}}}")
 	require.False(t, r.says("REDIS_PASSWORD"))
 }
 
@@ -139,6 +139,18 @@ func TestStores_EachIndexReachesItsContainer(t *testing.T) {
 	config := find[corev1.ConfigMap](t, r, "ConfigMap", "gateway").Data["gateway.yaml"]
 	require.Contains(t, config, "redis:6379/7")
 	require.Contains(t, config, "redis:6379/8")
+	require.Equal(t, "4", env(t, r, "portal", "REDIS_DB"))
+	require.Equal(t, "redis://$(REDIS_USERNAME):$(REDIS_PASSWORD)@$(REDIS_ADDRESS)/4", env(t, r, "portal", "REDIS_URL"))
+	r = mustRender(t, "global: {datastores: {portal: {redis: {db: 9}}}}")
+	require.Equal(t, "9", env(t, r, "portal", "REDIS_DB"))
+}
+
+func TestStores_OneAddressIsAskedForWhereSeveralCannotBe(t *testing.T) {
+	t.Parallel()
+	for _, service := range []string{"portal"} {
+		_, err := Render(t.Context(), Target{Release: "slipway", Namespace: "atk"}, values(t, fmt.Sprintf("global: {datastores: {%s: {redis: {cluster: ['c-0.example:7000'], existingSecret: login}}}}", service)))
+		require.ErrorContains(t, err, "global.datastores."+service+".redis.host: is needed in place of sentinel and cluster")
+	}
 }
 
 func TestEveryStore_IsWaitedFor(t *testing.T) {

@@ -66,6 +66,29 @@ func TestGateway_HasEveryRPCNode(t *testing.T) {
 	}
 }
 
+// TestPortal_HasATokenForTheABIFilesOnly is about the container that serves:
+// who breaks into it reads no object of the cluster.
+func TestPortal_HasATokenForTheABIFilesOnly(t *testing.T) {
+	t.Parallel()
+	template := find[appsv1.Deployment](t, mustRender(t, ""), "Deployment", "portal").Spec.Template.Spec
+	require.False(t, mountsToken(template.Containers[0]))
+	download := template.InitContainers[len(template.InitContainers)-1]
+	require.Equal(t, []string{"download-abi", "--output-directory=/shared-abis"}, download.Args)
+	require.True(t, mountsToken(download))
+	r := mustRender(t, "portal: {abis: {download: false}}")
+	require.False(t, r.has("Role", "portal"))
+	require.NotContains(t, fmt.Sprint(find[appsv1.Deployment](t, r, "Deployment", "portal")), "serviceaccount")
+}
+
+func mountsToken(c corev1.Container) bool {
+	for _, m := range c.VolumeMounts {
+		if m.MountPath == "/var/run/secrets/kubernetes.io/serviceaccount" {
+			return true
+		}
+	}
+	return false
+}
+
 func TestNumbers_FitEachOther(t *testing.T) {
 	t.Parallel()
 	const mebibyte = 1 << 20

@@ -310,6 +310,17 @@ resources:
 {{- end -}}
 {{- end -}}
 
+{{/* URL of the chain at the gateway, which answers there for no other chain. Takes $c. */}}
+{{- define "common.chainUrl" -}}
+{{ include "common.url" (list . "gateway.http") }}/evm/{{ .global.chainId }}
+{{- end -}}
+
+{{/* host:port of another component. Takes (list $c "ipfs.api"). */}}
+{{- define "common.address" -}}
+{{- $url := include "common.url" . -}}
+{{ (urlParse $url).hostname }}:{{ include "common.urlPort" $url }}
+{{- end -}}
+
 {{/* Number of a port. Takes "gateway.http". */}}
 {{- define "common.port" -}}
 {{- $call := splitn "." 2 . -}}
@@ -434,6 +445,14 @@ where the Secret has no URL: the password must then be made of A-Z a-z 0-9 - _ .
 {{- if $store.secret.keys.password }}
 {{ include "common.secretEnv" (list $store "password" "REDIS_PASSWORD") }}
 {{- end }}
+{{- end -}}
+
+{{/* Refuses Sentinel and Cluster for a program that takes one address. Takes $c. */}}
+{{- define "common.redis.oneAddress" -}}
+{{- $store := .stores.redis -}}
+{{- if or $store.sentinel.addresses $store.cluster -}}
+{{- fail (printf "global.datastores.%s.redis.host: is needed in place of sentinel and cluster, because %s takes one address" .facts.datastore .name) -}}
+{{- end -}}
 {{- end -}}
 
 {{/*
@@ -614,8 +633,18 @@ template:
               SELECT pg_advisory_lock(5377) \g /dev/null
               SELECT format('CREATE ROLE %I', :'role') WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'role') \gexec
               SELECT format('ALTER ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS PASSWORD %L', :'role', :'password') \gexec
-              SELECT format('CREATE DATABASE %I OWNER %I TEMPLATE template0 ENCODING ''UTF8'' LC_COLLATE ''C'' LC_CTYPE ''C.UTF-8''', :'database', :'role') WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'database') \gexec
+              SELECT format('CREATE DATABASE %I OWNER %I TEMPLATE template0 ENCODING ''UTF8'' LC_COLLATE ''C'' LC_CTYPE {{ $store.ctype | default "C.UTF-8" | squote | replace "'" "''" }}', :'database', :'role') WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'database') \gexec
               SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', :'database') \gexec
+              {{- with $store.extensions }}
+              \connect :"database"
+              SET client_min_messages = warning;
+              {{- range . }}
+              CREATE EXTENSION IF NOT EXISTS {{ . }};
+              {{- if eq . "postgres_fdw" }}
+              SELECT format('GRANT USAGE ON FOREIGN DATA WRAPPER postgres_fdw TO %I', :'role') \gexec
+              {{- end }}
+              {{- end }}
+              {{- end }}
         {{- include "common.containerSecurity" $job | nindent 8 }}
         resources:
           requests: {cpu: 10m, memory: 32Mi}
@@ -728,7 +757,7 @@ spec:
       ports:
         {{- include "common.policyPorts" (list $name $port) | nindent 8 }}
     {{- end }}
-    {{- if $c.facts.metrics }}
+    {{- if and $c.facts.metrics (or $policy.metricsFrom (not $c.facts.metrics.shared)) }}
     - ports:
         {{- include "common.policyPorts" (list $c.facts.metrics.port (get $c.facts.ports $c.facts.metrics.port)) | nindent 8 }}
       {{- with $policy.metricsFrom }}
@@ -848,7 +877,9 @@ spec:
 
 {{/*
 Ingress, HTTPRoute or Routes, whichever global.expose says, and the certificate.
-$c.exposed lists the paths: {path: /, port: http}, the longest first.
+$c.exposed lists the paths: {path: /, port: http}, the longest first. With
+rewrite: true the component does not see the path (not of an Ingress, which has
+no such setting).
 */}}
 {{- define "common.expose" -}}
 {{- if .values.expose.enabled }}
@@ -930,6 +961,9 @@ spec:
   rules:
     {{- range .exposed }}
     - matches: [{path: {type: PathPrefix, value: {{ .path }}}}]
+      {{- if .rewrite }}
+      filters: [{type: URLRewrite, urlRewrite: {path: {type: ReplacePrefixMatch, replacePrefixMatch: /}}}]
+      {{- end }}
       backendRefs: [{name: {{ .component | default $c.name }}, port: {{ include "common.port" (printf "%s.%s" (.component | default $c.name) .port) }}}]
     {{- end }}
 {{- end -}}
@@ -942,7 +976,12 @@ apiVersion: route.openshift.io/v1
 kind: Route
 metadata:
   {{- include "common.metadata" (list $c (eq $i 0 | ternary $c.name (printf "%s-%s" $c.name $at.port))) | nindent 2 }}
-  {{- include "common.exposeAnnotations" $c | nindent 2 }}
+  {{- $annotations := merge (dict) $c.values.expose.annotations $c.global.expose.annotations }}
+  {{- if $at.rewrite }}{{ $_ := set $annotations "haproxy.router.openshift.io/rewrite-target" "/" }}{{ end }}
+  {{- with $annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
 spec:
   host: {{ include "common.host" $c | quote }}
   {{- if ne $at.path "/" }}
@@ -1118,7 +1157,14 @@ spec:
     ],
     "stores": {
       "postgresql": {
+        "ctype": "C",
         "database": "thegraph",
+        "extensions": [
+          "pg_trgm",
+          "btree_gist",
+          "postgres_fdw",
+          "pg_stat_statements"
+        ],
         "username": "thegraph"
       }
     },
@@ -1132,7 +1178,8 @@ spec:
     "datastore": "hasura",
     "metrics": {
       "path": "/v1/metrics",
-      "port": "http"
+      "port": "http",
+      "shared": true
     },
     "ports": {
       "http": 8080
@@ -1155,7 +1202,8 @@ spec:
   "ipfs": {
     "metrics": {
       "path": "/debug/metrics/prometheus",
-      "port": "api"
+      "port": "api",
+      "shared": true
     },
     "ports": {
       "api": 5001,
@@ -1180,7 +1228,8 @@ spec:
     "datastore": "portal",
     "metrics": {
       "path": "/portal-metrics",
-      "port": "http"
+      "port": "http",
+      "shared": true
     },
     "ports": {
       "graphql": 3001,
