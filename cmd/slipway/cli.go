@@ -23,6 +23,7 @@ type grammar struct {
 	Bootstrap      bootstrapCmd      `cmd:"" help:"Put the material of a network into Kubernetes, once."`
 	CompileGenesis compileGenesisCmd `cmd:"" help:"Write the whole genesis file of the network in Kubernetes."`
 	DownloadABI    downloadABICmd    `cmd:"" name:"download-abi" help:"Write the ABI files of the network in Kubernetes."`
+	HasuraActions  hasuraActionsCmd  `cmd:"" help:"Write the signer's actions into the metadata of a Hasura, and leave everything else in it."`
 	Wait           waitCmd           `cmd:"" help:"Wait until ports, pages, databases and nodes can be used."`
 	Render         renderCmd         `cmd:"" help:"Print the objects of Kubernetes that an installation would have."`
 	Plan           planCmd           `cmd:"" help:"Show what install or upgrade would change, and what speaks against it."`
@@ -85,6 +86,8 @@ func (c *grammar) do(ctx context.Context, command string, stdout, stderr io.Writ
 		return c.CompileGenesis.run(ctx, stdout)
 	case "download-abi":
 		return c.DownloadABI.run(ctx, stdout)
+	case "hasura-actions":
+		return c.HasuraActions.run(ctx, stdout)
 	case "wait <target>":
 		return c.Wait.run(ctx, stdout)
 	default:

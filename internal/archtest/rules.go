@@ -12,7 +12,7 @@ const module = "github.com/slipwayhq/slipway/"
 func anyones() []string { return words("buildinfo failpoint jsonrpc lifecycle secret telemetry") }
 
 // arrows says which packages of ours a package may import, besides the leaves.
-// Paths are below internal/ unless they begin with cmd, charts, bench or test;
+// Paths are below internal/ unless they begin with cmd, charts, bench or test, or are deploy/hasura;
 // "x/..." stands for x and all below it. Tests may import what they like.
 func arrows() map[string][]string {
 	table := map[string]string{ //nolint:gosec // "secret" is the name of a package
@@ -67,14 +67,15 @@ func arrows() map[string][]string {
 		"api":                     "access admission audit contract events keyswitch nodeclient policy queue signing strictjson wallets webhooks",
 
 		// operating it
-		"chartgen":           "",
-		"deploy":             "charts genesis network network/validators nodeclient",
-		"genesis":            "",
-		"network":            "genesis",
-		"network/cluster":    "genesis network",
-		"network/validators": "nodeclient",
-		"clustertest":        "",
-		"waitfor":            "nodeclient redisconn",
+		"chartgen":             "",
+		"deploy":               "charts genesis network network/validators nodeclient",
+		"deploy/hasuraactions": "deploy/hasura",
+		"genesis":              "",
+		"network":              "genesis",
+		"network/cluster":      "genesis network",
+		"network/validators":   "nodeclient",
+		"clustertest":          "",
+		"waitfor":              "nodeclient redisconn",
 
 		// development and tests
 		"devnet":                  "",
@@ -94,11 +95,12 @@ func arrows() map[string][]string {
 		"gatewayapp":   "auth cache/... chain consensus gateway methods ratelimit redisconn sharedstate subscriptions tlsfiles upstreams",
 		"signerapp":    "access admission api audit events keyswitch nodeclient policy queue schema sealed signing/... tlsfiles wallets webhooks",
 
-		"cli":         "",
-		"cmd/gateway": "cli config gatewayapp upstreams",
-		"cmd/signer":  "access audit cli signerapp signerconfig",
-		"cmd/slipway": "cli config deploy devnet devstack genesis network/... nodeclient waitfor",
-		"charts":      "",
+		"cli":           "",
+		"cmd/gateway":   "cli config gatewayapp upstreams",
+		"cmd/signer":    "access audit cli signerapp signerconfig",
+		"cmd/slipway":   "cli config deploy/... devnet devstack genesis network/... nodeclient waitfor",
+		"charts":        "",
+		"deploy/hasura": "",
 	}
 	out := make(map[string][]string, len(table))
 	for from, to := range table {

@@ -21,12 +21,15 @@ func effectless() map[string]string {
 	out := map[string]string{
 		"global.allowInlineSecrets": "it refuses values; TestInlineSecrets_AreRefused",
 	}
-	for _, key := range []string{"global.datastores.portal.redis.", "portal.datastores.redis."} {
-		for _, several := range []string{"cluster", "sentinel.addresses", "sentinel.master"} {
-			out[key+several] = "it is refused; TestStores_OneAddressIsAskedForWhereSeveralCannotBe"
-		}
-		for _, others := range []string{"cacheQuery", "sharedStateQuery"} {
-			out[key+others] = "Portal has one database"
+	for _, service := range []string{"portal", "hasura"} {
+		for _, section := range []string{"global.datastores." + service + ".redis.", service + ".datastores.redis."} {
+			for _, several := range []string{"cluster", "sentinel.addresses", "sentinel.master"} {
+				out[section+several] = "it is refused; TestStores_OneAddressIsAskedForWhereSeveralCannotBe"
+			}
+			out[section+"sharedStateQuery"] = "it is the gateway's"
+			if service == "portal" {
+				out[section+"cacheQuery"] = "Portal has one database"
+			}
 		}
 	}
 	return out
@@ -38,11 +41,11 @@ func worlds() []string {
 		"",
 		external,
 		"global: {expose: {type: gateway}, metrics: {monitor: pod}}",
-		"global: {expose: {type: route}}\ngateway: {autoscaling: {enabled: false}}\nportal: {autoscaling: {enabled: false}}",
+		"global: {expose: {type: route}}\ngateway: {autoscaling: {enabled: false}}\nportal: {autoscaling: {enabled: false}}\nhasura: {autoscaling: {enabled: false}}",
 		"global: {datastores: {default: {postgresql: {password: pw}, redis: {password: pw}}}}",
 		"global: {datastores: {default: {postgresql: {host: db.example, password: pw}, redis: {host: cache.example, password: pw}}}}",
 		"global: {datastores: {default: {redis: {sentinel: {addresses: ['s.example:26379'], master: main}, existingSecret: s}}}}",
-		"signer: {mnemonic: {existingSecret: mine}}",
+		"signer: {mnemonic: {existingSecret: mine}}\nhasura: {adminSecret: {existingSecret: mine}}",
 		"global: {datastores: {default: {redis: {host: cache.example}}}}", // refused, unless it needs no password
 	}
 }

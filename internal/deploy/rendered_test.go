@@ -180,6 +180,7 @@ support: {objectStore: {enabled: true, expose: {enabled: true}}}
 gateway: {autoscaling: {enabled: true}, expose: {enabled: true}}
 signer: {expose: {enabled: true}}
 portal: {autoscaling: {enabled: true}, expose: {enabled: true}}
+hasura: {autoscaling: {enabled: true}, expose: {enabled: true}, license: {existingSecret: hasura-license}}
 global:
   labels: {team: chain}
   otlpEndpoint: collector.example:4317

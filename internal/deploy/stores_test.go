@@ -141,13 +141,15 @@ func TestStores_EachIndexReachesItsContainer(t *testing.T) {
 	require.Contains(t, config, "redis:6379/8")
 	require.Equal(t, "4", env(t, r, "portal", "REDIS_DB"))
 	require.Equal(t, "redis://$(REDIS_USERNAME):$(REDIS_PASSWORD)@$(REDIS_ADDRESS)/4", env(t, r, "portal", "REDIS_URL"))
+	require.Equal(t, "redis://$(REDIS_USERNAME):$(REDIS_PASSWORD)@$(REDIS_ADDRESS)/2", env(t, r, "hasura", "HASURA_GRAPHQL_REDIS_URL"))
+	require.Equal(t, "redis://$(REDIS_USERNAME):$(REDIS_PASSWORD)@$(REDIS_ADDRESS)/3", env(t, r, "hasura", "HASURA_GRAPHQL_RATE_LIMIT_REDIS_URL"))
 	r = mustRender(t, "global: {datastores: {portal: {redis: {db: 9}}}}")
 	require.Equal(t, "9", env(t, r, "portal", "REDIS_DB"))
 }
 
 func TestStores_OneAddressIsAskedForWhereSeveralCannotBe(t *testing.T) {
 	t.Parallel()
-	for _, service := range []string{"portal"} {
+	for _, service := range []string{"portal", "hasura"} {
 		_, err := Render(t.Context(), Target{Release: "slipway", Namespace: "atk"}, values(t, fmt.Sprintf("global: {datastores: {%s: {redis: {cluster: ['c-0.example:7000'], existingSecret: login}}}}", service)))
 		require.ErrorContains(t, err, "global.datastores."+service+".redis.host: is needed in place of sentinel and cluster")
 	}

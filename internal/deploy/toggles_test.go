@@ -19,7 +19,8 @@ func instead() map[string]string {
 		"support.redis.enabled":      cache,
 		"network.enabled":            "global: {endpoints: {besu-node-rpc: 'https://node.example'}}",
 		"gateway.enabled":            "global: {endpoints: {gateway: 'https://rpc.example'}}",
-		"signer.enabled":             "global: {endpoints: {signer: 'https://sign.example'}}",
+		"portal.enabled":             "global: {endpoints: {portal: 'https://contracts.example'}}",
+		"signer.enabled":             "global: {endpoints: {signer: 'https://sign.example'}}\nhasura: {actions: {existingSecret: hasura-actions}}",
 	}
 }
 
@@ -102,7 +103,7 @@ func requireReferences(t *testing.T, r rendered) {
 	t.Helper()
 	configs, secrets := all[corev1.ConfigMap](t, r, "ConfigMap"), all[corev1.Secret](t, r, "Secret")
 	accounts := all[corev1.ServiceAccount](t, r, "ServiceAccount")
-	made := map[string]bool{"db-login": true, "cache-login": true, "db-ca": true, "cache-ca": true, "besu-static-nodes": true}
+	made := map[string]bool{"db-login": true, "cache-login": true, "db-ca": true, "cache-ca": true, "hasura-license": true, "hasura-actions": true, "besu-static-nodes": true}
 	for _, config := range configs {
 		if config.Labels["slipway.io/secret-request"] == "true" {
 			made[config.Data["name"]] = true

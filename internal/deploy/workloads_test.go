@@ -89,10 +89,39 @@ func mountsToken(c corev1.Container) bool {
 	return false
 }
 
+func TestHasura_SharesItsSecretWithTheSigner(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"", "signer: {hasura: {existingSecret: mine}}\nhasura: {actions: {existingSecret: mine}}"} {
+		r := mustRender(t, text)
+		require.Equal(t, env(t, r, "signer", "SLIPWAY_HASURA_SECRET"), env(t, r, "hasura", "SLIPWAY_ACTION_SECRET"))
+		require.Equal(t, "http://signer.atk.svc.cluster.local:3000", env(t, r, "hasura", "SLIPWAY_ACTIONS_URL"))
+	}
+	for text, key := range map[string]string{
+		"signer: {hasura: {existingSecret: mine}}":           "hasura.actions.existingSecret",
+		"signer: {hasura: {enabled: false}}":                 "signer.hasura.enabled",
+		"global: {endpoints: {signer: 'https://s.example'}}": "hasura.actions.existingSecret",
+	} {
+		_, err := Render(t.Context(), Target{Release: "slipway", Namespace: "atk"}, values(t, text))
+		require.ErrorContains(t, err, key, text)
+	}
+	r := mustRender(t, "hasura: {actions: {enabled: false}}")
+	require.False(t, r.says("hasura-actions"))
+	require.False(t, r.says("SLIPWAY_ACTION"))
+}
+
+func TestHasura_ShowsNothingByDefault(t *testing.T) {
+	t.Parallel()
+	r := mustRender(t, "")
+	require.Equal(t, "false", env(t, r, "hasura", "HASURA_GRAPHQL_ENABLE_CONSOLE"))
+	require.Equal(t, "false", env(t, r, "hasura", "HASURA_GRAPHQL_DEV_MODE"))
+	require.Equal(t, "hasura-admin/adminSecret", env(t, r, "hasura", "HASURA_GRAPHQL_ADMIN_SECRET"))
+	require.True(t, r.has("ConfigMap", "secret-request-hasura-admin"))
+}
+
 func TestNumbers_FitEachOther(t *testing.T) {
 	t.Parallel()
 	const mebibyte = 1 << 20
-	for _, text := range []string{"", "support: {redis: {resources: {limits: {memory: 1Gi}}}}\nnetwork: {validator: {resources: {limits: {memory: 3Gi}}}}\ngateway: {drain: {notReady: 10, requests: 60}}\nsigner: {drain: 90}"} {
+	for _, text := range []string{"", "support: {redis: {resources: {limits: {memory: 1Gi}}}}\nnetwork: {validator: {resources: {limits: {memory: 3Gi}}}}\ngateway: {drain: {notReady: 10, requests: 60}}\nsigner: {drain: 90}\nhasura: {drain: 90}"} {
 		r := mustRender(t, text)
 		for _, p := range r.pods(t) {
 			for _, c := range p.spec.Containers {
@@ -115,6 +144,10 @@ func TestNumbers_FitEachOther(t *testing.T) {
 		gateway := loadGateway(t, r)
 		require.GreaterOrEqual(t, grace(t, r, "gateway"), gateway.App.WaitBeforeShutdown.Seconds()+gateway.App.DrainTimeout.Seconds()+10)
 		signer := loadSigner(t, r)
+		var drain float64
+		_, err := fmt.Sscan(env(t, r, "hasura", "HASURA_GRAPHQL_GRACEFUL_SHUTDOWN_TIMEOUT"), &drain)
+		require.NoError(t, err)
+		require.GreaterOrEqual(t, grace(t, r, "hasura"), drain+5+10, "and the pause before the stop")
 		require.GreaterOrEqual(t, grace(t, r, "signer"), signer.App.DrainTimeout.Seconds()+5+10, "and the pause before the stop")
 	}
 }

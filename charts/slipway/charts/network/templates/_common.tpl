@@ -1185,7 +1185,8 @@ spec:
       "http": 8080
     },
     "secrets": [
-      "hasura-postgresql"
+      "hasura-postgresql",
+      "hasura-admin"
     ],
     "stores": {
       "postgresql": {
@@ -1197,7 +1198,10 @@ spec:
         "rateLimitDb": 3
       }
     },
-    "toggle": "hasura.enabled"
+    "toggle": "hasura.enabled",
+    "unless": {
+      "redis": "hasura.redis.enabled"
+    }
   },
   "ipfs": {
     "metrics": {
@@ -1281,7 +1285,8 @@ spec:
     },
     "secrets": [
       "signer-mnemonic",
-      "signer-postgresql"
+      "signer-postgresql",
+      "signer-hasura"
     ],
     "stores": {
       "postgresql": {
