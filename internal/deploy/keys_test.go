@@ -209,7 +209,7 @@ func otherValues(schema map[string]any) []any {
 	case "integer", "number":
 		return []any{7.0, 50000.0}
 	case "array":
-		return []any{[]any{"other.example:1"}, []any{"10.1.0.0/16"}, []any{map[string]any{"id": "other", "endpoint": "https://other.example", "name": "other"}}}
+		return []any{[]any{"other.example:1"}, []any{"traces"}, []any{"10.1.0.0/16"}, []any{map[string]any{"id": "other", "endpoint": "https://other.example", "name": "other"}}}
 	case "object":
 		return []any{
 			map[string]any{"other": "other"},
@@ -219,7 +219,7 @@ func otherValues(schema map[string]any) []any {
 			map[string]any{"other": map[string]any{"registry": "r.example", "username": "me", "password": "pw"}},
 		}
 	}
-	out := []any{"other", "77", "7m", "sha256:" + strings.Repeat("7", 64)}
+	out := []any{"other", "77", "7m", "7GB", "/other", "sha256:" + strings.Repeat("7", 64)}
 	if kind != "string" {
 		out = append(out, 7.0)
 	}

@@ -19,7 +19,7 @@ func TestProblems_NameTheKeyAndWhatWouldBeRight(t *testing.T) {
 		"signer: {datastores: {postgresql: {sslmode: require}}}":    "signer.datastores.postgresql.sslmode: there is no such key; did you mean sslMode?",
 		"gateway: {replicas: x, foo: 1}":                            "gateway.foo: there is no such key\ngateway.replicas: must be integer, not string (How many pods run)",
 		"global: {datastores: {hasura: {redis: {ratelimitDb: 3}}}}": "global.datastores.hasura.redis.ratelimitDb: there is no such key; did you mean rateLimitDb?",
-		"gateway: {enabled: false}":                                 "global.endpoints.gateway: is needed, because gateway.enabled is false and signer calls it",
+		"gateway: {enabled: false}":                                 "global.endpoints.gateway: is needed, because gateway.enabled is false and graph-node calls it",
 		"support: {redis: {enabled: false}}":                        "global.datastores.erpc.redis.host: is needed, because support.redis.enabled is false and gateway uses it",
 		"support: {redis: {resources: {limits: {memory: 1e9}}}}":    "support.redis.resources.limits.memory: must be given in Mi or Gi, because settings follow from it",
 		"global: {networkNodes: {rpcReplicaCount: 0}}":              "gateway.upstreams: nodes are needed, because global.networkNodes.rpcReplicaCount is 0",

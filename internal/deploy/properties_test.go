@@ -128,6 +128,8 @@ func TestChainID_ComesFromOnePlace(t *testing.T) {
 		require.True(t, r.says("--chain-id="+chain))
 		require.Equal(t, chain, env(t, r, "gateway", "CHAIN_ID"))
 		require.Equal(t, chain, env(t, r, "signer", "SLIPWAY_CHAIN_ID"))
+		require.Equal(t, chain, env(t, r, "portal", "BLOCKCHAIN_NETWORK_ID"))
+		require.True(t, r.says("http://gateway.atk.svc.cluster.local:4000/evm/"+chain))
 	}
 }
 

@@ -181,6 +181,8 @@ gateway: {autoscaling: {enabled: true}, expose: {enabled: true}}
 signer: {expose: {enabled: true}}
 portal: {autoscaling: {enabled: true}, expose: {enabled: true}}
 hasura: {autoscaling: {enabled: true}, expose: {enabled: true}, license: {existingSecret: hasura-license}}
+graph-node: {expose: {enabled: true}, paths: {admin: /admin, ws: /ws}}
+ipfs: {public: true, metrics: true, expose: {enabled: true}}
 global:
   labels: {team: chain}
   otlpEndpoint: collector.example:4317

@@ -147,6 +147,27 @@ func TestStores_EachIndexReachesItsContainer(t *testing.T) {
 	require.Equal(t, "9", env(t, r, "portal", "REDIS_DB"))
 }
 
+// TestDatabase_SuitsGraphNode is about what it looks at before it starts.
+func TestDatabase_SuitsGraphNode(t *testing.T) {
+	t.Parallel()
+	r := mustRender(t, "")
+	require.Equal(t, "thegraph", env(t, r, "graph-node", "PGDATABASE"))
+	statements := func(component string) string {
+		for _, p := range r.pods(t) {
+			if p.Labels["app.kubernetes.io/name"] == component+"-database" {
+				return valueOf(p.spec.Containers[0], "SQL")
+			}
+		}
+		require.Fail(t, "there is no job", component)
+		return ""
+	}
+	require.Contains(t, statements("graph-node"), "LC_COLLATE ''C'' LC_CTYPE ''C'''")
+	require.Contains(t, statements("graph-node"), "CREATE EXTENSION IF NOT EXISTS pg_stat_statements;")
+	require.Contains(t, statements("graph-node"), "GRANT USAGE ON FOREIGN DATA WRAPPER postgres_fdw")
+	require.Contains(t, statements("signer"), "LC_COLLATE ''C'' LC_CTYPE ''C.UTF-8'''")
+	require.NotContains(t, statements("signer"), "EXTENSION")
+}
+
 func TestStores_OneAddressIsAskedForWhereSeveralCannotBe(t *testing.T) {
 	t.Parallel()
 	for _, service := range []string{"portal", "hasura"} {

@@ -19,6 +19,7 @@ func instead() map[string]string {
 		"support.redis.enabled":      cache,
 		"network.enabled":            "global: {endpoints: {besu-node-rpc: 'https://node.example'}}",
 		"gateway.enabled":            "global: {endpoints: {gateway: 'https://rpc.example'}}",
+		"ipfs.enabled":               "global: {endpoints: {ipfs: 'https://files.example:5001'}}",
 		"portal.enabled":             "global: {endpoints: {portal: 'https://contracts.example'}}",
 		"signer.enabled":             "global: {endpoints: {signer: 'https://sign.example'}}\nhasura: {actions: {existingSecret: hasura-actions}}",
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 
 	"github.com/slipwayhq/slipway/internal/config"
@@ -116,6 +117,43 @@ func TestHasura_ShowsNothingByDefault(t *testing.T) {
 	require.Equal(t, "false", env(t, r, "hasura", "HASURA_GRAPHQL_DEV_MODE"))
 	require.Equal(t, "hasura-admin/adminSecret", env(t, r, "hasura", "HASURA_GRAPHQL_ADMIN_SECRET"))
 	require.True(t, r.has("ConfigMap", "secret-request-hasura-admin"))
+}
+
+func TestGraphNode_IndexersAreItsPods(t *testing.T) {
+	t.Parallel()
+	r := mustRender(t, "graph-node: {replicas: 3}")
+	config := find[corev1.ConfigMap](t, r, "ConfigMap", "graph-node").Data["config.toml"]
+	require.Contains(t, config, `indexers = ["graph_node_0","graph_node_1","graph_node_2"]`)
+	require.Contains(t, config, `ingestor = "graph_node_0"`)
+	require.Contains(t, config, `url = "http://gateway.atk.svc.cluster.local:4000/evm/53771311147"`)
+}
+
+func TestGraphNode_ItsPathsAreThoseOfTheValues(t *testing.T) {
+	t.Parallel()
+	paths := func(text string) map[string]string {
+		out := make(map[string]string)
+		ingress := find[networkingv1.Ingress](t, mustRender(t, "graph-node: {expose: {enabled: true}"+text+"}"), "Ingress", "graph-node")
+		for _, path := range ingress.Spec.Rules[0].HTTP.Paths {
+			out[path.Path] = path.Backend.Service.Port.Name
+		}
+		return out
+	}
+	require.Equal(t, map[string]string{"/": "http", "/indexer": "status"}, paths(""), "admin is not for everybody")
+	require.Equal(t, map[string]string{"/": "http", "/deploy": "admin", "/ws": "ws"}, paths(", paths: {admin: /deploy, ws: /ws, indexer: ''}"))
+	r := mustRender(t, "graph-node: {expose: {enabled: true}}\nglobal: {expose: {type: gateway}}")
+	require.True(t, r.says("replacePrefixMatch: /"))
+	r = mustRender(t, "graph-node: {expose: {enabled: true}}\nglobal: {expose: {type: route}}")
+	require.True(t, r.says("haproxy.router.openshift.io/rewrite-target: /"))
+}
+
+func TestIPFS_IsOfNoNetworkByItself(t *testing.T) {
+	t.Parallel()
+	r := mustRender(t, "")
+	require.True(t, r.says("--offline"))
+	require.Len(t, find[corev1.Service](t, r, "Service", "ipfs").Spec.Ports, 2)
+	policy := find[networkingv1.NetworkPolicy](t, r, "NetworkPolicy", "ipfs")
+	require.Len(t, policy.Spec.Egress, 1, "names only")
+	require.False(t, mustRender(t, "ipfs: {public: true}").says("--offline"))
 }
 
 func TestNumbers_FitEachOther(t *testing.T) {
