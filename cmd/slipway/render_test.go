@@ -42,7 +42,7 @@ func TestRender_CallsCommandsThatThereAre(t *testing.T) {
 			}), problem.String())
 		})
 	}
-	require.Equal(t, map[string]bool{"bootstrap": true, "wait": true, "compile-genesis": true}, seen)
+	require.Equal(t, map[string]bool{"bootstrap": true, "wait": true, "compile-genesis": true, "download-abi": true, "hasura-actions": true}, seen)
 }
 
 func eachContainer(value any, visit func(map[string]any)) {
