@@ -39,10 +39,9 @@ func (s *server) decodeLogs(ctx context.Context, t queue.Transaction, logs []log
 	}
 	known, room := abiOf(kept), maxDecodedLogs
 	for i := range logs {
-		data, err := hexutil.Decode(logs[i].Data)
-		room -= (len(logs[i].Topics) + 1) * common.HashLength
-		if room -= len(data); err != nil || room < 0 {
-			return nil
+		data := common.FromHex(logs[i].Data)
+		if room -= len(data) + (len(logs[i].Topics)+1)*common.HashLength; room < 0 {
+			break
 		}
 		logs[i].Event = known.Logged(logs[i].Topics, data)
 	}
