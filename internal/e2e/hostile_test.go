@@ -222,14 +222,15 @@ func seeds() map[string][]string {
 		method = `"abi":[{"type":"function","name":"f","stateMutability":"view","inputs":[{"name":"a","type":"uint256[2]"},{"name":"b","type":"tuple[]","components":[{"name":"c","type":"bytes4"}]}],"outputs":[]},"error E(uint256)"],"method":"f","arguments":{"a":["1",2],"b":[{"c":"0x01020304"}]}`
 		typed  = `{"types":{"EIP712Domain":[{"name":"chainId","type":"uint256"}],"Mail":[{"name":"to","type":"Person[]"},{"name":"n","type":"int8"}],"Person":[{"name":"name","type":"string"},{"name":"again","type":"Person[]"}]},"primaryType":"Mail","domain":{"name":"n","version":"1","chainId":53771311147,"verifyingContract":"` + bob + `","salt":"0x00"},"message":{"to":[{"name":"x","again":[]}],"n":-1}}`
 	)
+	priced := `{` + call + `,` + method + `,"maxFeePerGas":"1","maxPriorityFeePerGas":"1",` + grant + `}`
+	deployed := `{"from":"` + alice + `","bytecode":"0x00","abi":"constructor(uint256[])","arguments":[[1]]}`
 	full := `{` + call + `,"data":"0x01","gas":"50000","gasPrice":"0","nonce":"7",` + list + `,` + names + `}`
 	return map[string][]string{
 		"POST /v1/transactions": {
 			full, `[` + full + `]`, `{"transactions":[{` + call + `}],"idempotencyKey":"k"}`,
-			`{` + call + `,` + method + `,"maxFeePerGas":"1","maxPriorityFeePerGas":"1",` + grant + `}`,
-			`{"from":"` + alice + `","bytecode":"0x00","abi":"constructor(uint256[])","arguments":[[1]]}`,
+			priced, deployed,
 		},
-		"POST /v1/policy/dry-run":             {full, `{` + call + `,` + method + `}`},
+		"POST /v1/policy/dry-run":             {full, priced, deployed},
 		"POST /v1/transactions/{id}/speed-up": {`{"gasPrice":"1"}`, `{"maxFeePerGas":"1","maxPriorityFeePerGas":"1"}`},
 		"POST /v1/senders/{address}/pause":    {`{"reason":"r"}`},
 		"POST /v1/senders/{address}/resume":   {`{"reason":"r"}`},
