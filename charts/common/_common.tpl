@@ -42,7 +42,7 @@ and hand $c to everything below.
 {{- $_ := set $c "kubeVersion" .root.Capabilities.KubeVersion.Version -}}
 {{- $stores := dict -}}
 {{- range $kind, $own := $facts.stores -}}
-  {{- $request := dict "component" $.name "global" $g "service" ($facts.datastore | default "default") "kind" $kind "own" $own "local" (dig $kind dict ($values.datastores | default dict)) -}}
+  {{- $request := dict "component" ($facts.login | default $.name) "global" $g "service" ($facts.datastore | default "default") "kind" $kind "own" $own "local" (dig $kind dict ($values.datastores | default dict)) -}}
   {{- $_ := set $stores $kind (include "common.store" $request | fromJson) -}}
 {{- end -}}
 {{- $_ := set $c "stores" $stores -}}
@@ -92,6 +92,9 @@ labels:
   {{- range $call := $c.facts.calls }}
   slipway.io/calls-{{ $call }}: "true"
   {{- end }}
+  {{- if $c.scrapes }}
+  slipway.io/calls-metrics: "true"
+  {{- end }}
   {{- range $kind, $store := $c.stores }}
   {{- if $store.bundled }}
   slipway.io/calls-{{ $kind }}.tcp: "true"
@@ -137,7 +140,7 @@ imagePullPolicy: {{ .image.pullPolicy | default "IfNotPresent" }}
 {{- define "common.podSpec" -}}
 {{- $c := . -}}
 serviceAccountName: {{ $c.values.serviceAccount.name | default $c.name }}
-automountServiceAccountToken: false
+automountServiceAccountToken: {{ default false $c.callsAPIServer }}
 enableServiceLinks: false
 securityContext:
   {{- $restricted := dict "runAsNonRoot" true "runAsUser" 65532 "runAsGroup" 65532 "fsGroup" 65532 "fsGroupChangePolicy" "OnRootMismatch" "seccompProfile" (dict "type" "RuntimeDefault") -}}
@@ -241,15 +244,27 @@ httpGet:
 
 {{/* Entries of volumes and volumeMounts that people add. */}}
 {{- define "common.extraVolumes" -}}
+{{- if include "common.mountsSecretStore" . }}
+- name: secret-store
+  csi: {driver: secrets-store.csi.k8s.io, readOnly: true, volumeAttributes: {secretProviderClass: slipway}}
+{{- end }}
 {{- with .values.extraVolumes }}
-{{- toYaml . }}
+{{ toYaml . }}
 {{- end }}
 {{- end -}}
 
 {{- define "common.extraVolumeMounts" -}}
-{{- with .values.extraVolumeMounts }}
-{{- toYaml . }}
+{{- if include "common.mountsSecretStore" . }}
+- {name: secret-store, mountPath: /run/secret-store, readOnly: true}
 {{- end }}
+{{- with .values.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* Whether its pods mount the CSI driver's volume, without which the driver makes no Secrets. */}}
+{{- define "common.mountsSecretStore" -}}
+{{- if and .stores (eq .global.secretStore.type "csi") }}true{{ end -}}
 {{- end -}}
 
 {{- define "common.extraEnv" -}}
@@ -330,7 +345,29 @@ resources:
 
 {{/* Host under which a component is found from outside. */}}
 {{- define "common.host" -}}
-{{ .values.expose.host | default (printf "%s.%s" .name .global.domain) }}
+{{ .values.expose.host | default (include "common.hostOf" (list . .name)) }}
+{{- end -}}
+
+{{/* Host under which another component is found from outside. Takes (list $c "blockscout"). */}}
+{{- define "common.hostOf" -}}
+{{- $c := index . 0 }}{{ $name := index . 1 }}{{ $tenant := $c.global.tenant -}}
+{{- if get $c.global.expose.hosts $name -}}
+{{ get $c.global.expose.hosts $name }}
+{{- else if $tenant.enabled -}}
+{{ printf "%s.%s.%s.%s" $name $tenant.client $tenant.environment $c.global.domain }}
+{{- else -}}
+{{ printf "%s.%s" $name $c.global.domain }}
+{{- end -}}
+{{- end -}}
+
+{{/* URL at which another component is found from outside. Takes (list $c "blockscout"). */}}
+{{- define "common.publicURL" -}}
+{{- $c := index . 0 -}}
+{{ get $c.global.endpoints (index . 1) | default (printf "%s://%s" (include "common.publicScheme" $c) (include "common.hostOf" .)) | trimSuffix "/" }}
+{{- end -}}
+
+{{- define "common.publicScheme" -}}
+{{ .global.expose.tls.enabled | ternary "https" "http" }}
 {{- end -}}
 
 {{/* ---- stores ---- */}}
@@ -730,8 +767,8 @@ spec:
 
 {{/*
 What may reach the component, and what it may reach. Besides the table of
-components: $c.exposed (as for common.expose), $c.callsAPIServer, and $c.egress,
-ports of things outside.
+components: $c.exposed (as for common.expose), $c.callsAPIServer, $c.scrapes (all
+ports of the release), and $c.egress, ports of things outside.
 */}}
 {{- define "common.networkPolicy" -}}
 {{- $c := . }}{{ $policy := .global.networkPolicy -}}
@@ -764,6 +801,15 @@ spec:
         {{- toYaml . | nindent 8 }}
       {{- end }}
     {{- end }}
+    {{- if $c.facts.metrics }}
+    # The collector of this release.
+    - from:
+        - podSelector:
+            matchLabels:
+              slipway.io/calls-metrics: "true"
+      ports:
+        {{- include "common.policyPorts" (list $c.facts.metrics.port (get $c.facts.ports $c.facts.metrics.port)) | nindent 8 }}
+    {{- end }}
     {{- if and $c.values.expose.enabled $c.exposed }}
     - ports:
         {{- range $c.exposed }}
@@ -788,6 +834,11 @@ spec:
     {{- end }}
     {{- range $kind, $store := $c.stores }}
     {{- include "common.egressToStore" (list $c $store) | nindent 4 }}
+    {{- end }}
+    {{- if $c.scrapes }}
+    # Whatever port of this release's pods says that it has metrics.
+    - to:
+        - podSelector: {matchLabels: {app.kubernetes.io/instance: {{ $c.release }}}}
     {{- end }}
     {{- if $c.callsAPIServer }}
     - to:
@@ -904,7 +955,11 @@ spec:
 {{- end -}}
 
 {{- define "common.exposeAnnotations" -}}
-{{- with merge (dict) .values.expose.annotations .global.expose.annotations -}}
+{{- $expose := .global.expose }}{{ $allowed := dict -}}
+{{- if and $expose.allowedCIDRs (eq $expose.type "ingress") }}{{ $_ := set $allowed $expose.allowedCIDRsAnnotation (join "," $expose.allowedCIDRs) }}{{ end -}}
+{{- if and $expose.allowedCIDRs (eq $expose.type "route") }}{{ $_ := set $allowed "haproxy.router.openshift.io/ip_whitelist" (join " " $expose.allowedCIDRs) }}{{ end -}}
+{{- if and $expose.allowedCIDRs (eq $expose.type "gateway") }}{{ fail "global.expose.allowedCIDRs: has no place in an HTTPRoute; use a policy of your Gateway's" }}{{ end -}}
+{{- with merge (dict) .values.expose.annotations $expose.annotations $allowed -}}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}

@@ -46,6 +46,11 @@ func worlds() []string {
 		"global: {datastores: {default: {postgresql: {host: db.example, password: pw}, redis: {host: cache.example, password: pw}}}}",
 		"global: {datastores: {default: {redis: {sentinel: {addresses: ['s.example:26379'], master: main}, existingSecret: s}}}}",
 		"signer: {mnemonic: {existingSecret: mine}}\nhasura: {adminSecret: {existingSecret: mine}}",
+		"global: {tenant: {enabled: true}}",
+		"global: {expose: {allowedCIDRs: [192.0.2.0/24]}}",
+		"global: {secretStore: {type: external, secrets: {db-login: {password: 'prod/db#password'}}}}",
+		"global: {secretStore: {type: csi}}",
+		"observability: {alloy: {metrics: {username: me, existingSecret: login}, logs: {username: me, existingSecret: login}}}",
 		"global: {datastores: {default: {redis: {host: cache.example}}}}", // refused, unless it needs no password
 	}
 }
@@ -109,6 +114,9 @@ func TestEveryKey_HasAnEffect(t *testing.T) {
 			}
 		}
 	}
+	umbrella := loadAlone(t, chartFolder) // for what stands in its own templates
+	umbrella.chart.SetDependencies()
+	subs[umbrella.chart.Name()] = umbrella
 	h := effects{subs: subs, plain: make(map[string]string)}
 	for _, text := range worlds() {
 		h.worlds = append(h.worlds, overlaid(t, everything, text))

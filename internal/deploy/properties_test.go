@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -47,7 +48,8 @@ func TestPods_AreRestricted(t *testing.T) {
 				require.NotEmpty(t, c.Resources.Limits.Memory(), "%s %s", p.owner.Name, c.Name)
 			}
 			require.NotNil(t, p.spec.AutomountServiceAccountToken, p.owner.Name)
-			require.Equal(t, p.owner.Name == "bootstrap-1", *p.spec.AutomountServiceAccountToken, p.owner.Name)
+			asksAPIServer := slices.Contains([]string{"bootstrap-1", "alloy", "kube-state-metrics", "metrics-server"}, p.owner.Name)
+			require.Equal(t, asksAPIServer, *p.spec.AutomountServiceAccountToken, p.owner.Name)
 			require.False(t, *p.spec.EnableServiceLinks, p.owner.Name)
 		}
 	}
@@ -107,7 +109,7 @@ func TestLabels_AreOnEveryObjectPodAndClaim(t *testing.T) {
 		labels, _ := metadata["labels"].(map[string]any)
 		require.Equal(t, "chain", labels["team"], "%s %s", o.Kind, o.Name)
 		require.Equal(t, "slipway", labels["app.kubernetes.io/instance"], "%s %s", o.Kind, o.Name)
-		require.Equal(t, "atk", o.Namespace, "%s %s", o.Kind, o.Name)
+		require.Equal(t, namespaceOf(o), o.Namespace, "%s %s", o.Kind, o.Name)
 		spec, _ := r.parsed[i]["spec"].(map[string]any)
 		claims, _ := spec["volumeClaimTemplates"].([]any)
 		for _, claim := range claims {
@@ -117,6 +119,17 @@ func TestLabels_AreOnEveryObjectPodAndClaim(t *testing.T) {
 	for _, p := range r.pods(t) {
 		require.Equal(t, "chain", p.Labels["team"], p.owner.Name)
 	}
+}
+
+// namespaceOf is where an object must be: "" for those of the whole cluster.
+func namespaceOf(o Object) string {
+	switch {
+	case slices.Contains([]string{"ClusterRole", "ClusterRoleBinding", "APIService"}, o.Kind):
+		return ""
+	case o.Kind == "RoleBinding" && strings.HasSuffix(o.Name, "metrics-server"):
+		return "kube-system"
+	}
+	return "atk"
 }
 
 func TestChainID_ComesFromOnePlace(t *testing.T) {

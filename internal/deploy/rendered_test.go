@@ -183,6 +183,8 @@ portal: {autoscaling: {enabled: true}, expose: {enabled: true}}
 hasura: {autoscaling: {enabled: true}, expose: {enabled: true}, license: {existingSecret: hasura-license}}
 graph-node: {expose: {enabled: true}, paths: {admin: /admin, ws: /ws}}
 ipfs: {public: true, metrics: true, expose: {enabled: true}}
+blockscout: {expose: {enabled: true}}
+observability: {grafana: {expose: {enabled: true}}, metricsServer: {enabled: true}, kubeStateMetrics: {clusterWide: true}}
 global:
   labels: {team: chain}
   otlpEndpoint: collector.example:4317
@@ -190,6 +192,12 @@ global:
   expose:
     className: nginx
     tls: {enabled: true, issuerRef: {name: letsencrypt}}
+`
+
+// withDApp adds the dApp, with what it calls running elsewhere.
+const withDApp = `
+dapp: {enabled: true, expose: {enabled: true}, autoscaling: {enabled: true}}
+global: {endpoints: {hasura: 'https://hasura.example', portal: 'https://portal.example', graph-node: 'https://graph.example'}}
 `
 
 // external takes all stores from elsewhere.
@@ -210,6 +218,8 @@ func bases(t *testing.T) map[string]rendered {
 		"everything":  mustRender(t, everything),
 		"external":    mustRenderValues(t, overlaid(t, everything, external)),
 		"gateway api": mustRenderValues(t, overlaid(t, everything, "global: {expose: {type: gateway}, metrics: {monitor: pod}}")),
+		"dapp":        mustRenderValues(t, overlaid(t, everything, withDApp)),
+		"tenant":      mustRenderValues(t, overlaid(t, everything, "global: {tenant: {enabled: true, client: bank-a}}")),
 		"openshift":   mustRenderValues(t, overlaid(t, everything, "global: {expose: {type: route}}")),
 	}
 }

@@ -14,14 +14,17 @@ func instead() map[string]string {
 	const db = "global: {datastores: {default: {postgresql: {host: db.example, existingSecret: db-login}}}}"
 	const cache = "global: {datastores: {default: {redis: {host: cache.example, existingSecret: cache-login}}}}"
 	return map[string]string{
-		"support.enabled":            external,
-		"support.postgresql.enabled": db,
-		"support.redis.enabled":      cache,
-		"network.enabled":            "global: {endpoints: {besu-node-rpc: 'https://node.example'}}",
-		"gateway.enabled":            "global: {endpoints: {gateway: 'https://rpc.example'}}",
-		"ipfs.enabled":               "global: {endpoints: {ipfs: 'https://files.example:5001'}}",
-		"portal.enabled":             "global: {endpoints: {portal: 'https://contracts.example'}}",
-		"signer.enabled":             "global: {endpoints: {signer: 'https://sign.example'}}\nhasura: {actions: {existingSecret: hasura-actions}}",
+		"support.enabled":                       external,
+		"support.postgresql.enabled":            db,
+		"support.redis.enabled":                 cache,
+		"network.enabled":                       "global: {endpoints: {besu-node-rpc: 'https://node.example'}}",
+		"gateway.enabled":                       "global: {endpoints: {gateway: 'https://rpc.example'}}",
+		"ipfs.enabled":                          "global: {endpoints: {ipfs: 'https://files.example:5001'}}",
+		"portal.enabled":                        "global: {endpoints: {portal: 'https://contracts.example'}}",
+		"signer.enabled":                        "global: {endpoints: {signer: 'https://sign.example'}}\nhasura: {actions: {existingSecret: hasura-actions}}",
+		"observability.victoriaMetrics.enabled": "observability: {alloy: {metrics: {url: 'https://metrics.example/api/v1/push'}}}",
+		"observability.loki.enabled":            "observability: {alloy: {logs: {enabled: false}}}",
+		"observability.tempo.enabled":           "observability: {alloy: {traces: {url: 'https://traces.example'}}}",
 	}
 }
 
@@ -47,6 +50,7 @@ type component struct {
 	Calls     []string                  `json:"calls"`
 	Datastore string                    `json:"datastore"`
 	Stores    map[string]map[string]any `json:"stores"`
+	Login     string                    `json:"login"`
 	Instead   map[string]string         `json:"instead"`
 	Unless    map[string]string         `json:"unless"`
 	Secrets   []string                  `json:"secrets"`
@@ -104,7 +108,7 @@ func requireReferences(t *testing.T, r rendered) {
 	t.Helper()
 	configs, secrets := all[corev1.ConfigMap](t, r, "ConfigMap"), all[corev1.Secret](t, r, "Secret")
 	accounts := all[corev1.ServiceAccount](t, r, "ServiceAccount")
-	made := map[string]bool{"db-login": true, "cache-login": true, "db-ca": true, "cache-ca": true, "hasura-license": true, "hasura-actions": true, "besu-static-nodes": true}
+	made := map[string]bool{"db-login": true, "cache-login": true, "db-ca": true, "cache-ca": true, "hasura-license": true, "hasura-actions": true, "hasura-admin": true, "besu-static-nodes": true}
 	for _, config := range configs {
 		if config.Labels["slipway.io/secret-request"] == "true" {
 			made[config.Data["name"]] = true

@@ -242,7 +242,7 @@ func TestTwoTenants_ShareNothing(t *testing.T) {
 	t.Parallel()
 	seen := make(map[string]bool)
 	for _, tenant := range []string{"bank-a", "bank-b"} {
-		objects, err := Render(t.Context(), Target{Release: tenant, Namespace: tenant}, overlaid(t, everything, fmt.Sprintf("global: {domain: %s.example.org}", tenant)))
+		objects, err := Render(t.Context(), Target{Release: tenant, Namespace: tenant}, overlaid(t, everything, fmt.Sprintf("global: {domain: example.org, tenant: {enabled: true, client: %s}}", tenant)))
 		require.NoError(t, err)
 		for _, o := range objects {
 			require.Equal(t, tenant, o.Namespace, "%s %s is not of the namespace", o.Kind, o.Name)

@@ -43,7 +43,7 @@ and hand $c to everything below.
 {{- $_ := set $c "kubeVersion" .root.Capabilities.KubeVersion.Version -}}
 {{- $stores := dict -}}
 {{- range $kind, $own := $facts.stores -}}
-  {{- $request := dict "component" $.name "global" $g "service" ($facts.datastore | default "default") "kind" $kind "own" $own "local" (dig $kind dict ($values.datastores | default dict)) -}}
+  {{- $request := dict "component" ($facts.login | default $.name) "global" $g "service" ($facts.datastore | default "default") "kind" $kind "own" $own "local" (dig $kind dict ($values.datastores | default dict)) -}}
   {{- $_ := set $stores $kind (include "common.store" $request | fromJson) -}}
 {{- end -}}
 {{- $_ := set $c "stores" $stores -}}
@@ -93,6 +93,9 @@ labels:
   {{- range $call := $c.facts.calls }}
   slipway.io/calls-{{ $call }}: "true"
   {{- end }}
+  {{- if $c.scrapes }}
+  slipway.io/calls-metrics: "true"
+  {{- end }}
   {{- range $kind, $store := $c.stores }}
   {{- if $store.bundled }}
   slipway.io/calls-{{ $kind }}.tcp: "true"
@@ -138,7 +141,7 @@ imagePullPolicy: {{ .image.pullPolicy | default "IfNotPresent" }}
 {{- define "common.podSpec" -}}
 {{- $c := . -}}
 serviceAccountName: {{ $c.values.serviceAccount.name | default $c.name }}
-automountServiceAccountToken: false
+automountServiceAccountToken: {{ default false $c.callsAPIServer }}
 enableServiceLinks: false
 securityContext:
   {{- $restricted := dict "runAsNonRoot" true "runAsUser" 65532 "runAsGroup" 65532 "fsGroup" 65532 "fsGroupChangePolicy" "OnRootMismatch" "seccompProfile" (dict "type" "RuntimeDefault") -}}
@@ -242,15 +245,27 @@ httpGet:
 
 {{/* Entries of volumes and volumeMounts that people add. */}}
 {{- define "common.extraVolumes" -}}
+{{- if include "common.mountsSecretStore" . }}
+- name: secret-store
+  csi: {driver: secrets-store.csi.k8s.io, readOnly: true, volumeAttributes: {secretProviderClass: slipway}}
+{{- end }}
 {{- with .values.extraVolumes }}
-{{- toYaml . }}
+{{ toYaml . }}
 {{- end }}
 {{- end -}}
 
 {{- define "common.extraVolumeMounts" -}}
-{{- with .values.extraVolumeMounts }}
-{{- toYaml . }}
+{{- if include "common.mountsSecretStore" . }}
+- {name: secret-store, mountPath: /run/secret-store, readOnly: true}
 {{- end }}
+{{- with .values.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* Whether its pods mount the CSI driver's volume, without which the driver makes no Secrets. */}}
+{{- define "common.mountsSecretStore" -}}
+{{- if and .stores (eq .global.secretStore.type "csi") }}true{{ end -}}
 {{- end -}}
 
 {{- define "common.extraEnv" -}}
@@ -331,7 +346,29 @@ resources:
 
 {{/* Host under which a component is found from outside. */}}
 {{- define "common.host" -}}
-{{ .values.expose.host | default (printf "%s.%s" .name .global.domain) }}
+{{ .values.expose.host | default (include "common.hostOf" (list . .name)) }}
+{{- end -}}
+
+{{/* Host under which another component is found from outside. Takes (list $c "blockscout"). */}}
+{{- define "common.hostOf" -}}
+{{- $c := index . 0 }}{{ $name := index . 1 }}{{ $tenant := $c.global.tenant -}}
+{{- if get $c.global.expose.hosts $name -}}
+{{ get $c.global.expose.hosts $name }}
+{{- else if $tenant.enabled -}}
+{{ printf "%s.%s.%s.%s" $name $tenant.client $tenant.environment $c.global.domain }}
+{{- else -}}
+{{ printf "%s.%s" $name $c.global.domain }}
+{{- end -}}
+{{- end -}}
+
+{{/* URL at which another component is found from outside. Takes (list $c "blockscout"). */}}
+{{- define "common.publicURL" -}}
+{{- $c := index . 0 -}}
+{{ get $c.global.endpoints (index . 1) | default (printf "%s://%s" (include "common.publicScheme" $c) (include "common.hostOf" .)) | trimSuffix "/" }}
+{{- end -}}
+
+{{- define "common.publicScheme" -}}
+{{ .global.expose.tls.enabled | ternary "https" "http" }}
 {{- end -}}
 
 {{/* ---- stores ---- */}}
@@ -731,8 +768,8 @@ spec:
 
 {{/*
 What may reach the component, and what it may reach. Besides the table of
-components: $c.exposed (as for common.expose), $c.callsAPIServer, and $c.egress,
-ports of things outside.
+components: $c.exposed (as for common.expose), $c.callsAPIServer, $c.scrapes (all
+ports of the release), and $c.egress, ports of things outside.
 */}}
 {{- define "common.networkPolicy" -}}
 {{- $c := . }}{{ $policy := .global.networkPolicy -}}
@@ -765,6 +802,15 @@ spec:
         {{- toYaml . | nindent 8 }}
       {{- end }}
     {{- end }}
+    {{- if $c.facts.metrics }}
+    # The collector of this release.
+    - from:
+        - podSelector:
+            matchLabels:
+              slipway.io/calls-metrics: "true"
+      ports:
+        {{- include "common.policyPorts" (list $c.facts.metrics.port (get $c.facts.ports $c.facts.metrics.port)) | nindent 8 }}
+    {{- end }}
     {{- if and $c.values.expose.enabled $c.exposed }}
     - ports:
         {{- range $c.exposed }}
@@ -789,6 +835,11 @@ spec:
     {{- end }}
     {{- range $kind, $store := $c.stores }}
     {{- include "common.egressToStore" (list $c $store) | nindent 4 }}
+    {{- end }}
+    {{- if $c.scrapes }}
+    # Whatever port of this release's pods says that it has metrics.
+    - to:
+        - podSelector: {matchLabels: {app.kubernetes.io/instance: {{ $c.release }}}}
     {{- end }}
     {{- if $c.callsAPIServer }}
     - to:
@@ -905,7 +956,11 @@ spec:
 {{- end -}}
 
 {{- define "common.exposeAnnotations" -}}
-{{- with merge (dict) .values.expose.annotations .global.expose.annotations -}}
+{{- $expose := .global.expose }}{{ $allowed := dict -}}
+{{- if and $expose.allowedCIDRs (eq $expose.type "ingress") }}{{ $_ := set $allowed $expose.allowedCIDRsAnnotation (join "," $expose.allowedCIDRs) }}{{ end -}}
+{{- if and $expose.allowedCIDRs (eq $expose.type "route") }}{{ $_ := set $allowed "haproxy.router.openshift.io/ip_whitelist" (join " " $expose.allowedCIDRs) }}{{ end -}}
+{{- if and $expose.allowedCIDRs (eq $expose.type "gateway") }}{{ fail "global.expose.allowedCIDRs: has no place in an HTTPRoute; use a policy of your Gateway's" }}{{ end -}}
+{{- with merge (dict) .values.expose.annotations $expose.annotations $allowed -}}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -1027,6 +1082,32 @@ spec:
 
 {{- define "common.components" -}}
 {
+  "alloy": {
+    "calls": [
+      "victoria-metrics.http",
+      "loki.http",
+      "tempo.otlp-http"
+    ],
+    "instead": {
+      "loki": "observability.alloy.logs.url",
+      "tempo": "observability.alloy.traces.url",
+      "victoria-metrics": "observability.alloy.metrics.url"
+    },
+    "metrics": {
+      "port": "http"
+    },
+    "ports": {
+      "http": 12345,
+      "otlp-grpc": 4317,
+      "otlp-http": 4318
+    },
+    "toggle": "observability.alloy.enabled",
+    "unless": {
+      "loki": "observability.alloy.logs.enabled",
+      "tempo": "observability.alloy.traces.enabled",
+      "victoria-metrics": "observability.alloy.metrics.enabled"
+    }
+  },
   "besu-node-rpc": {
     "calls": [
       "besu-node-validator.p2p",
@@ -1070,7 +1151,8 @@ spec:
       "http": 4000
     },
     "secrets": [
-      "blockscout-postgresql"
+      "blockscout-postgresql",
+      "blockscout"
     ],
     "stores": {
       "postgresql": {
@@ -1098,9 +1180,13 @@ spec:
       "signer.http"
     ],
     "datastore": "hasura",
+    "login": "hasura",
     "ports": {
       "http": 3000
     },
+    "secrets": [
+      "dapp"
+    ],
     "stores": {
       "postgresql": {
         "database": "hasura",
@@ -1134,6 +1220,28 @@ spec:
     "toggle": "gateway.enabled",
     "unless": {
       "redis": "gateway.redis.enabled"
+    }
+  },
+  "grafana": {
+    "calls": [
+      "victoria-metrics.http",
+      "loki.http",
+      "tempo.http"
+    ],
+    "metrics": {
+      "port": "http"
+    },
+    "ports": {
+      "http": 3000
+    },
+    "secrets": [
+      "grafana-admin"
+    ],
+    "toggle": "observability.grafana.enabled",
+    "unless": {
+      "loki": "observability.loki.enabled",
+      "tempo": "observability.tempo.enabled",
+      "victoria-metrics": "observability.victoriaMetrics.enabled"
     }
   },
   "graph-node": {
@@ -1216,6 +1324,40 @@ spec:
     },
     "toggle": "ipfs.enabled"
   },
+  "kube-state-metrics": {
+    "metrics": {
+      "port": "http"
+    },
+    "ports": {
+      "http": 8080,
+      "telemetry": 8081
+    },
+    "toggle": "observability.kubeStateMetrics.enabled"
+  },
+  "loki": {
+    "metrics": {
+      "port": "http"
+    },
+    "ports": {
+      "http": 3100
+    },
+    "toggle": "observability.loki.enabled"
+  },
+  "metrics-server": {
+    "ports": {
+      "https": 10250
+    },
+    "toggle": "observability.metricsServer.enabled"
+  },
+  "node-exporter": {
+    "metrics": {
+      "port": "http"
+    },
+    "ports": {
+      "http": 9100
+    },
+    "toggle": "observability.nodeExporter.enabled"
+  },
   "object-store": {
     "ports": {
       "http": 7070
@@ -1295,6 +1437,25 @@ spec:
       }
     },
     "toggle": "signer.enabled"
+  },
+  "tempo": {
+    "metrics": {
+      "port": "http"
+    },
+    "ports": {
+      "http": 3200,
+      "otlp-http": 4318
+    },
+    "toggle": "observability.tempo.enabled"
+  },
+  "victoria-metrics": {
+    "metrics": {
+      "port": "http"
+    },
+    "ports": {
+      "http": 8428
+    },
+    "toggle": "observability.victoriaMetrics.enabled"
   }
 }
 {{- end -}}
@@ -1317,6 +1478,8 @@ spec:
   "domain": "k8s.orb.local",
   "endpoints": {},
   "expose": {
+    "allowedCIDRs": [],
+    "allowedCIDRsAnnotation": "nginx.ingress.kubernetes.io/whitelist-source-range",
     "annotations": {},
     "className": "",
     "gateway": {
@@ -1324,6 +1487,7 @@ spec:
       "namespace": "",
       "sectionName": ""
     },
+    "hosts": {},
     "tls": {
       "enabled": false,
       "issuerRef": {
@@ -1379,11 +1543,47 @@ spec:
     "metricsFrom": []
   },
   "otlpEndpoint": "",
+  "secretStore": {
+    "parameters": {},
+    "provider": "vault",
+    "refreshInterval": "1h",
+    "secrets": {},
+    "storeRef": {
+      "kind": "SecretStore",
+      "name": "slipway"
+    },
+    "type": "none"
+  },
   "securityContexts": {
     "container": {},
     "pod": {}
   },
   "storageClass": "",
+  "tenant": {
+    "client": "client",
+    "enabled": false,
+    "environment": "prod",
+    "limits": [
+      {
+        "default": {
+          "memory": "512Mi"
+        },
+        "defaultRequest": {
+          "cpu": "50m",
+          "memory": "64Mi"
+        },
+        "type": "Container"
+      }
+    ],
+    "quota": {
+      "limits.memory": "256Gi",
+      "persistentvolumeclaims": "30",
+      "requests.cpu": "32",
+      "requests.memory": "128Gi",
+      "services.loadbalancers": "0",
+      "services.nodeports": "0"
+    }
+  },
   "waitTimeout": "5m"
 }
 {{- end -}}
