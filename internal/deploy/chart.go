@@ -39,16 +39,24 @@ func load(files fs.FS, folder string) (*chart.Chart, error) {
 	return out, nil
 }
 
+// profileFiles are where sets of values lie that come with the chart: sizes, and
+// what a platform needs. The latter have names under which Helm's users look.
+func profileFiles() []string {
+	return []string{chartFolder + "/profiles/*.yaml", chartFolder + "/values-*.yaml"}
+}
+
 // Profiles lists the sets of values that come with the chart.
 func Profiles() ([]string, error) {
-	paths, err := fs.Glob(charts.Files, chartFolder+"/profiles/*.yaml")
-	if err != nil {
-		return nil, fmt.Errorf("list the profiles: %w", err)
-	}
-	out := make([]string, 0, len(paths))
-	for _, path := range paths {
-		name := path[strings.LastIndexByte(path, '/')+1:]
-		out = append(out, strings.TrimSuffix(name, ".yaml"))
+	var out []string
+	for _, pattern := range profileFiles() {
+		paths, err := fs.Glob(charts.Files, pattern)
+		if err != nil {
+			return nil, fmt.Errorf("list the profiles: %w", err)
+		}
+		before, after, _ := strings.Cut(pattern, "*")
+		for _, path := range paths {
+			out = append(out, strings.TrimSuffix(strings.TrimPrefix(path, before), after))
+		}
 	}
 	slices.Sort(out)
 	return out, nil

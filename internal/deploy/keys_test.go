@@ -41,16 +41,14 @@ func worlds() []string {
 		"",
 		external,
 		"global: {expose: {type: gateway}, metrics: {monitor: pod}}",
-		"global: {expose: {type: route}}\ngateway: {autoscaling: {enabled: false}}\nportal: {autoscaling: {enabled: false}}\nhasura: {autoscaling: {enabled: false}}",
+		"global: {expose: {type: route}}\ngateway: {autoscaling: {enabled: false}}\nportal: {autoscaling: {enabled: false}}\nhasura: {autoscaling: {enabled: false}}\ndapp: {autoscaling: {enabled: false}}",
 		"global: {datastores: {default: {postgresql: {password: pw}, redis: {password: pw}}}}",
 		"global: {datastores: {default: {postgresql: {host: db.example, password: pw}, redis: {host: cache.example, password: pw}}}}",
 		"global: {datastores: {default: {redis: {sentinel: {addresses: ['s.example:26379'], master: main}, existingSecret: s}}}}",
 		"signer: {mnemonic: {existingSecret: mine}}\nhasura: {adminSecret: {existingSecret: mine}}",
-		"global: {tenant: {enabled: true}}",
-		"global: {expose: {allowedCIDRs: [192.0.2.0/24]}}",
-		"global: {secretStore: {type: external, secrets: {db-login: {password: 'prod/db#password'}}}}",
+		`global: {tenant: {enabled: true}, expose: {allowedCIDRs: [192.0.2.0/24]}, secretStore: {type: external, secrets: {db-login: {password: 'prod/db#password'}}}}
+observability: {alloy: {metrics: {username: me, existingSecret: login}, logs: {username: me, existingSecret: login}}}`,
 		"global: {secretStore: {type: csi}}",
-		"observability: {alloy: {metrics: {username: me, existingSecret: login}, logs: {username: me, existingSecret: login}}}",
 		"global: {datastores: {default: {redis: {host: cache.example}}}}", // refused, unless it needs no password
 	}
 }
@@ -116,8 +114,9 @@ func TestEveryKey_HasAnEffect(t *testing.T) {
 	}
 	umbrella := loadAlone(t, chartFolder) // for what stands in its own templates
 	umbrella.chart.SetDependencies()
+	umbrella.chart.Templates = slices.DeleteFunc(umbrella.chart.Templates, func(f *chart.File) bool { return strings.HasSuffix(f.Name, "checks.yaml") })
 	subs[umbrella.chart.Name()] = umbrella
-	h := effects{subs: subs, plain: make(map[string]string)}
+	h := effects{subs: subs, components: components(t), plain: make(map[string]string)}
 	for _, text := range worlds() {
 		h.worlds = append(h.worlds, overlaid(t, everything, text))
 	}
@@ -152,34 +151,77 @@ func isOfOthers(t *testing.T, key string) bool {
 
 // effects looks for the effect of keys.
 type effects struct {
-	subs   map[string]alone
-	worlds []Values
-	plain  map[string]string // what is rendered without a change, by chart and world
+	subs       map[string]alone
+	worlds     []Values
+	components map[string]component
+	plain      map[string]string // what is rendered without a change, by chart and world
 }
 
 // has says whether some chart, in some world, is another one with one of the values.
 func (e effects) has(t *testing.T, key string, others []any) bool {
 	t.Helper()
+	// Where it is likely in all worlds, then wherever it may be.
+	for _, name := range e.likely(t, key) {
+		for i := range e.worlds {
+			if e.hasIn(t, name, i, key, others) {
+				return true
+			}
+		}
+	}
 	owner, _, _ := strings.Cut(key, ".")
-	for i, world := range e.worlds {
+	for i := range e.worlds {
 		for _, name := range slices.Sorted(maps.Keys(e.subs)) {
-			if owner != "global" && owner != name {
-				continue
-			}
-			at := fmt.Sprint(name, i)
-			if _, known := e.plain[at]; !known {
-				e.plain[at] = e.subs[name].render(t, world)
-			}
-			for _, other := range others {
-				changed := deepCopy(world)
-				setAt(changed, strings.Split(key, "."), other)
-				if text := e.subs[name].render(t, changed); text != "" && text != e.plain[at] {
-					return true
-				}
+			if (owner == "global" || owner == name) && e.hasIn(t, name, i, key, others) {
+				return true
 			}
 		}
 	}
 	return false
+}
+
+// hasIn looks in one chart and one world.
+func (e effects) hasIn(t *testing.T, name string, i int, key string, others []any) bool {
+	t.Helper()
+	at := fmt.Sprint(name, i)
+	if _, known := e.plain[at]; !known {
+		e.plain[at] = e.subs[name].render(t, e.worlds[i])
+	}
+	for _, other := range others {
+		changed := deepCopy(e.worlds[i])
+		setAt(changed, strings.Split(key, "."), other)
+		if text := e.subs[name].render(t, changed); text != "" && text != e.plain[at] {
+			return true
+		}
+	}
+	return false
+}
+
+// likely are the charts whose own templates speak of a key of global, or whose
+// store it is. It makes the search short, and decides nothing.
+func (e effects) likely(t *testing.T, key string) []string {
+	t.Helper()
+	steps := strings.Split(key, ".")
+	if steps[0] != "global" {
+		return nil
+	}
+	found := make(map[string]bool)
+	if steps[1] == "datastores" {
+		for _, c := range e.components {
+			name, _, _ := strings.Cut(c.Toggle, ".")
+			if _, isThere := e.subs[name]; isThere && c.Datastore == steps[2] {
+				found[name] = true
+			}
+		}
+		return slices.Sorted(maps.Keys(found))
+	}
+	for name, sub := range e.subs {
+		for _, file := range sub.chart.Templates {
+			if !strings.HasSuffix(file.Name, "_common.tpl") && strings.Contains(string(file.Data), steps[1]) {
+				found[name] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(found))
 }
 
 func deepCopy(v Values) Values {
@@ -227,7 +269,7 @@ func otherValues(schema map[string]any) []any {
 			map[string]any{"other": map[string]any{"registry": "r.example", "username": "me", "password": "pw"}},
 		}
 	}
-	out := []any{"other", "77", "7m", "7GB", "/other", "sha256:" + strings.Repeat("7", 64)}
+	out := []any{"other", "https://other.example", "77", "77d", "7m", "7GB", "/other", "sha256:" + strings.Repeat("7", 64)}
 	if kind != "string" {
 		out = append(out, 7.0)
 	}

@@ -19,7 +19,8 @@ func TestProblems_NameTheKeyAndWhatWouldBeRight(t *testing.T) {
 		"signer: {datastores: {postgresql: {sslmode: require}}}":    "signer.datastores.postgresql.sslmode: there is no such key; did you mean sslMode?",
 		"gateway: {replicas: x, foo: 1}":                            "gateway.foo: there is no such key\ngateway.replicas: must be integer, not string (How many pods run)",
 		"global: {datastores: {hasura: {redis: {ratelimitDb: 3}}}}": "global.datastores.hasura.redis.ratelimitDb: there is no such key; did you mean rateLimitDb?",
-		"gateway: {enabled: false}":                                 "global.endpoints.gateway: is needed, because gateway.enabled is false and graph-node calls it",
+		"gateway: {enabled: false}":                                 "global.endpoints.gateway: is needed, because gateway.enabled is false and blockscout calls it",
+		"observability: {alloy: {logs: {username: me}}}":            "observability.alloy.logs.existingSecret: is needed, because a user needs a password",
 		"support: {redis: {enabled: false}}":                        "global.datastores.erpc.redis.host: is needed, because support.redis.enabled is false and gateway uses it",
 		"support: {redis: {resources: {limits: {memory: 1e9}}}}":    "support.redis.resources.limits.memory: must be given in Mi or Gi, because settings follow from it",
 		"global: {networkNodes: {rpcReplicaCount: 0}}":              "gateway.upstreams: nodes are needed, because global.networkNodes.rpcReplicaCount is 0",
@@ -50,5 +51,5 @@ func TestSources_LaterOnesWin(t *testing.T) {
 	require.Equal(t, "Mine", global["chainName"])
 	require.Contains(t, global, "networkNodes")
 	_, err = Sources{Profiles: []string{"huge"}}.Load()
-	require.EqualError(t, err, `there is no profile "huge"; there are preview, production`)
+	require.EqualError(t, err, `there is no profile "huge"; there are aks, eks, gke, onprem, openshift, preview, production`)
 }

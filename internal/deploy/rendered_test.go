@@ -178,12 +178,13 @@ func eachText(value any, path string, visit func(path, text string)) {
 const everything = `
 support: {objectStore: {enabled: true, expose: {enabled: true}}}
 gateway: {autoscaling: {enabled: true}, expose: {enabled: true}}
-signer: {expose: {enabled: true}}
+signer: {expose: {enabled: true}, backup: {enabled: true}}
 portal: {autoscaling: {enabled: true}, expose: {enabled: true}}
 hasura: {autoscaling: {enabled: true}, expose: {enabled: true}, license: {existingSecret: hasura-license}}
 graph-node: {expose: {enabled: true}, paths: {admin: /admin, ws: /ws}}
 ipfs: {public: true, metrics: true, expose: {enabled: true}}
 blockscout: {expose: {enabled: true}}
+dapp: {autoscaling: {enabled: true}, expose: {enabled: true}, setup: {image: {repository: example/setup}}}
 observability: {grafana: {expose: {enabled: true}}, metricsServer: {enabled: true}, kubeStateMetrics: {clusterWide: true}}
 global:
   labels: {team: chain}
@@ -196,7 +197,7 @@ global:
 
 // withDApp adds the dApp, with what it calls running elsewhere.
 const withDApp = `
-dapp: {enabled: true, expose: {enabled: true}, autoscaling: {enabled: true}}
+dapp: {enabled: true}
 global: {endpoints: {hasura: 'https://hasura.example', portal: 'https://portal.example', graph-node: 'https://graph.example'}}
 `
 

@@ -60,9 +60,10 @@ func (s Sources) Load() (Values, error) {
 }
 
 func profile(name string) ([]byte, error) {
-	text, err := fs.ReadFile(charts.Files, chartFolder+"/profiles/"+name+".yaml")
-	if err == nil {
-		return text, nil
+	for _, pattern := range profileFiles() {
+		if text, err := fs.ReadFile(charts.Files, strings.Replace(pattern, "*", name, 1)); err == nil {
+			return text, nil
+		}
 	}
 	known, err := Profiles()
 	if err != nil {

@@ -141,7 +141,7 @@ imagePullPolicy: {{ .image.pullPolicy | default "IfNotPresent" }}
 {{- define "common.podSpec" -}}
 {{- $c := . -}}
 serviceAccountName: {{ $c.values.serviceAccount.name | default $c.name }}
-automountServiceAccountToken: {{ default false $c.callsAPIServer }}
+automountServiceAccountToken: {{ default false $c.mountsToken }}
 enableServiceLinks: false
 securityContext:
   {{- $restricted := dict "runAsNonRoot" true "runAsUser" 65532 "runAsGroup" 65532 "fsGroup" 65532 "fsGroupChangePolicy" "OnRootMismatch" "seccompProfile" (dict "type" "RuntimeDefault") -}}
