@@ -42,7 +42,7 @@ and hand $c to everything below.
 {{- $_ := set $c "kubeVersion" .root.Capabilities.KubeVersion.Version -}}
 {{- $stores := dict -}}
 {{- range $kind, $own := $facts.stores -}}
-  {{- $request := dict "component" ($facts.login | default $.name) "global" $g "service" ($facts.datastore | default "default") "kind" $kind "own" $own "local" (dig $kind dict ($values.datastores | default dict)) -}}
+  {{- $request := dict "component" $.name "login" ($facts.login | default $.name) "global" $g "service" ($facts.datastore | default "default") "kind" $kind "own" $own "local" (dig $kind dict ($values.datastores | default dict)) -}}
   {{- $_ := set $stores $kind (include "common.store" $request | fromJson) -}}
 {{- end -}}
 {{- $_ := set $c "stores" $stores -}}
@@ -392,6 +392,7 @@ support), secret (name and keys), inline (the password stands in the values).
   {{- range $key, $value := . }}{{ if not (or (kindIs "invalid" $value) (eq (toString $value) "")) }}{{ $_ := set $layer $key $value }}{{ end }}{{ end -}}
   {{- if $layer.password }}{{ $_ := unset $store "existingSecret" }}{{ end -}}
   {{- if $layer.existingSecret }}{{ $_ := unset $store "password" }}{{ end -}}
+  {{- if $layer.host }}{{ $_ := set $store "sentinel" dict }}{{ $_ := set $store "cluster" list }}{{ end -}}
   {{- $store = include "common.merge" (list $store $layer) | fromJson -}}
 {{- end -}}
 {{- $_ := set $store "kind" $kind -}}
@@ -405,7 +406,7 @@ support), secret (name and keys), inline (the password stands in the values).
 {{- else if and $store.inline (eq .service "default") }}{{ $name = printf "%s-inline" $kind -}}
 {{- else if $store.inline }}{{ $name = printf "%s-%s-inline" .component $kind -}}
 {{- else if and $store.bundled (eq $kind "redis") }}{{ $name = "redis" -}}
-{{- else if $store.bundled }}{{ $name = eq .service "default" | ternary "postgresql" (printf "%s-postgresql" .component) -}}
+{{- else if $store.bundled }}{{ $name = eq .service "default" | ternary "postgresql" (printf "%s-postgresql" (.login | default .component)) -}}
 {{- else if and (eq $kind "redis") (eq $store.auth false) -}}
 {{- else -}}
   {{- fail (printf "%s: the %s at %s needs a password; put it into a Secret and name that in %s.existingSecret" $path $kind $store.host $path) -}}
@@ -599,7 +600,7 @@ A request that `slipway bootstrap` answers by making a Secret once. Takes
 apiVersion: v1
 kind: ConfigMap
 metadata:
-  {{- include "common.metadata" (list $c (printf "secret-request-%s" (index . 1))) | nindent 2 }}
+  {{- include "common.metadata" (list $c (printf "secret-request-%s-%s" $c.name (index . 1))) | nindent 2 }}
     slipway.io/secret-request: "true"
 data:
   name: {{ index . 1 }}
@@ -954,12 +955,13 @@ spec:
 {{ .values.expose.tls.secretName | default (printf "%s-tls" .name) }}
 {{- end -}}
 
+{{/* Takes (list $c $more). */}}
 {{- define "common.exposeAnnotations" -}}
-{{- $expose := .global.expose }}{{ $allowed := dict -}}
+{{- $c := index . 0 }}{{ $expose := $c.global.expose }}{{ $allowed := dict -}}
 {{- if and $expose.allowedCIDRs (eq $expose.type "ingress") }}{{ $_ := set $allowed $expose.allowedCIDRsAnnotation (join "," $expose.allowedCIDRs) }}{{ end -}}
 {{- if and $expose.allowedCIDRs (eq $expose.type "route") }}{{ $_ := set $allowed "haproxy.router.openshift.io/ip_whitelist" (join " " $expose.allowedCIDRs) }}{{ end -}}
 {{- if and $expose.allowedCIDRs (eq $expose.type "gateway") }}{{ fail "global.expose.allowedCIDRs: has no place in an HTTPRoute; use a policy of your Gateway's" }}{{ end -}}
-{{- with merge (dict) .values.expose.annotations $expose.annotations $allowed -}}
+{{- with merge (dict) $c.values.expose.annotations $expose.annotations $allowed (index . 1) -}}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -972,7 +974,7 @@ apiVersion: networking.k8s.io/v1
 kind: Ingress
 metadata:
   {{- include "common.metadata" . | nindent 2 }}
-  {{- include "common.exposeAnnotations" . | nindent 2 }}
+  {{- include "common.exposeAnnotations" (list . dict) | nindent 2 }}
 spec:
   {{- with .global.expose.className }}
   ingressClassName: {{ . }}
@@ -999,7 +1001,7 @@ apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata:
   {{- include "common.metadata" . | nindent 2 }}
-  {{- include "common.exposeAnnotations" . | nindent 2 }}
+  {{- include "common.exposeAnnotations" (list . dict) | nindent 2 }}
 spec:
   parentRefs:
     {{- with .global.expose.gateway }}
@@ -1030,12 +1032,7 @@ apiVersion: route.openshift.io/v1
 kind: Route
 metadata:
   {{- include "common.metadata" (list $c (eq $i 0 | ternary $c.name (printf "%s-%s" $c.name $at.port))) | nindent 2 }}
-  {{- $annotations := merge (dict) $c.values.expose.annotations $c.global.expose.annotations }}
-  {{- if $at.rewrite }}{{ $_ := set $annotations "haproxy.router.openshift.io/rewrite-target" "/" }}{{ end }}
-  {{- with $annotations }}
-  annotations:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
+  {{- include "common.exposeAnnotations" (list $c ($at.rewrite | default false | ternary (dict "haproxy.router.openshift.io/rewrite-target" "/") dict)) | nindent 2 }}
 spec:
   host: {{ include "common.host" $c | quote }}
   {{- if ne $at.path "/" }}

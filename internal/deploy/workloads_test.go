@@ -116,7 +116,7 @@ func TestHasura_ShowsNothingByDefault(t *testing.T) {
 	require.Equal(t, "false", env(t, r, "hasura", "HASURA_GRAPHQL_ENABLE_CONSOLE"))
 	require.Equal(t, "false", env(t, r, "hasura", "HASURA_GRAPHQL_DEV_MODE"))
 	require.Equal(t, "hasura-admin/adminSecret", env(t, r, "hasura", "HASURA_GRAPHQL_ADMIN_SECRET"))
-	require.True(t, r.has("ConfigMap", "secret-request-hasura-admin"))
+	require.True(t, r.has("ConfigMap", "secret-request-hasura-hasura-admin"))
 }
 
 func TestGraphNode_IndexersAreItsPods(t *testing.T) {
