@@ -78,8 +78,10 @@ type Result struct {
 	// Attempts is how many attempts it took; 0 for what no node was asked.
 	Attempts int
 	// Asked is when a node was asked for an answer from the cache, in Unix
-	// milliseconds; 0 where that was not kept.
-	Asked int64
+	// milliseconds; 0 where that was not kept. Only with it, Finality is what the
+	// cache knows of the answer.
+	Asked    int64
+	Finality cache.Finality
 }
 
 // caller is what the calls of one request body have in common.

@@ -78,10 +78,10 @@ func (o *originTeller) tellAnswer(x *exchange, result *Result) {
 		x.line(attemptsLine, "X-Erpc-Attempts", strconv.Itoa(result.Attempts))
 	}
 	if result.Asked != 0 {
+		x.line(finalityLine, "X-Erpc-Finality", result.Finality.String())
 		age := max(0, time.Since(time.UnixMilli(result.Asked)))
 		x.line(ageLine, "X-Erpc-Age", strconv.FormatInt(int64(age/time.Second), 10))
-	}
-	if x.call.Key != "" && result.Source != FromGateway && len(result.Error) == 0 {
+	} else if x.call.Key != "" && result.Source != FromGateway && len(result.Error) == 0 {
 		finality := cache.FinalityOf(x.call.Facts, result.Value, x.network.tracker.Head())
 		x.line(finalityLine, "X-Erpc-Finality", finality.String())
 	}

@@ -67,7 +67,7 @@ func (s *cacheStage) lookUp(ctx context.Context, call *Call, head chain.Head) *R
 	if entry.Number > head.Latest {
 		s.tracker.ObserveExisting(entry.Number)
 	}
-	return &Result{Value: entry.Value, Source: FromCache, Asked: entry.Asked}
+	return &Result{Value: entry.Value, Source: FromCache, Asked: entry.Asked, Finality: entry.Finality}
 }
 
 // reorgMargin allows for the clocks of other gateways, and for nodes that turn
