@@ -47,7 +47,7 @@ func mutants() []mutant {
 			{queueDir + "settle.go", "\treceipts, err := d.node.Receipts(ctx, hashes)\n\tif err != nil {\n\t\treturn err\n\t}\n\tvar still []*slot", "\treceipts, err := make([]*nodeclient.Receipt, len(ripe)), error(nil)\n\tfor i, s := range ripe {\n\t\treceipts[i] = s.mined\n\t}\n\tif err != nil {\n\t\treturn err\n\t}\n\tvar still []*slot"},
 		}},
 		{name: "idempotency: a key that was used is no conflict", rows: `^TestRow15_`, sql: `drop index transactions_idem_key; create unique index transactions_idem_key on transactions (tenant_id, idem_key, id) where idem_key is not null`, edits: []edit{
-			{queueDir + "store_transactions.go", "on conflict (tenant_id, idem_key) where", "on conflict (tenant_id, idem_key, id) where"},
+			{queueDir + "store_accepting.go", "on conflict (tenant_id, idem_key) where", "on conflict (tenant_id, idem_key, id) where"},
 		}},
 		{name: "the genesis block: another chain is taken for the same one", rows: `^TestRow10_ChainReset$`, edits: []edit{
 			{queueDir + "identity.go", "if i.pinned != genesis {", "if i.pinned != genesis && i.chainID == 0 {"},
