@@ -240,8 +240,11 @@ func TestExecutionHeaders_AttemptsAndFinality(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			got := origin(w.post(t, `{"id":1,"method":"`+c.method+`","params":`+c.params+`}`))
+			t.Parallel()
+			request := `{"id":1,"method":"` + c.method + `","params":` + c.params + `}`
+			got := origin(w.post(t, request))
 			require.Equal(t, c.finality, got["Finality"])
+			require.Equal(t, c.finality, origin(w.post(t, request))["Finality"], "from the cache")
 			if c.attempts != "" {
 				require.Equal(t, c.attempts, got["Attempts"])
 			}
