@@ -129,7 +129,8 @@ func (s *server) isFromHasura(given string) bool {
 func (s *server) writeHasuraError(c echo.Context, err error) error {
 	status, out := hasuraErrorOf(err)
 	if status >= http.StatusInternalServerError {
-		s.log.ErrorContext(c.Request().Context(), "action failed", slog.String("action", c.Param("name")), slog.Any("err", err))
+		ctx := c.Request().Context()
+		s.log.LogAttrs(ctx, failureLevel(ctx), "action failed", slog.String("action", c.Param("name")), slog.Any("err", err))
 		status = http.StatusBadRequest
 	}
 	return respond(c, status, out)

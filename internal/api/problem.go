@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"math"
@@ -175,6 +176,15 @@ func retryAfter(err error, status int) string {
 	}
 }
 
+// failureLevel is for what failed through no fault of its caller. What failed
+// because its caller left is nobody's fault.
+func failureLevel(ctx context.Context) slog.Level {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return slog.LevelDebug
+	}
+	return slog.LevelError
+}
+
 // writeError answers with the problem of an error.
 func (s *server) writeError(err error, c echo.Context) {
 	if c.Response().Committed {
@@ -182,7 +192,8 @@ func (s *server) writeError(err error, c echo.Context) {
 	}
 	p := problemFor(err)
 	if p.Status >= http.StatusInternalServerError && p.Status != http.StatusNotImplemented {
-		s.log.ErrorContext(c.Request().Context(), "request failed", slog.String("route", c.Path()), slog.Any("err", err))
+		ctx := c.Request().Context()
+		s.log.LogAttrs(ctx, failureLevel(ctx), "request failed", slog.String("route", c.Path()), slog.Any("err", err))
 	}
 	if seconds := retryAfter(err, p.Status); seconds != "" {
 		c.Response().Header().Set("Retry-After", seconds)

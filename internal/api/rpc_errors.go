@@ -21,7 +21,7 @@ func errGatewayAway() *jsonrpc.Error {
 func (s *server) rpcError(ctx context.Context, err error) *jsonrpc.Error {
 	out := rpcErrorOf(err)
 	if out.Code == jsonrpc.CodeInternal {
-		s.log.ErrorContext(ctx, "call failed", slog.Any("err", err))
+		s.log.LogAttrs(ctx, failureLevel(ctx), "call failed", slog.Any("err", err))
 	}
 	return out
 }
