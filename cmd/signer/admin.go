@@ -66,6 +66,16 @@ type auditPruneCmd struct {
 	OlderThan time.Duration `help:"Age of what is removed, 24h at least." required:"" placeholder:"2160h"`
 }
 
+// sendersCmd works on the accounts that send.
+type sendersCmd struct {
+	Pause sendersPauseCmd `cmd:"" help:"Pause all senders: after a database was put back from a copy, before the signer starts."`
+}
+
+type sendersPauseCmd struct {
+	Config string `help:"Configuration file (YAML)." placeholder:"FILE"`
+	Reason string `help:"Why, for those who look at them." default:"paused from the command line"`
+}
+
 // cliActor is who the command line is in the audit log.
 const cliActor = "cli"
 
@@ -81,6 +91,7 @@ func (g *grammar) administer(ctx context.Context, command string, getenv func(st
 		"keys revoke <id>": {g.Keys.Revoke.Config, g.Keys.Revoke.run},
 		"audit verify":     {g.Audit.Verify.Config, g.Audit.Verify.run},
 		"audit prune":      {g.Audit.Prune.Config, g.Audit.Prune.run},
+		"senders pause":    {g.Senders.Pause.Config, g.Senders.Pause.run},
 	}
 	c, ok := commands[command]
 	if !ok {
@@ -193,4 +204,13 @@ func (c *auditPruneCmd) run(ctx context.Context, a *signerapp.Admin, stdout io.W
 	}
 	fmt.Fprintf(stdout, "%d rows removed\n", gone)
 	return nil
+}
+
+func (c *sendersPauseCmd) run(ctx context.Context, a *signerapp.Admin, stdout io.Writer) error {
+	paused, err := a.PauseSenders(ctx, c.Reason)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(stdout, "%d senders are paused: nothing is signed for them until each is resumed (POST /v1/senders/ADDRESS/resume)\n", paused)
+	return a.Audit.Record(ctx, audit.Entry{Actor: cliActor, Action: "sender.pause", Object: "all", Decision: "allow", Detail: map[string]any{"reason": c.Reason, "paused": paused}})
 }

@@ -38,6 +38,9 @@ func TestAdmin_KeysAndAudit(t *testing.T) {
 	code, stdout, _ = signer(t, env, "audit", "prune", "--older-than", "24h")
 	require.Zero(t, code)
 	require.Contains(t, stdout, "0 rows removed")
+	code, stdout, stderr = signer(t, env, "senders", "pause", "--reason", "put back from a copy")
+	require.Zero(t, code, stderr)
+	require.Contains(t, stdout, "0 senders are paused")
 
 	for want, args := range map[string][]string{
 		"there is no role":      {"keys", "create", "--name", "x", "--roles", "root"},

@@ -18,6 +18,7 @@ type grammar struct {
 	Serve   serveCmd    `cmd:"" default:"withargs" help:"Serve REST and JSON-RPC (default)."`
 	Keys    keysCmd     `cmd:"" help:"Manage the API keys of callers."`
 	Audit   auditCmd    `cmd:"" help:"Verify and prune the audit log."`
+	Senders sendersCmd  `cmd:"" help:"Pause the accounts that send."`
 	Version cli.Version `cmd:"" help:"Print the version."`
 }
 

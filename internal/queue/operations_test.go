@@ -357,6 +357,35 @@ func TestQueue_SendersStates(t *testing.T) {
 	require.Empty(t, report.Slots)
 }
 
+// A database that was put back from a copy may hold as waiting what was executed
+// since: paused before a replica starts, it signs nothing until somebody has looked.
+func TestPauseAll_BeforeAReplicaStarts(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	accepts := b.queue(t)
+	gone, wanted := b.enqueue(t, accepts, 0, "executed since"), b.enqueue(t, accepts, 0, "waits still")
+	paused, err := PauseAll(t.Context(), b.pool, "put back from a copy")
+	require.NoError(t, err)
+	require.EqualValues(t, len(b.keys.Signers()), paused)
+	again, err := PauseAll(t.Context(), b.pool, "put back from a copy")
+	require.NoError(t, err)
+	require.Zero(t, again)
+
+	q, _ := b.start(t)
+	_, err = q.Cancel(t.Context(), "", gone)
+	require.NoError(t, err)
+	s, err := q.Sender(t.Context(), b.sender(0))
+	require.NoError(t, err)
+	require.Equal(t, SenderPaused, s.State)
+	require.Zero(t, s.NextNonce)
+	require.NoError(t, q.SetSenderState(t.Context(), b.sender(0), SenderActive, ""))
+	until(t, q, wanted, hasStatus(StatusConfirmed))
+	until(t, q, gone, hasStatus(StatusCancelled))
+	s, err = q.Sender(t.Context(), b.sender(0))
+	require.NoError(t, err)
+	require.EqualValues(t, 1, s.NextNonce, "one was sent")
+}
+
 // Another chain under the same id, while the signer runs: nothing more is signed
 // or sent until somebody has looked.
 func TestQueue_HaltsWhenTheChainIsReplaced(t *testing.T) {

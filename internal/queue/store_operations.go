@@ -8,6 +8,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/slipwayhq/slipway/internal/failpoint"
 )
@@ -196,6 +197,20 @@ func (s *Store) SetSenderState(ctx context.Context, address common.Address, stat
 		return fmt.Errorf("%w %s", ErrUnknownSender, address)
 	}
 	return nil
+}
+
+// PauseAll pauses the senders of all chains, for a database that was put back from
+// a copy: what it holds as waiting may have been executed since the copy was made.
+// It returns how many are paused now that were not before. No replica needs to run.
+func PauseAll(ctx context.Context, pool *pgxpool.Pool, reason string) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	tag, err := pool.Exec(ctx, `
+		update senders set state = 'paused', state_reason = $1 where state in ('active', 'draining')`, reason)
+	if err != nil {
+		return 0, fmt.Errorf("pause senders: %w", storeError(err))
+	}
+	return tag.RowsAffected(), nil
 }
 
 // HaltAll stops every sender of the chain: nothing is signed or sent for them

@@ -9,6 +9,7 @@ import (
 
 	"github.com/slipwayhq/slipway/internal/access"
 	"github.com/slipwayhq/slipway/internal/audit"
+	"github.com/slipwayhq/slipway/internal/queue"
 )
 
 // Admin is what the command line does to a signer's database. Who can do it has
@@ -32,6 +33,11 @@ func OpenAdmin(ctx context.Context, cfg Config) (*Admin, error) {
 		return nil, err
 	}
 	return &Admin{Keys: access.NewKeys(access.NewStore(pool)), Audit: audit.New(pool), pool: pool}, nil
+}
+
+// PauseSenders pauses all senders, of every chain in the database.
+func (a *Admin) PauseSenders(ctx context.Context, reason string) (int64, error) {
+	return queue.PauseAll(ctx, a.pool, reason)
 }
 
 // Close gives the database back.

@@ -34,7 +34,10 @@ const (
 	chainID = 53771311147
 )
 
-func chain(t *testing.T) *devnet.Chain { return pricedChain(t, nil) }
+func chain(t *testing.T) *devnet.Chain {
+	t.Helper()
+	return pricedChain(t, nil)
+}
 
 // pricedChain is one whose gas costs at least 7 wei; nil makes it free.
 func pricedChain(t *testing.T, baseFee *big.Int) *devnet.Chain {
