@@ -11,6 +11,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/slipwayhq/slipway/internal/keyswitch"
+	"github.com/slipwayhq/slipway/internal/madekeys"
 	"github.com/slipwayhq/slipway/internal/nodeclient"
 	"github.com/slipwayhq/slipway/internal/queue"
 	"github.com/slipwayhq/slipway/internal/signing"
@@ -111,6 +112,8 @@ func backendProblem(err error) problem {
 		return problemOf(problemKeyRefuses, signing.ErrDisabledSigner.Error())
 	case errors.Is(err, queue.ErrKeyReused):
 		return problemOf(problemMismatch, "use a new key for a new transaction; the first one stands")
+	case errors.Is(err, madekeys.ErrKeyReused):
+		return problemOf(problemMismatch, "use a new idempotency key for another key; the first one stands")
 	case errors.Is(err, queue.ErrNotFound):
 		return problemOf(problemNotFound, "there is no such transaction, or it has been over for longer than queue.retention and was deleted")
 	case errors.Is(err, wallets.ErrUnknownWallet):
@@ -123,7 +126,7 @@ func backendProblem(err error) problem {
 		return problemOf(problemFull, full.Error())
 	case errors.Is(err, nodeclient.ErrUnreachable):
 		return problemOf(problemGateway, "")
-	case errors.Is(err, queue.ErrUnavailable), errors.Is(err, wallets.ErrUnavailable), errors.Is(err, keyswitch.ErrUnavailable):
+	case errors.Is(err, queue.ErrUnavailable), errors.Is(err, wallets.ErrUnavailable), errors.Is(err, madekeys.ErrUnavailable), errors.Is(err, keyswitch.ErrUnavailable):
 		return problemOf(problemDatabase, "repeat the request with its idempotency key: if it was accepted the first time, it will not be executed twice")
 	case errors.As(err, &key) && key.Code() == "signer_unavailable":
 		return problemOf(problemKeyAway, err.Error())

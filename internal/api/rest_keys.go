@@ -9,6 +9,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/labstack/echo/v4"
 
+	"github.com/slipwayhq/slipway/internal/madekeys"
 	"github.com/slipwayhq/slipway/internal/signing"
 	"github.com/slipwayhq/slipway/internal/wallets"
 )
@@ -18,8 +19,10 @@ type keyBody struct {
 	Address string `json:"address"`
 	// Ref names the key; it is no secret.
 	Ref string `json:"ref,omitempty"`
-	// Kind is where the key lives: local, vault, awskms.
+	// Kind is where the key lives: local, vault-ethsign, vault-digest, awskms.
 	Kind string `json:"kind,omitempty"`
+	// Source is the source that it was made in here; none for the mnemonic.
+	Source string `json:"source,omitempty"`
 	// Name is what the key was made with here.
 	Name     string `json:"name,omitempty"`
 	Disabled bool   `json:"disabled"`
@@ -34,17 +37,26 @@ func (s *server) listKeys(c echo.Context) error {
 	if err := noQuery(c); err != nil {
 		return err
 	}
-	var list []keyBody
-	var addresses []common.Address
-	for _, key := range s.keys.Signers() {
-		list, addresses = append(list, presentKey(key)), append(addresses, key.Address())
-	}
-	made, err := s.madeKeys(c.Request().Context(), tenantOf(c))
+	made, err := s.madeIn(c.Request().Context(), tenantOf(c))
 	if err != nil {
 		return err
 	}
-	for _, w := range made {
+	derived, err := s.madeKeys(c.Request().Context(), tenantOf(c))
+	if err != nil {
+		return err
+	}
+	var list []keyBody
+	var addresses []common.Address
+	for _, key := range s.keys.Signers() {
+		if !slices.ContainsFunc(made, func(k madekeys.Key) bool { return k.Address == key.Address() }) { // its source lists it, too
+			list, addresses = append(list, presentKey(key)), append(addresses, key.Address())
+		}
+	}
+	for _, w := range derived {
 		list, addresses = append(list, presentMadeKey(w)), append(addresses, w.Address)
+	}
+	for _, k := range made {
+		list, addresses = append(list, presentMadeIn(k)), append(addresses, k.Address)
 	}
 	if s.keySwitch != nil {
 		for _, a := range s.keySwitch.Disabled() {
@@ -64,7 +76,8 @@ func (s *server) listKeys(c echo.Context) error {
 	return respond(c, http.StatusOK, out)
 }
 
-// madeKeys are those that POST /v1/keys made, without those that are turned off.
+// madeKeys are those that POST /v1/keys made of the mnemonic, without those that are
+// turned off.
 func (s *server) madeKeys(ctx context.Context, tenant string) ([]wallets.Wallet, error) {
 	if s.wallets == nil {
 		return nil, nil
@@ -79,25 +92,6 @@ func (s *server) madeKeys(ctx context.Context, tenant string) ([]wallets.Wallet,
 
 func presentMadeKey(w wallets.Wallet) keyBody {
 	return keyBody{Address: w.Address.Hex(), Ref: string(w.Ref()), Kind: "local", Name: w.Name}
-}
-
-// createKey makes the next account of the signer's mnemonic a key of the tenant.
-// Sources of other kinds get their keys where they are.
-func (s *server) createKey(c echo.Context) error {
-	var body struct {
-		Name string `json:"name"`
-	}
-	if err := decodeBody(c, &body); err != nil {
-		return err
-	}
-	if s.wallets == nil {
-		return refuse(problemAbsent, "this signer has no mnemonic (keys.mnemonic, keys.mnemonicFile) to derive keys from; make the key in its key service")
-	}
-	w, err := s.wallets.CreateKey(c.Request().Context(), tenantOf(c), body.Name)
-	if err != nil {
-		return err
-	}
-	return respond(c, http.StatusCreated, presentMadeKey(w))
 }
 
 func (s *server) disableKey(c echo.Context) error {

@@ -83,23 +83,34 @@ func errClosed(method string) *jsonrpc.Error {
 	return jsonrpc.NewError(jsonrpc.CodeMethodNotFound, "the method "+strings.ToValidUTF8(method[:min(len(method), most)], "")+" does not exist/is not available")
 }
 
-// accounts lists the signer's own accounts and then the tenant's wallets.
-func (s *server) accounts(ctx context.Context, _ []byte, _ caller) (any, error) {
-	list := s.queue.Accounts()
+// madeAccounts are the tenant's wallets and the keys that key services made for it.
+func (s *server) madeAccounts(ctx context.Context) (list []common.Address, err error) {
 	if s.wallets != nil {
-		wallets, err := s.wallets.Addresses(ctx, tenant(ctx))
-		if err != nil {
+		if list, err = s.wallets.Addresses(ctx, tenant(ctx)); err != nil {
 			return nil, err
 		}
-		known := make(map[common.Address]bool, len(list))
-		for _, a := range list {
-			known[a] = true
-		}
-		list = slices.Clone(list)
-		for _, a := range wallets {
-			if !known[a] {
-				list = append(list, a)
-			}
+	}
+	made, err := s.madeIn(ctx, tenant(ctx))
+	for _, k := range made {
+		list = append(list, k.Address)
+	}
+	return list, err
+}
+
+// accounts lists the signer's own accounts and then those that were made for the tenant.
+func (s *server) accounts(ctx context.Context, _ []byte, _ caller) (any, error) {
+	list := slices.Clone(s.queue.Accounts())
+	made, err := s.madeAccounts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	known := make(map[common.Address]bool, len(list))
+	for _, a := range list {
+		known[a] = true
+	}
+	for _, a := range made {
+		if !known[a] {
+			list = append(list, a)
 		}
 	}
 	usable, err := s.usable(ctx, list...)

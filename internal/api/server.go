@@ -14,6 +14,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/slipwayhq/slipway/internal/audit"
+	"github.com/slipwayhq/slipway/internal/madekeys"
 	"github.com/slipwayhq/slipway/internal/nodeclient"
 	"github.com/slipwayhq/slipway/internal/queue"
 	"github.com/slipwayhq/slipway/internal/signing"
@@ -54,6 +55,8 @@ type Deps struct {
 	Keys Keys
 	// Wallets are the accounts of end users; nil for none.
 	Wallets *wallets.Service
+	// MadeKeys are those that key services have made; nil for none.
+	MadeKeys *madekeys.Service
 	// Sources are where eth_subscribe goes; with nil it goes to Node.
 	Sources Sources
 	ChainID uint64
@@ -82,14 +85,15 @@ type Deps struct {
 
 // server holds what the handlers share.
 type server struct {
-	cfg     Config
-	queue   Queue
-	node    Node
-	keys    Keys
-	wallets *wallets.Service
-	sources Sources
-	sockets *sockets
-	methods map[string]method
+	cfg      Config
+	queue    Queue
+	node     Node
+	keys     Keys
+	wallets  *wallets.Service
+	madekeys *madekeys.Service
+	sources  Sources
+	sockets  *sockets
+	methods  map[string]method
 	// stopping is closed when nobody shall wait any longer.
 	stopping chan struct{}
 	chainID  uint64
@@ -125,7 +129,7 @@ func NewHandler(cfg Config, deps Deps) (*Handler, error) {
 		return nil, err
 	}
 	s := &server{
-		cfg: cfg, queue: deps.Queue, node: deps.Node, keys: deps.Keys, wallets: deps.Wallets,
+		cfg: cfg, queue: deps.Queue, node: deps.Node, keys: deps.Keys, wallets: deps.Wallets, madekeys: deps.MadeKeys,
 		sources: deps.Sources, sockets: &sockets{most: cfg.MaxSockets, ping: socketPing, open: map[*socket]struct{}{}}, localOnly: deps.LocalOnly,
 		chainID: deps.ChainID, metrics: newMetrics(deps.Metrics), log: deps.Log, keySwitch: deps.KeySwitch,
 		events: deps.Events, webhooks: deps.Webhooks,

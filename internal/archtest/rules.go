@@ -60,11 +60,12 @@ func arrows() map[string][]string {
 		"queue/queuetest":         "nodeclient queue schema signing",
 		"wallets":                 "schema sealed signing/...",
 		"keyswitch":               "schema signing",
+		"madekeys":                "schema signing signing/...",
 		"sealed":                  "",
 		"events":                  "",
 		"events/eventstest":       "pgtest",
 		"webhooks":                "events sealed",
-		"api":                     "access admission audit contract events keyswitch nodeclient policy queue signing strictjson wallets webhooks",
+		"api":                     "access admission audit contract events keyswitch madekeys nodeclient policy queue signing strictjson wallets webhooks",
 
 		// operating it
 		"chartgen":             "",
@@ -93,7 +94,7 @@ func arrows() map[string][]string {
 		"config":       "auth cache chain consensus gateway gatewayapp methods ratelimit redisconn sharedstate subscriptions tlsfiles upstreams",
 		"signerconfig": "admission config policy queue signerapp signing/keys",
 		"gatewayapp":   "auth cache/... chain consensus gateway methods ratelimit redisconn sharedstate subscriptions tlsfiles upstreams",
-		"signerapp":    "access admission api audit events keyswitch nodeclient policy queue schema sealed signing/... tlsfiles wallets webhooks",
+		"signerapp":    "access admission api audit events keyswitch madekeys nodeclient policy queue schema sealed signing/... tlsfiles wallets webhooks",
 
 		"cli":           "",
 		"cmd/gateway":   "cli config gatewayapp upstreams",

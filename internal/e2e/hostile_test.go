@@ -237,7 +237,7 @@ func seeds() map[string][]string {
 		"POST /v1/senders/{address}/drain":    {`{"reason":"r"}`},
 		"POST /v1/approvals/{id}/approve":     {`{"reason":"r"}`},
 		"POST /v1/approvals/{id}/reject":      {`{"reason":"r"}`},
-		"POST /v1/keys":                       {`{"name":"n"}`},
+		"POST /v1/keys":                       {`{"name":"n","source":"s","idempotencyKey":"k"}`, `{"name":"n"}`},
 		"POST /v1/api-keys":                   {`{"name":"n","roles":["read"],"lifetime":"1h"}`},
 		"POST /v1/api-keys/{id}/rotate":       {`{"overlap":"1h","lifetime":"1h"}`},
 		"POST /v1/wallets":                    {`{"keyVaultId":"v","name":"n","index":7}`},

@@ -19,6 +19,7 @@ import (
 	"github.com/slipwayhq/slipway/internal/events"
 	"github.com/slipwayhq/slipway/internal/keyswitch"
 	"github.com/slipwayhq/slipway/internal/lifecycle"
+	"github.com/slipwayhq/slipway/internal/madekeys"
 	"github.com/slipwayhq/slipway/internal/nodeclient"
 	"github.com/slipwayhq/slipway/internal/queue"
 	"github.com/slipwayhq/slipway/internal/schema"
@@ -136,9 +137,11 @@ func (a *App) Run(ctx context.Context, ready func()) error {
 	if users != nil {
 		all = append(all, users)
 	}
+	made := madekeys.New(madekeys.NewStore(pool, a.cfg.Queue.ChainID), a.keys, a.keys.Keyring(), a.log)
+	all = append(all, made)
 	keys := keyswitch.New(all, keyswitch.NewStore(pool), a.log)
 	group := lifecycle.Group{StopTimeout: a.cfg.DrainTimeout + 10*time.Second}
-	guards, err := a.guards(ctx, pool, users, &group)
+	guards, err := a.guards(ctx, pool, owners{users, made}, &group)
 	if err != nil {
 		return err
 	}
@@ -154,7 +157,7 @@ func (a *App) Run(ctx context.Context, ready func()) error {
 	}
 	deps := api.Deps{
 		Events: tell.feed, Webhooks: tell.webhooks,
-		Queue: q, Node: a.node, Keys: keys, KeySwitch: keys, Wallets: users, Sources: a.node, ChainID: a.cfg.Queue.ChainID, LocalOnly: a.cfg.Dev, Metrics: a.metrics, Log: a.log,
+		Queue: q, Node: a.node, Keys: keys, KeySwitch: keys, Wallets: users, MadeKeys: made, Sources: a.node, ChainID: a.cfg.Queue.ChainID, LocalOnly: a.cfg.Dev, Metrics: a.metrics, Log: a.log,
 		Gate: admission.Front{Gate: guards.gate, Meter: q}, Approvals: q, Audit: guards.audit,
 	}
 	guards.guard(&deps)

@@ -17,7 +17,6 @@ import (
 	"github.com/slipwayhq/slipway/internal/lifecycle"
 	"github.com/slipwayhq/slipway/internal/telemetry"
 	"github.com/slipwayhq/slipway/internal/tlsfiles"
-	"github.com/slipwayhq/slipway/internal/wallets"
 )
 
 // guards is what stands between callers and the queue.
@@ -30,14 +29,14 @@ type guards struct {
 }
 
 // guards makes them, and adds to the group what has to run.
-func (a *App) guards(ctx context.Context, pool *pgxpool.Pool, users *wallets.Service, group *lifecycle.Group) (guards, error) {
+func (a *App) guards(ctx context.Context, pool *pgxpool.Pool, whose admission.Wallets, group *lifecycle.Group) (guards, error) {
 	var g guards
 	if a.cfg.Audit.Enabled && !a.cfg.Dev {
 		g.audit = audit.New(pool)
 		group.Add("audit log", func(ctx context.Context, ready func()) error { return g.audit.Run(ctx, a.cfg.Audit, a.log, ready) })
 	}
 	var err error
-	if g.gate, err = newGate(a.cfg, users, g.audit, a.metrics, a.log); err != nil {
+	if g.gate, err = newGate(a.cfg, whose, g.audit, a.metrics, a.log); err != nil {
 		return g, err
 	}
 	if a.cfg.Access.APIKeys {
@@ -80,11 +79,8 @@ func (a *App) callers(ctx context.Context) (access.Config, error) {
 	return cfg, nil
 }
 
-func newGate(cfg Config, users *wallets.Service, log *audit.Log, f telemetry.Factory, logger *slog.Logger) (*admission.Gate, error) {
-	checks := admission.Config{ChainID: cfg.Queue.ChainID, Tenants: cfg.Access.Tenants, Policy: cfg.Policy, RateLimit: cfg.RateLimit}
-	if users != nil { // an interface that holds nothing would not be nil
-		checks.Wallets = users
-	}
+func newGate(cfg Config, whose admission.Wallets, log *audit.Log, f telemetry.Factory, logger *slog.Logger) (*admission.Gate, error) {
+	checks := admission.Config{ChainID: cfg.Queue.ChainID, Tenants: cfg.Access.Tenants, Policy: cfg.Policy, RateLimit: cfg.RateLimit, Wallets: whose}
 	return admission.New(checks, log, f, logger)
 }
 

@@ -2,6 +2,7 @@ package wallets
 
 import (
 	"context"
+	"errors"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/google/uuid"
@@ -10,6 +11,7 @@ import (
 
 // newWallet is what create has to fill in once the index is known.
 type newWallet struct {
+	id     uuid.UUID
 	vault  common.Address
 	tenant string
 	name   string
@@ -19,12 +21,20 @@ type newWallet struct {
 	derive func(index int64) (common.Address, string, error)
 }
 
-// create gives out an index and stores the wallet, in one SQL transaction. The
-// lock on the vault's row makes creators wait for each other, on all replicas.
-func (s *Store) create(ctx context.Context, n newWallet) (Wallet, error) {
-	w := Wallet{ID: uuid.New(), Name: n.name}
-	err := s.inTransaction(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		index, err := takeIndex(ctx, tx, n)
+// create gives out an index and stores the wallet, in one SQL transaction, unless there
+// is one with its id. The lock on the vault's row makes creators wait for each other, on
+// all replicas.
+func (s *Store) create(ctx context.Context, n newWallet) (w Wallet, isNew bool, err error) {
+	w = Wallet{ID: n.id, Name: n.name}
+	err = s.inTransaction(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		from, err := lockVault(ctx, tx, n)
+		if err != nil {
+			return err
+		}
+		if isNew, err = w.isUnknown(ctx, tx); err != nil || !isNew {
+			return err
+		}
+		index, err := takeIndex(ctx, tx, n, from)
 		if err != nil {
 			return err
 		}
@@ -40,26 +50,38 @@ func (s *Store) create(ctx context.Context, n newWallet) (Wallet, error) {
 		}
 		return err
 	})
-	return w, err
+	return w, isNew, err
 }
 
-// takeIndex locks the vault and chooses an index: the wanted one, or the first
-// at or above all that were ever given out which nobody chose by himself.
-func takeIndex(ctx context.Context, tx pgx.Tx, n newWallet) (int64, error) {
+// lockVault locks the vault and returns the first index that may be given out.
+func lockVault(ctx context.Context, tx pgx.Tx, n newWallet) (from int64, err error) {
 	args := pgx.NamedArgs{"vault": n.vault[:], "floor": n.floor}
 	if _, err := tx.Exec(ctx, `insert into wallet_vaults (vault) values (@vault) on conflict do nothing`, args); err != nil {
 		return 0, err
 	}
-	var from int64
-	if err := tx.QueryRow(ctx, `select greatest(next_index, @floor) from wallet_vaults where vault = @vault for update`, args).Scan(&from); err != nil {
-		return 0, err
+	err = tx.QueryRow(ctx, `select greatest(next_index, @floor) from wallet_vaults where vault = @vault for update`, args).Scan(&from)
+	return from, err
+}
+
+// isUnknown reads the rest of a wallet whose id is stored already.
+func (w *Wallet) isUnknown(ctx context.Context, tx pgx.Tx) (bool, error) {
+	var address []byte
+	err := tx.QueryRow(ctx, `select address, derivation_path from wallets where id = @id`, pgx.NamedArgs{"id": w.ID}).Scan(&address, &w.Path)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return true, nil
 	}
+	w.Address = common.BytesToAddress(address)
+	return false, err
+}
+
+// takeIndex chooses an index of a locked vault: the wanted one, or the first at or above
+// all that were ever given out which nobody chose by himself.
+func takeIndex(ctx context.Context, tx pgx.Tx, n newWallet, from int64) (index int64, err error) {
 	if n.wanted != nil {
 		return *n.wanted, nil
 	}
-	var index int64
-	args["from"] = from
-	err := tx.QueryRow(ctx, `
+	args := pgx.NamedArgs{"vault": n.vault[:], "from": from}
+	err = tx.QueryRow(ctx, `
 		with candidates as (
 			select @from::bigint as i union select wallet_index + 1 from wallets where vault = @vault and wallet_index >= @from),
 		chosen as (

@@ -88,8 +88,8 @@ func (s *Service) Create(ctx context.Context, tenant, keyVaultID, name string, i
 	if index != nil && *index > maxIndex {
 		return Wallet{}, invalid("walletIndex: must be below 2^31")
 	}
-	w, err := s.deps.Store.create(ctx, newWallet{
-		vault: s.deps.HD.ID(), tenant: tenant, name: name, wanted: index, floor: int64(s.deps.Reserved), derive: s.derive,
+	w, _, err := s.deps.Store.create(ctx, newWallet{
+		id: uuid.New(), vault: s.deps.HD.ID(), tenant: tenant, name: name, wanted: index, floor: int64(s.deps.Reserved), derive: s.derive,
 	})
 	if err != nil {
 		return Wallet{}, fmt.Errorf("create wallet: %w", err)
@@ -97,19 +97,20 @@ func (s *Service) Create(ctx context.Context, tenant, keyVaultID, name string, i
 	return w, nil
 }
 
-// CreateKey makes an account of the tenant itself at the next free index. It returns an
-// InvalidError or ErrUnavailable.
-func (s *Service) CreateKey(ctx context.Context, tenant, name string) (Wallet, error) {
+// CreateKey makes an account of the tenant itself at the next free index, or returns the
+// one that was made with the same id; isNew tells which. It returns an InvalidError or
+// ErrUnavailable.
+func (s *Service) CreateKey(ctx context.Context, tenant, name string, id uuid.UUID) (w Wallet, isNew bool, err error) {
 	if err := checkName("name", name); err != nil {
-		return Wallet{}, err
+		return Wallet{}, false, err
 	}
-	w, err := s.deps.Store.create(ctx, newWallet{
-		vault: s.deps.HD.ID(), tenant: tenant, name: name, isKey: true, floor: int64(s.deps.Reserved), derive: s.derive,
+	w, isNew, err = s.deps.Store.create(ctx, newWallet{
+		id: id, vault: s.deps.HD.ID(), tenant: tenant, name: name, isKey: true, floor: int64(s.deps.Reserved), derive: s.derive,
 	})
 	if err != nil {
-		return Wallet{}, fmt.Errorf("create key: %w", err)
+		return Wallet{}, false, fmt.Errorf("create key: %w", err)
 	}
-	return w, nil
+	return w, isNew, nil
 }
 
 // Ref names the key of a wallet, as senders do.

@@ -24,7 +24,7 @@ func ethsign(ctx context.Context, config *logical.BackendConfig) (logical.Backen
 	}
 	b := &framework.Backend{BackendType: logical.TypeLogical, Paths: []*framework.Path{
 		{Pattern: "accounts/?", Fields: fields, Operations: map[logical.Operation]framework.OperationHandler{
-			logical.UpdateOperation: operation(importAccount), logical.ListOperation: operation(list("accounts/")),
+			logical.UpdateOperation: operation(createAccount), logical.ListOperation: operation(list("accounts/")),
 		}},
 		{Pattern: "accounts/" + framework.GenericNameRegex("address"), Fields: fields, Operations: map[logical.Operation]framework.OperationHandler{
 			logical.ReadOperation: operation(readAccount), logical.DeleteOperation: operation(deleteAccount),
@@ -40,10 +40,11 @@ func ethsign(ctx context.Context, config *logical.BackendConfig) (logical.Backen
 // and r and s come back (base64, the URL alphabet).
 func digest(ctx context.Context, config *logical.BackendConfig) (logical.Backend, error) {
 	fields := map[string]*framework.FieldSchema{}
-	for _, name := range []string{"id", "private_key", "data"} {
+	for _, name := range []string{"id", "private_key", "data", "curve", "signing_algorithm"} {
 		fields[name] = &framework.FieldSchema{Type: framework.TypeString}
 	}
 	b := &framework.Backend{BackendType: logical.TypeLogical, Paths: []*framework.Path{
+		{Pattern: "keys/?", Fields: fields, Operations: map[logical.Operation]framework.OperationHandler{logical.UpdateOperation: operation(createKey)}},
 		{Pattern: "keys/import", Fields: fields, Operations: map[logical.Operation]framework.OperationHandler{logical.UpdateOperation: operation(importKey)}},
 		{Pattern: "keys/" + framework.GenericNameRegex("id"), Fields: fields, Operations: map[logical.Operation]framework.OperationHandler{
 			logical.ReadOperation: operation(readKey), logical.DeleteOperation: operation(deleteKey),
@@ -103,6 +104,20 @@ func keccak(b []byte) []byte {
 
 func addressOf(key *secp256k1.PrivateKey) string {
 	return "0x" + hex.EncodeToString(keccak(key.PubKey().SerializeUncompressed()[1:])[12:])
+}
+
+// createAccount makes an account, or takes one over whose key is given.
+func createAccount(ctx context.Context, req *logical.Request, in func(string) string) (map[string]any, error) {
+	if in("privateKey") != "" {
+		return importAccount(ctx, req, in)
+	}
+	key, err := secp256k1.GeneratePrivateKey()
+	if err != nil {
+		return nil, err
+	}
+	address := addressOf(key)
+	_, err = store(ctx, req, "accounts/"+address, hex.EncodeToString(key.Serialize()))
+	return map[string]any{"address": address}, err
 }
 
 func importAccount(ctx context.Context, req *logical.Request, in func(string) string) (map[string]any, error) {
@@ -180,6 +195,22 @@ func header(base byte, size int) []byte {
 	}
 	length := big.NewInt(int64(size)).Bytes()
 	return append([]byte{base + 55 + byte(len(length))}, length...)
+}
+
+// createKey makes a key, and another one in its place where there is one: a caller who
+// repeats himself must look first.
+func createKey(ctx context.Context, req *logical.Request, in func(string) string) (map[string]any, error) {
+	if in("id") == "" || in("curve") != "secp256k1" || in("signing_algorithm") != "ecdsa" {
+		return nil, errInput
+	}
+	key, err := secp256k1.GeneratePrivateKey()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := store(ctx, req, "keys/"+in("id"), hex.EncodeToString(key.Serialize())); err != nil {
+		return nil, err
+	}
+	return describe(in("id"), key), nil
 }
 
 func importKey(ctx context.Context, req *logical.Request, in func(string) string) (map[string]any, error) {

@@ -87,6 +87,10 @@ func permanent(code string) string {
 		return "the key does not support it"
 	case "InvalidArnException", "ValidationException":
 		return "the key's name is malformed"
+	case "AlreadyExistsException":
+		return "the alias exists already"
+	case "TagException", "InvalidAliasNameException":
+		return "the tags or the alias are malformed"
 	}
 	return ""
 }

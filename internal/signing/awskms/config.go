@@ -36,10 +36,15 @@ const defaultTimeout = 10 * time.Second
 
 // Validate reports all problems at once; it calls nobody.
 func (c Config) Validate() error {
-	var errs []error
 	if c.KeyID == "" {
-		errs = append(errs, errors.New("keyId: is missing"))
+		return errors.Join(errors.New("keyId: is missing"), c.ValidateAccount())
 	}
+	return c.ValidateAccount()
+}
+
+// ValidateAccount is Validate where no key is named.
+func (c Config) ValidateAccount() error {
+	var errs []error
 	if c.ExternalID != "" && c.RoleARN == "" {
 		errs = append(errs, errors.New("externalId: goes with roleArn only"))
 	}

@@ -6,6 +6,7 @@ package keys
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/slipwayhq/slipway/internal/secret"
 	"github.com/slipwayhq/slipway/internal/signing/awskms"
@@ -47,12 +48,26 @@ type Config struct {
 	Digest vault.DigestConfig `yaml:"digest"`
 	// AWSKMS is the key of kind awskms.
 	AWSKMS awskms.Config `yaml:"awskms"`
+	// Create has POST /v1/keys make keys in this source.
+	Create CreateConfig `yaml:"create"`
 	// DerivationPath is the BIP-44 path of the first account of a mnemonic (kinds
 	// local and vault-kv); the others count up its last element. Default:
 	// m/44'/60'/0'/0/0.
 	DerivationPath string `yaml:"derivationPath"`
 	// Accounts is the number of accounts of a mnemonic. Default: 1.
 	Accounts int `yaml:"accounts"`
+}
+
+// CreateConfig is how POST /v1/keys makes keys in a source of the kinds vault-kv,
+// vault-ethsign, vault-digest and awskms.
+type CreateConfig struct {
+	// Enabled has keys made. The section of the kind then needs no key of its own.
+	Enabled bool `yaml:"enabled"`
+	// Prefix begins what the keys are called in the key service: the path of a secret,
+	// the id of a key, an alias. Accounts of vault-ethsign have no names. Default: slipway.
+	Prefix string `yaml:"prefix"`
+	// Tags are put on keys in AWS KMS.
+	Tags map[string]string `yaml:"tags"`
 }
 
 // LocalConfig is a BIP-39 mnemonic.
@@ -85,6 +100,9 @@ func (c Config) withDefaults() Config {
 	if c.Accounts == 0 {
 		c.Accounts = 1
 	}
+	if c.Create.Prefix == "" {
+		c.Create.Prefix = "slipway"
+	}
 	return c
 }
 
@@ -105,19 +123,58 @@ func (c Config) Validate() error {
 		check(c.Raw.DevelopmentOnly, "raw: a key as it stands is for development; developmentOnly: true says that you know")
 		check(c.Raw.Key.IsEmpty() != (c.Raw.KeyFile == ""), "raw: one of key and keyFile is needed")
 	case VaultKV:
-		errs = append(errs, c.Vault.Validate(), c.KV.Validate())
+		errs = append(errs, c.Vault.Validate())
+		if !c.isEmpty() {
+			errs = append(errs, c.KV.Validate())
+		}
 	case VaultEthsign:
 		errs = append(errs, c.Vault.Validate(), c.Ethsign.Validate())
 	case VaultDigest:
-		errs = append(errs, c.Vault.Validate(), c.Digest.Validate())
+		errs = append(errs, c.Vault.Validate())
+		if !c.isEmpty() {
+			errs = append(errs, c.Digest.Validate())
+		}
 	case AWSKMS:
-		errs = append(errs, c.AWSKMS.Validate())
+		if c.isEmpty() {
+			errs = append(errs, c.AWSKMS.ValidateAccount())
+		} else {
+			errs = append(errs, c.AWSKMS.Validate())
+		}
 	default:
 		check(false, "kind: must be local, raw, vault-kv, vault-ethsign, vault-digest or awskms")
+	}
+	if c.Create.Enabled {
+		errs = append(errs, c.validateCreate())
 	}
 	check(c.Accounts >= 1 && c.Accounts <= maxAccounts, "accounts: must be between 1 and %d", maxAccounts)
 	if _, err := local.ParsePath(c.DerivationPath, c.Accounts); err != nil {
 		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// isEmpty says whether a source has the keys alone that are made in it.
+func (c Config) isEmpty() bool {
+	return c.Create.Enabled &&
+		(c.Kind == VaultKV && c.KV.Path == "" || c.Kind == VaultDigest && len(c.Digest.Keys) == 0 || c.Kind == AWSKMS && c.AWSKMS.KeyID == "")
+}
+
+func (c Config) validateCreate() error {
+	var errs []error
+	if c.Kind == Local || c.Kind == Raw {
+		errs = append(errs, errors.New("create: keys are made in vault-kv, vault-ethsign, vault-digest and awskms"))
+	}
+	if c.ID == "" {
+		errs = append(errs, errors.New("create: a source that keys are made in needs an id"))
+	}
+	for _, part := range strings.Split(c.Create.Prefix, "/") {
+		if !isID(part) || (c.Kind == VaultDigest && part != c.Create.Prefix) {
+			errs = append(errs, errors.New("create.prefix: must be letters, digits, - and _, and for vault-kv and awskms may have / between them"))
+			break
+		}
+	}
+	if len(c.Create.Tags) > 0 && c.Kind != AWSKMS {
+		errs = append(errs, errors.New("create.tags: are for awskms"))
 	}
 	return errors.Join(errs...)
 }

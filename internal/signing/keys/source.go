@@ -32,6 +32,9 @@ type source struct {
 	inProcess bool
 	// run keeps the login alive; nil if there is none.
 	run func(ctx context.Context)
+	// make and open make keys and open those that were made; nil where none are.
+	make func(ctx context.Context, order signing.Order) (place string, err error)
+	open func(ctx context.Context, place string) (signing.Signer, error)
 }
 
 func newSource(cfg Config, kms *awskms.Opener, log *slog.Logger) (*source, error) {
@@ -59,10 +62,16 @@ func newSource(cfg Config, kms *awskms.Opener, log *slog.Logger) (*source, error
 			}
 			return []signing.Signer{key}, nil
 		}
-		return s, nil
+		s.makeInKMS(kms)
 	default:
-		return s, s.inVault(log)
+		if err := s.inVault(log); err != nil {
+			return nil, err
+		}
 	}
+	if s.cfg.isEmpty() {
+		s.again, s.load = 0, func(context.Context) ([]signing.Signer, error) { return nil, nil }
+	}
+	return s, nil
 }
 
 // inVault makes a source of one of the kinds of Vault.
@@ -73,6 +82,7 @@ func (s *source) inVault(log *slog.Logger) error {
 		return err
 	}
 	s.run = client.Run
+	s.makeInVault(client)
 	switch cfg.Kind {
 	case VaultKV:
 		s.again, s.load = serviceAgain, s.kvAccounts(client)

@@ -18,6 +18,7 @@ import (
 //
 //	GET  MOUNT/keys/ID        data.public_key: the uncompressed point, 65 bytes
 //	POST MOUNT/keys/ID/sign   {"data": the 32-byte digest}; data.signature: r and s, 64 bytes, or 65 with a recovery id
+//	POST MOUNT/keys           {"id", "curve": "secp256k1", "signing_algorithm": "ecdsa"}: makes a key; only where keys are made
 //
 // Bytes are base64 in the URL alphabet. It is the contract of the keys that
 // Consensys' plug-in for Quorum keeps, on secp256k1 with ECDSA.
@@ -46,13 +47,9 @@ func (c DigestConfig) Validate() error {
 
 // Digest returns the keys. It fails as signing.Signer fails.
 func (c *Client) Digest(ctx context.Context, cfg DigestConfig) ([]signing.Signer, error) {
-	mount := cfg.Mount
-	if mount == "" {
-		mount = "quorum"
-	}
 	signers := make([]signing.Signer, 0, len(cfg.Keys))
 	for _, id := range cfg.Keys {
-		s := &digestSigner{client: c, path: strings.Trim(mount, "/") + "/keys/" + id, isHex: cfg.Hex}
+		s := &digestSigner{client: c, path: cfg.mount() + "/keys/" + id, isHex: cfg.Hex}
 		s.ref = signing.KeyRef("vault-digest:" + s.path)
 		if err := s.lookUp(ctx); err != nil {
 			return nil, err

@@ -36,11 +36,7 @@ func (c EthsignConfig) Validate() error {
 
 // Ethsign returns the accounts. It fails as signing.Signer fails.
 func (c *Client) Ethsign(ctx context.Context, cfg EthsignConfig) ([]signing.Signer, error) {
-	mount := cfg.Mount
-	if mount == "" {
-		mount = "ethereum"
-	}
-	mount = strings.Trim(mount, "/")
+	mount := cfg.mount()
 	accounts := cfg.Accounts
 	if len(accounts) == 0 {
 		var err error

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/slipwayhq/slipway/internal/secret"
 	"github.com/slipwayhq/slipway/internal/signing"
@@ -49,16 +48,12 @@ type KVSecret struct {
 
 // ReadKV reads a secret. It fails as signing.Signer fails.
 func (c *Client) ReadKV(ctx context.Context, cfg KVConfig) (KVSecret, error) {
-	mount := cfg.Mount
-	if mount == "" {
-		mount = "secret"
-	}
 	if cfg.MnemonicField == "" && cfg.KeyField == "" {
 		cfg.MnemonicField = "mnemonic"
 	}
 	var out KVSecret
 	err := c.do(ctx, c.ref, func(ctx context.Context) error {
-		answer, err := c.api.Logical().ReadWithContext(ctx, strings.Trim(mount, "/")+"/data/"+strings.Trim(cfg.Path, "/"))
+		answer, err := c.api.Logical().ReadWithContext(ctx, cfg.dataPath())
 		if err != nil {
 			return err
 		}

@@ -1,4 +1,5 @@
-// Package kmstest is AWS KMS for tests, as far as one key needs it.
+// Package kmstest is AWS KMS for tests, as far as one key and those that are made need
+// it.
 package kmstest
 
 import (
@@ -56,10 +57,25 @@ type Server struct {
 	Deface func(der []byte) []byte
 	// Signed are the ids of keys that Sign was asked for.
 	Signed []string
+	// Refuse is an error code for the calls of one operation.
+	Refuse map[string]string
+	// Lose is how many answers of an operation are lost after it was done.
+	Lose map[string]int
+	// Made are the keys that CreateKey made, in order.
+	Made []*Made
+	// Aliases are the ARNs that aliases lead to, besides Alias.
+	Aliases map[string]string
 
 	stall    chan struct{}
 	calls    map[string]int
 	problems []string
+}
+
+// Made is a key that CreateKey made.
+type Made struct {
+	ARN, Description string
+	Tags             map[string]string
+	Key              *ecdsa.PrivateKey
 }
 
 // New starts a server, which ends with the test.
@@ -98,6 +114,9 @@ func (f *Server) serve(w http.ResponseWriter, r *http.Request) {
 		f.problems = append(f.problems, p)
 	}
 	stall, refusal := f.stall, f.Refusal
+	if refusal == "" {
+		refusal = f.Refuse[operation]
+	}
 	if refusal == "" && f.Throttle > 0 {
 		f.Throttle--
 		refusal = "ThrottlingException"
@@ -111,7 +130,13 @@ func (f *Server) serve(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	answer, status := f.answer(operation, body), http.StatusOK
+	answer, status := map[string]any{}, http.StatusOK
+	if refusal == "" {
+		answer = f.answer(operation, body)
+	}
+	if f.loses(operation) {
+		panic(http.ErrAbortHandler)
+	}
 	if refusal == "" {
 		refusal, _ = answer["refusal"].(string)
 	}
@@ -158,19 +183,23 @@ func (f *Server) protocol(r *http.Request, body []byte) string {
 }
 
 func (f *Server) answer(operation string, body []byte) map[string]any {
-	var in struct {
-		KeyID            string
-		Message          []byte
-		MessageType      string
-		SigningAlgorithm string
-	}
+	var in request
 	if json.Unmarshal(body, &in) != nil {
 		return map[string]any{"refusal": "ValidationException"}
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if answer := f.creation(operation, in); answer != nil {
+		return answer
+	}
+	held := f.Key
+	arn := ARN
 	if in.KeyID != ARN && in.KeyID != Alias {
-		return map[string]any{"refusal": "NotFoundException"}
+		made := f.made(in.KeyID)
+		if made == nil {
+			return map[string]any{"refusal": "NotFoundException"}
+		}
+		held, arn = made.Key, made.ARN
 	}
 	if operation != "DescribeKey" {
 		switch f.State {
@@ -182,25 +211,25 @@ func (f *Server) answer(operation string, body []byte) map[string]any {
 	}
 	switch operation {
 	case "DescribeKey":
-		return map[string]any{"KeyMetadata": map[string]any{"KeyId": "0a0b0c0d", "Arn": ARN, "KeySpec": f.Spec, "KeyUsage": f.Usage, "KeyState": f.State}}
+		return map[string]any{"KeyMetadata": map[string]any{"KeyId": idOf(arn), "Arn": arn, "KeySpec": f.Spec, "KeyUsage": f.Usage, "KeyState": f.State}}
 	case "GetPublicKey":
-		return map[string]any{"KeyId": ARN, "PublicKey": f.publicKey()}
+		return map[string]any{"KeyId": arn, "PublicKey": f.publicKey(held)}
 	case "Sign":
 		f.Signed = append(f.Signed, in.KeyID)
 		if len(in.Message) != 32 || in.MessageType != "DIGEST" || in.SigningAlgorithm != "ECDSA_SHA_256" {
 			return map[string]any{"refusal": "ValidationException"}
 		}
-		der := f.sign(in.Message)
+		der := f.sign(held, in.Message)
 		if f.Deface != nil {
 			der = f.Deface(der)
 		}
-		return map[string]any{"KeyId": ARN, "SigningAlgorithm": in.SigningAlgorithm, "Signature": der}
+		return map[string]any{"KeyId": arn, "SigningAlgorithm": in.SigningAlgorithm, "Signature": der}
 	}
 	return map[string]any{"refusal": "UnsupportedOperationException"}
 }
 
-func (f *Server) publicKey() []byte {
-	point := crypto.FromECDSAPub(&f.Key.PublicKey)
+func (f *Server) publicKey(key *ecdsa.PrivateKey) []byte {
+	point := crypto.FromECDSAPub(&key.PublicKey)
 	curve, _ := asn1.Marshal(asn1.ObjectIdentifier{1, 3, 132, 0, 10})
 	der, err := asn1.Marshal(struct {
 		Algorithm pkix.AlgorithmIdentifier
@@ -216,8 +245,8 @@ func (f *Server) publicKey() []byte {
 }
 
 // sign is random, as KMS is: about every second s is in the upper half.
-func (f *Server) sign(digest []byte) []byte {
-	der, err := f.Key.Sign(rand.Reader, digest, nil)
+func (f *Server) sign(key *ecdsa.PrivateKey, digest []byte) []byte {
+	der, err := key.Sign(rand.Reader, digest, nil)
 	if err != nil {
 		f.problems = append(f.problems, err.Error())
 		return nil
