@@ -47,6 +47,8 @@ type facts struct {
 	nodes       []node
 	senders     []sender
 	sendersErr  error
+	// callers tell who reaches the signer without a key.
+	callers []string
 }
 
 // lookup is a name and how its resolution went.
@@ -116,6 +118,7 @@ func inspections() []inspection {
 		{"quorum", judgeQuorum},
 		{"height", judgeHeight},
 		{"nonces", judgeNonces},
+		{"callers", judgeCallers},
 	}
 }
 

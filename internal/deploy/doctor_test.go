@@ -57,6 +57,7 @@ func TestDiagnose(t *testing.T) {
 		"somebody else sends": {func(f *facts) { f.senders[0].chain = 9 }, "nonces", Broken, "somebody else"},
 		"another chain":       {func(f *facts) { f.senders[0].chain = 2 }, "nonces", Broken, "another chain"},
 		"paused":              {func(f *facts) { f.senders[0].State, f.senders[0].Reason = "paused", "by hand" }, "nonces", Warning, "paused: by hand"},
+		"callers":             {func(f *facts) { f.callers = []string{"the signer is exposed"} }, "callers", Warning, "is exposed"},
 		"waits for a nonce":   {func(f *facts) { f.senders[0].NextNonce, f.senders[0].Open = 8, 3 }, "nonces", Warning, "nonce 5 is the next one the chain wants, and 2 later ones"},
 	} {
 		f := healthy()

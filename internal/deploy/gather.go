@@ -57,6 +57,9 @@ func (c *Cluster) facts(ctx context.Context, e Examination) (facts, error) {
 		return f, err
 	}
 	f.waiting = seen.waiting()
+	if f.callers, err = callerNotes(objects); err != nil {
+		return f, err
+	}
 	s, err := c.situation(ctx, e.Release, objects, nil)
 	if err != nil {
 		return f, err

@@ -49,6 +49,11 @@ func (c *Cluster) Plan(ctx context.Context, r Request) (Plan, error) {
 	if note := s.zoneNote(); note != "" {
 		out.Notes = append(out.Notes, note)
 	}
+	callers, err := callerNotes(wanted)
+	if err != nil {
+		return out, err
+	}
+	out.Notes = append(out.Notes, callers...)
 	if out.State == Stuck {
 		out.Refusals = append(out.Refusals, Refusal{"stuck", fmt.Sprintf("revision %d did not end", o.history.last().Version), "run the operation with --recover"})
 	}

@@ -134,6 +134,13 @@ func (o *operation) preflight(ctx context.Context, wanted []Object) error {
 	if note := s.zoneNote(); note != "" {
 		o.note(note)
 	}
+	callers, err := callerNotes(wanted)
+	if err != nil {
+		return err
+	}
+	for _, note := range callers {
+		o.note(note)
+	}
 	if refused := s.judge(o.Allow); len(refused) > 0 {
 		return refused
 	}

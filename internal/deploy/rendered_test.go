@@ -178,7 +178,7 @@ func eachText(value any, path string, visit func(path, text string)) {
 const everything = `
 support: {objectStore: {enabled: true, expose: {enabled: true}}}
 gateway: {autoscaling: {enabled: true}, expose: {enabled: true}}
-signer: {expose: {enabled: true}, backup: {enabled: true}}
+signer: {expose: {enabled: true}, networks: {evenIfExposed: true}, backup: {enabled: true}}
 portal: {autoscaling: {enabled: true}, expose: {enabled: true}}
 hasura: {autoscaling: {enabled: true}, expose: {enabled: true}, license: {existingSecret: hasura-license}}
 graph-node: {expose: {enabled: true}, paths: {admin: /admin, ws: /ws}}
