@@ -6,5 +6,7 @@
 // becomes of each. A key of it without effect is a warning.
 //
 // ${NAME} stands for an environment variable, ${NAME:-text} for one with a
-// fallback; a variable that is not set and has no fallback is an error.
+// fallback; a variable that is not set and has no fallback is an error. Its
+// value is put in before the file is read, so it may be a number or a list;
+// as "${NAME}", between double quotes, it is text whatever is in it.
 package config

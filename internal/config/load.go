@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -95,6 +96,11 @@ func expand(text []byte, getenv func(string) string, r *report) []byte {
 		}
 		name, fallback, hasFallback := strings.Cut(inside, ":-")
 		value := getenv(name)
+		// Between quotes it is text, whatever is in it; elsewhere it may be a number or a list.
+		if strings.HasSuffix(before, `"`) && strings.HasPrefix(tail, `"`) {
+			value = strconv.Quote(value)
+			value = value[1 : len(value)-1]
+		}
 		if value == "" {
 			value = fallback
 			if !hasFallback {

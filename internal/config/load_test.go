@@ -57,3 +57,21 @@ func TestLoad_RepeatsNothingOfTheFile(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, []byte("tokne: x\n"), 0o600))
 	require.ErrorContains(t, Load(path, func(string) string { return "" }, &section{}), `unknown field "tokne"`)
 }
+
+func TestLoad_AVariableBetweenQuotesIsText(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "x.yaml")
+	require.NoError(t, os.WriteFile(path, []byte("token: \"${TOKEN}\"\ncount: ${COUNT}\nname: \"${NAME:-a\\\"b}\"\n"), 0o600))
+	for _, text := range []string{`: # " ' \ $ { } %`, `"`, `\`, `"quoted"`, " both ", "#", "- a", "{a: b}", "two\nlines\t", "${TOKEN}", "null", "ünïcode €"} {
+		var into struct {
+			Token secret.String `yaml:"token"`
+			Count int           `yaml:"count"`
+			Name  string        `yaml:"name"`
+		}
+		err := Load(path, func(name string) string { return map[string]string{"TOKEN": text, "COUNT": "7"}[name] }, &into)
+		require.NoError(t, err, "%q", text)
+		require.Equal(t, text, into.Token.Reveal())
+		require.Equal(t, 7, into.Count)
+		require.Equal(t, `a"b`, into.Name, "what stands in the file is as it stands there")
+	}
+}

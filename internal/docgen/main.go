@@ -78,7 +78,8 @@ func configurationDocument(root string) (string, error) {
 	var out strings.Builder
 	out.WriteString("# Configuration\n\n" + generated)
 	out.WriteString("Files are YAML and strict: an unknown key is an error with its line and column. `${NAME}` stands\n" +
-		"for an environment variable, `${NAME:-text}` for one with a fallback. An empty default means: none.\n\n")
+		"for an environment variable, `${NAME:-text}` for one with a fallback; as `\"${NAME}\"`, between double\n" +
+		"quotes, its value is text whatever is in it. An empty default means: none.\n\n")
 	out.WriteString(tables)
 	out.WriteString("## Environment of the signer\n\n| variable | key it sets |\n|---|---|\n")
 	for _, v := range signerconfig.Variables() {

@@ -36,7 +36,9 @@
     "evmJsonRpcCache" (dict "connectors" (list (dict "id" "redis" "driver" "redis" "redis" $cache)) "policies" $policies)
     "sharedState" (dict "connector" (dict "id" "redis" "driver" "redis" "redis" $shared))) -}}
 {{- end -}}
-{{- include "common.merge" (list $file $v.config) | fromJson | toYaml -}}
+{{- /* Between quotes no character of a password means anything. */ -}}
+{{- $text := include "common.merge" (list $file $v.config) | fromJson | toYaml -}}
+{{- regexReplaceAll `(?m)((?:password|uri): )(\$\{[A-Z0-9_]+\})$` $text "${1}\"${2}\"" -}}
 {{- end -}}
 
 {{/* A redis section: where it is, with the password as a variable. JSON. */}}
