@@ -30,10 +30,11 @@ type bootstrapCmd struct {
 	nodeFlags
 	specFlags
 	nameFlags
-	Labels    map[string]string `help:"Labels of every object that is made: NAME=VALUE;NAME=VALUE." placeholder:"LABELS"`
-	DryRun    bool              `help:"Ask the API server about everything and change nothing."`
-	PrintRole bool              `help:"Print the Roles that this command and its readers need, and do nothing else."`
-	Secret    []string          `help:"With --print-role: a Secret that charts ask for. Repeatable." placeholder:"NAME"`
+	Labels      map[string]string `help:"Labels of every object that is made: NAME=VALUE;NAME=VALUE." placeholder:"LABELS"`
+	SecretsOnly bool              `help:"Make the Secrets that charts ask for, and no network."`
+	DryRun      bool              `help:"Ask the API server about everything and change nothing."`
+	PrintRole   bool              `help:"Print the Roles that this command and its readers need, and do nothing else."`
+	Secret      []string          `help:"With --print-role: a Secret that charts ask for. Repeatable." placeholder:"NAME"`
 }
 
 func (c *bootstrapCmd) run(ctx context.Context, stdout io.Writer) error {
@@ -46,6 +47,11 @@ func (c *bootstrapCmd) run(ctx context.Context, stdout io.Writer) error {
 	}
 	target, err := c.connect()
 	if err != nil {
+		return err
+	}
+	if c.SecretsOnly {
+		report, err := target.Secrets(ctx, cluster.Request{Labels: c.Labels, DryRun: c.DryRun})
+		c.tell(stdout, target.Namespace(), report)
 		return err
 	}
 	names := c.names(target.Namespace())

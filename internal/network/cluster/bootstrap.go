@@ -81,6 +81,13 @@ func (c *Cluster) Bootstrap(ctx context.Context, request Request) (Report, error
 	return r.report, nil
 }
 
+// Secrets makes the Secrets that charts ask for, and no network. Of the request it
+// uses labels and dry run.
+func (c *Cluster) Secrets(ctx context.Context, request Request) (Report, error) {
+	r := &run{Cluster: c, request: request}
+	return r.report, r.ensureSecrets(ctx)
+}
+
 func (r *run) drifted(what string) error {
 	return fmt.Errorf("%w: %s; %s", ErrDrift, strings.Join(r.report.Drift, "; "), what)
 }

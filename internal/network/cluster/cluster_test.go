@@ -3,9 +3,11 @@ package cluster_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/big"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -695,6 +697,19 @@ func TestBootstrap_MakesRequestedSecretsOnce(t *testing.T) {
 	for name, data := range before {
 		require.Equal(t, data, after[name], name)
 	}
+}
+
+func TestSecrets_MakesNoNetwork(t *testing.T) {
+	t.Parallel()
+	api := clustertest.Start(t)
+	ask(t, api, "postgresql", `{"password":"password"}`)
+	c := connect(t, api.As(t, "bootstrap", cluster.SecretsRole("bootstrap", api.Namespace, "postgresql")), api.Namespace)
+	for _, made := range [][]string{{"Secret postgresql"}, nil} {
+		report, err := c.Secrets(t.Context(), cluster.Request{Labels: map[string]string{"team": "chain"}})
+		require.NoError(t, err)
+		require.Equal(t, made, report.Made)
+	}
+	require.Equal(t, []string{"ConfigMap secret-request-postgresql", "Secret postgresql"}, slices.Sorted(maps.Keys(everything(t, api))))
 }
 
 func TestBootstrap_RequestsThatCannotBeMet(t *testing.T) {

@@ -36,6 +36,19 @@ func BootstrapRole(name string, names network.Names, validators, rpcNodes int, r
 	}
 }
 
+// SecretsRole is the least that Secrets needs.
+func SecretsRole(name, namespace string, requested ...string) rbac.Role {
+	return rbac.Role{
+		TypeMeta:   meta.TypeMeta{APIVersion: "rbac.authorization.k8s.io/v1", Kind: "Role"},
+		ObjectMeta: meta.ObjectMeta{Name: name, Namespace: namespace, Labels: network.Labels(nil)},
+		Rules: []rbac.PolicyRule{
+			{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"list"}},
+			{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"create"}},
+			{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: requested, Verbs: []string{"get"}},
+		},
+	}
+}
+
 // Names of the Roles that WriteRoles writes.
 const (
 	bootstrapRole = "slipway-bootstrap"
