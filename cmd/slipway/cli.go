@@ -33,9 +33,12 @@ type grammar struct {
 	Status         statusCmd         `cmd:"" help:"Show how an installation is, and what it waits for."`
 	Uninstall      uninstallCmd      `cmd:"" help:"Take an installation away, but for its keys and data."`
 	Doctor         doctorCmd         `cmd:"" help:"Look for what is wrong with an installation, and say what to do."`
+	Snapshot       snapshotCmd       `cmd:"" help:"Make snapshots of the nodes' volumes, and take away the ones that are too many."`
 	SupportBundle  bundleCmd         `cmd:"" help:"Write a file with all that somebody needs who is to help, without secrets."`
 	Images         imagesCmd         `cmd:"" help:"The images of an installation."`
 	Gitops         gitopsCmd         `cmd:"" help:"Write an installation for a tool that keeps a cluster like a repository."`
+	CopySelf       copySelfCmd       `cmd:"" hidden:"" help:"Write this program to a file."`
+	Idle           idleCmd           `cmd:"" hidden:"" help:"Do nothing until ended."`
 	Version        cli.Version       `cmd:"" help:"Print the version."`
 }
 
@@ -88,6 +91,10 @@ func (c *grammar) do(ctx context.Context, command string, stdout, stderr io.Writ
 		return c.DownloadABI.run(ctx, stdout)
 	case "hasura-actions":
 		return c.HasuraActions.run(ctx, stdout)
+	case "copy-self <to>":
+		return c.CopySelf.run()
+	case "idle":
+		return c.Idle.run(ctx)
 	case "wait <target>":
 		return c.Wait.run(ctx, stdout)
 	default:
@@ -110,6 +117,8 @@ func (c *grammar) doRelease(ctx context.Context, command string, stdout, stderr 
 		return c.Rollback.run(ctx, stdout, stderr)
 	case "status":
 		return c.Status.run(ctx, stdout)
+	case "snapshot":
+		return c.Snapshot.run(ctx, stdout)
 	case "support-bundle":
 		return c.SupportBundle.run(ctx, stdout)
 	case "images list":

@@ -19,7 +19,8 @@ import (
 // the reason.
 func effectless() map[string]string {
 	out := map[string]string{
-		"global.allowInlineSecrets": "it refuses values; TestInlineSecrets_AreRefused",
+		"global.allowInlineSecrets":     "it refuses values; TestInlineSecrets_AreRefused",
+		"global.mesh.ingressPrincipals": "it is about parts that are exposed, which the umbrella alone has not; TestMesh_HostsAndTheSignersCallers",
 	}
 	for _, service := range []string{"portal", "hasura"} {
 		for _, section := range []string{"global.datastores." + service + ".redis.", service + ".datastores.redis."} {
@@ -48,7 +49,7 @@ func worlds() []string {
 		"signer: {mnemonic: {existingSecret: mine}}\nhasura: {adminSecret: {existingSecret: mine}}",
 		`global: {tenant: {enabled: true}, expose: {allowedCIDRs: [192.0.2.0/24]}, secretStore: {type: external, secrets: {db-login: {password: 'prod/db#password'}}}}
 observability: {alloy: {metrics: {username: me, existingSecret: login}, logs: {username: me, existingSecret: login}}}`,
-		"global: {secretStore: {type: csi}}",
+		"global: {secretStore: {type: csi}, mesh: {type: istio}}",
 		"signer: {networks: {evenIfExposed: false}}",                      // refused, unless it is set
 		"global: {datastores: {default: {redis: {host: cache.example}}}}", // refused, unless it needs no password
 	}

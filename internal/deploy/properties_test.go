@@ -48,7 +48,7 @@ func TestPods_AreRestricted(t *testing.T) {
 				require.NotEmpty(t, c.Resources.Limits.Memory(), "%s %s", p.owner.Name, c.Name)
 			}
 			require.NotNil(t, p.spec.AutomountServiceAccountToken, p.owner.Name)
-			asksAPIServer := slices.Contains([]string{"bootstrap-1", "alloy", "kube-state-metrics", "metrics-server"}, p.owner.Name)
+			asksAPIServer := slices.Contains([]string{"bootstrap-1", "alloy", "kube-state-metrics", "metrics-server", "snapshots"}, p.owner.Name)
 			require.Equal(t, asksAPIServer, *p.spec.AutomountServiceAccountToken, p.owner.Name)
 			require.False(t, *p.spec.EnableServiceLinks, p.owner.Name)
 		}
@@ -67,8 +67,8 @@ func TestPods_HaveNoUserIDsOnOpenShift(t *testing.T) {
 func TestPods_HaveProbesOfTheRightKind(t *testing.T) {
 	t.Parallel()
 	for _, p := range mustRender(t, everything).pods(t) {
-		if p.owner.Kind == "Job" || p.owner.Kind == "CronJob" {
-			continue
+		if p.owner.Kind == "Job" || p.owner.Kind == "CronJob" || p.owner.Name == "image-prepull" {
+			continue // nobody asks them for anything
 		}
 		for _, c := range p.spec.Containers {
 			require.NotNil(t, c.LivenessProbe, "%s %s", p.owner.Name, c.Name)

@@ -178,6 +178,7 @@ func eachText(value any, path string, visit func(path, text string)) {
 const everything = `
 support: {objectStore: {enabled: true, expose: {enabled: true}}}
 gateway: {autoscaling: {enabled: true}, expose: {enabled: true}}
+network: {snapshots: {enabled: true}}
 signer: {expose: {enabled: true}, networks: {evenIfExposed: true}, backup: {enabled: true}}
 portal: {autoscaling: {enabled: true}, expose: {enabled: true}}
 hasura: {autoscaling: {enabled: true}, expose: {enabled: true}, license: {existingSecret: hasura-license}}
@@ -188,6 +189,7 @@ dapp: {autoscaling: {enabled: true}, expose: {enabled: true}, setup: {image: {re
 observability: {grafana: {expose: {enabled: true}}, metricsServer: {enabled: true}, kubeStateMetrics: {clusterWide: true}}
 global:
   labels: {team: chain}
+  prepull: {enabled: true}
   otlpEndpoint: collector.example:4317
   metrics: {monitor: service}
   expose:

@@ -961,6 +961,7 @@ spec:
 {{- $c := index . 0 }}{{ $expose := $c.global.expose }}{{ $allowed := dict -}}
 {{- if and $expose.allowedCIDRs (eq $expose.type "ingress") }}{{ $_ := set $allowed $expose.allowedCIDRsAnnotation (join "," $expose.allowedCIDRs) }}{{ end -}}
 {{- if and $expose.allowedCIDRs (eq $expose.type "route") }}{{ $_ := set $allowed "haproxy.router.openshift.io/ip_whitelist" (join " " $expose.allowedCIDRs) }}{{ end -}}
+{{- if and $expose.allowedCIDRs (eq $expose.type "istio") }}{{ fail "global.expose.allowedCIDRs: has no place in a VirtualService; use an AuthorizationPolicy at the ingress gateway" }}{{ end -}}
 {{- if and $expose.allowedCIDRs (eq $expose.type "gateway") }}{{ fail "global.expose.allowedCIDRs: has no place in an HTTPRoute; use a policy of your Gateway's" }}{{ end -}}
 {{- with merge (dict) $c.values.expose.annotations $expose.annotations $allowed (index . 1) -}}
 annotations:
@@ -1022,6 +1023,27 @@ spec:
       filters: [{type: URLRewrite, urlRewrite: {path: {type: ReplacePrefixMatch, replacePrefixMatch: /}}}]
       {{- end }}
       backendRefs: [{name: {{ .component | default $c.name }}, port: {{ include "common.port" (printf "%s.%s" (.component | default $c.name) .port) }}}]
+    {{- end }}
+{{- end -}}
+
+{{- define "common.expose.istio" }}
+{{- $c := . }}{{ $gateway := .global.expose.gateway }}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata:
+  {{- include "common.metadata" . | nindent 2 }}
+  {{- include "common.exposeAnnotations" (list . dict) | nindent 2 }}
+spec:
+  gateways: [{{ $gateway.namespace | empty | ternary $gateway.name (printf "%s/%s" $gateway.namespace $gateway.name) }}]
+  hosts: [{{ include "common.host" . | quote }}]
+  http:
+    {{- range .exposed }}
+    - match: [{uri: {prefix: {{ .path }}}}]
+      {{- if .rewrite }}
+      rewrite: {uri: /}
+      {{- end }}
+      route: [{destination: {host: {{ .component | default $c.name }}, port: {number: {{ include "common.port" (printf "%s.%s" (.component | default $c.name) .port) }}}}}]
     {{- end }}
 {{- end -}}
 
@@ -1513,6 +1535,13 @@ spec:
     }
   },
   "labels": {},
+  "mesh": {
+    "ingressPrincipals": [
+      "cluster.local/ns/istio-system/sa/istio-ingressgateway-service-account"
+    ],
+    "trustDomain": "cluster.local",
+    "type": "none"
+  },
   "metrics": {
     "annotations": true,
     "interval": "30s",
@@ -1540,6 +1569,11 @@ spec:
     "metricsFrom": []
   },
   "otlpEndpoint": "",
+  "prepull": {
+    "enabled": false,
+    "nodeSelector": {},
+    "tolerations": []
+  },
   "secretStore": {
     "parameters": {},
     "provider": "vault",

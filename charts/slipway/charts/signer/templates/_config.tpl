@@ -20,7 +20,10 @@
       {{- fail (printf "signer.networks.cidrs: lets in whoever calls from a private address, and %s, so that strangers may have one; set it to [] and give callers keys, or set signer.networks.evenIfExposed if you know that none does" .) -}}
     {{- end -}}
   {{- end -}}
-  {{- $_ := set $access "networks" (list (dict "name" "cluster" "cidrs" $v.networks.cidrs "tenant" "default" "roles" $v.networks.roles)) -}}
+  {{- $cidrs := $v.networks.cidrs -}}
+  {{- /* Where Istio's sidecar connects from, which has let in declared callers only. */ -}}
+  {{- if eq .global.mesh.type "istio" }}{{ $cidrs = append $cidrs "127.0.0.6/32" }}{{ end -}}
+  {{- $_ := set $access "networks" (list (dict "name" "cluster" "cidrs" $cidrs "tenant" "default" "roles" $v.networks.roles)) -}}
   {{- /* The name in common.url; the signer knows those of cluster.local by itself. */ -}}
   {{- $_ := set $access "hosts" (list (printf "%s.%s.svc.%s" .name .namespace .global.clusterDomain)) -}}
 {{- end -}}
