@@ -30,6 +30,7 @@ type grammar struct {
 	Install        installCmd        `cmd:"" help:"Install the whole stack, and wait until it works."`
 	Upgrade        upgradeCmd        `cmd:"" help:"Take an installation to other values or this version, one validator after the other."`
 	Rollback       rollbackCmd       `cmd:"" help:"Go back to an earlier revision."`
+	Roll           rollCmd           `cmd:"" help:"Take one validator after the other to the template that another tool, such as Argo CD, has given it."`
 	Status         statusCmd         `cmd:"" help:"Show how an installation is, and what it waits for."`
 	Uninstall      uninstallCmd      `cmd:"" help:"Take an installation away, but for its keys and data."`
 	Doctor         doctorCmd         `cmd:"" help:"Look for what is wrong with an installation, and say what to do."`
@@ -115,6 +116,8 @@ func (c *grammar) doRelease(ctx context.Context, command string, stdout, stderr 
 		return c.Upgrade.run(ctx, stdout, stderr)
 	case "rollback":
 		return c.Rollback.run(ctx, stdout, stderr)
+	case "roll":
+		return c.Roll.run(ctx, stdout, stderr)
 	case "status":
 		return c.Status.run(ctx, stdout)
 	case "snapshot":

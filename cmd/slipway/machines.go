@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/slipwayhq/slipway/internal/deploy"
 )
@@ -69,4 +70,23 @@ func (c *snapshotCmd) run(ctx context.Context, stdout io.Writer) error {
 		}
 	})
 	return errors.Join(err, shown)
+}
+
+type rollCmd struct {
+	releaseFlags
+
+	Timeout time.Duration `default:"15m" help:"How long to wait until all are taken."`
+}
+
+func (c *rollCmd) run(ctx context.Context, stdout, stderr io.Writer) error {
+	cluster, err := c.connect(ctx)
+	if err != nil {
+		return err
+	}
+	if err := cluster.Roll(ctx, c.Release, c.Timeout, c.tell(stderr)); err != nil {
+		return err
+	}
+	return c.show(stdout, map[string]string{"release": c.Release, "namespace": c.Namespace}, func(w io.Writer) {
+		fmt.Fprintf(w, "All validators of release %s in namespace %s are of their newest template.\n", c.Release, c.Namespace)
+	})
 }

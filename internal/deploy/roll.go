@@ -95,6 +95,22 @@ func (v validator) away(of int, highest uint64) string {
 	return ""
 }
 
+// Roll takes one validator after the other to the template that it has by now, as
+// an upgrade does. It is for releases that another tool than this one has changed:
+// it looks at StatefulSets and pods alone.
+func (c *Cluster) Roll(ctx context.Context, release string, timeout time.Duration, tell Tell) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("waited %s", timeout))
+	defer cancel()
+	all, err := c.validators(ctx, release)
+	if err != nil {
+		return err
+	}
+	if len(all) == 0 {
+		return fmt.Errorf("release %s in namespace %s has no validators: name another with --release and --namespace", release, c.namespace)
+	}
+	return c.roll(ctx, release, tell)
+}
+
 // roll takes the validators to their newest template, one after the other. A
 // look that fails is repeated: the API server may be changing hands.
 func (c *Cluster) roll(ctx context.Context, release string, tell Tell) error {

@@ -119,6 +119,46 @@ func TestHasura_ShowsNothingByDefault(t *testing.T) {
 	require.True(t, r.has("ConfigMap", "secret-request-hasura-hasura-admin"))
 }
 
+func TestHasura_NeedsNoPortalWithoutItsSchema(t *testing.T) {
+	t.Parallel()
+	r := mustRender(t, "portal: {enabled: false}\ndapp: {enabled: false}\nhasura: {portal: {enabled: false}}")
+	require.False(t, r.says("PORTAL_GRAPHQL_URL"))
+	require.False(t, r.says("calls-portal.graphql"))
+	r = mustRender(t, "signer: {enabled: false}\nportal: {enabled: false}\ndapp: {enabled: false}\nhasura: {portal: {enabled: false}, actions: {enabled: false}}")
+	require.False(t, r.says("//signer."), "nor a signer without its actions")
+	_, err := Render(t.Context(), Target{Release: "slipway", Namespace: "atk"}, values(t, "portal: {enabled: false}\ndapp: {enabled: false}"))
+	require.ErrorContains(t, err, "global.endpoints.portal")
+}
+
+// TestDatabaseJobs_HaveNothingOfTheComponentsPods is about what people add to a
+// component: its job has no volumes for it.
+func TestDatabaseJobs_HaveNothingOfTheComponentsPods(t *testing.T) {
+	t.Parallel()
+	r := mustRender(t, `
+signer:
+  serviceAccount: {name: mine}
+  podLabels: {mine: label}
+  podAnnotations: {mine: annotation}
+  extraInitContainers: [{name: mine, image: example/mine:1}]
+  nodeSelector: {pool: chain}
+`)
+	found := false
+	for _, p := range r.pods(t) {
+		if !strings.HasPrefix(p.owner.Name, "signer-database") {
+			continue
+		}
+		found = true
+		require.NotContains(t, p.Labels, "mine")
+		require.NotContains(t, p.Annotations, "mine")
+		require.Equal(t, "default", p.spec.ServiceAccountName)
+		require.Equal(t, map[string]string{"pool": "chain"}, p.spec.NodeSelector, "where it runs is")
+		for _, c := range p.containers() {
+			require.NotEqual(t, "mine", c.Name)
+		}
+	}
+	require.True(t, found)
+}
+
 func TestGraphNode_IndexersAreItsPods(t *testing.T) {
 	t.Parallel()
 	r := mustRender(t, "graph-node: {replicas: 3}")

@@ -626,7 +626,8 @@ password, and a job that makes both and can run again.
 {{- $_ := set $job "name" (printf "%s-database" $c.name) }}
 {{- $_ := set $job "facts" dict }}
 {{- $_ := set $job "stores" (dict "postgresql" (merge (dict "database" "postgres" "targetSessionAttrs" "") $admin)) }}
-{{- $_ := set $job "values" (merge (dict "serviceAccount" (dict "name" "default") "podLabels" dict "podAnnotations" dict "extraInitContainers" list) $c.values) }}
+{{- /* What people add to the component's pods is not about its job, which has none of their volumes. */}}
+{{- $_ := set $job "values" (merge (dict "serviceAccount" (dict "name" "default")) (omit $c.values "podLabels" "podAnnotations" "extraInitContainers" "serviceAccount")) }}
 {{- $spec := include "common.databaseJob" (list $job $store) }}
 ---
 apiVersion: batch/v1
@@ -1327,7 +1328,9 @@ spec:
     },
     "toggle": "hasura.enabled",
     "unless": {
-      "redis": "hasura.redis.enabled"
+      "portal": "hasura.portal.enabled",
+      "redis": "hasura.redis.enabled",
+      "signer": "hasura.actions.enabled"
     }
   },
   "ipfs": {
