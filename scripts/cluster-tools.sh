@@ -29,3 +29,36 @@ for program in kube-apiserver kube-controller-manager; do
 	build $program kubernetes k8s.io/kubernetes/cmd/$program \
 		"-X $component.gitVersion=$version -X $component.gitMajor=1 -X $component.gitMinor=$minor -X $component.gitTreeState=clean -X $component.gitCommit=none -X $component.buildDate=1970-01-01T00:00:00Z"
 done
+
+# crd MODULE@VERSION FILE...: definitions of custom resources that the charts
+# write, as their makers ship them. Go's checksum database vouches for them.
+crd() {
+	module=$1
+	shift
+	folder=
+	for file in "$@"; do
+		copy=$out/crds/$(echo "$module" | tr '/@' '__').$(basename "$file")
+		if [ ! -f "$copy" ]; then
+			[ -n "$folder" ] || folder=$(cd / && GOFLAGS= GOWORK=off go mod download -json "$module" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
+			[ -n "$folder" ] || { echo "cluster-tools: $module cannot be had" >&2; exit 1; }
+			install -m 0644 "$folder/$file" "$copy.part"
+			mv "$copy.part" "$copy"
+		fi
+		echo "$copy" >>"$out/crds/wanted"
+	done
+}
+
+mkdir -p "$out/crds"
+: >"$out/crds/wanted"
+crd github.com/cert-manager/cert-manager@v1.21.2 deploy/crds/cert-manager.io_certificates.yaml
+crd github.com/external-secrets/external-secrets@v1.3.2 config/crds/bases/external-secrets.io_externalsecrets.yaml
+crd sigs.k8s.io/secrets-store-csi-driver@v1.4.8 deploy/secrets-store.csi.x-k8s.io_secretproviderclasses.yaml
+crd github.com/prometheus-operator/prometheus-operator@v0.85.0 \
+	example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml \
+	example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml
+crd github.com/argoproj/argo-cd/v3@v3.5.7 manifests/crds/application-crd.yaml manifests/crds/applicationset-crd.yaml manifests/crds/appproject-crd.yaml
+crd sigs.k8s.io/gateway-api@v1.6.0 config/crd/standard/gateway.networking.k8s.io_httproutes.yaml
+crd github.com/openshift/api@v0.0.0-20250710004639-926605d3338b route/v1/zz_generated.crd-manifests/routes.crd.yaml
+for file in "$out"/crds/*.yaml; do
+	grep -qxF "$file" "$out/crds/wanted" || rm "$file" # of another version
+done

@@ -1,6 +1,7 @@
 package clustertest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	core "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	corev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 )
@@ -26,6 +28,10 @@ const component = "app.kubernetes.io/name"
 // playEvery is the time between two looks at the pods.
 const playEvery = 100 * time.Millisecond
 
+// machineCount is how many machines a real API server has here. All tests share
+// them, as all namespaces of a cluster do: each has a pod of every DaemonSet.
+const machineCount = 4
+
 // machines play kubelet and scheduler for the pods of one namespace: nothing
 // runs, but pods get a machine and become ready, jobs end, and what is deleted
 // goes.
@@ -34,21 +40,27 @@ type machines struct {
 	names []string
 }
 
-// StartMachines gives a real API server machines, which live as long as the
-// test. They are named after the namespace, and each is a zone of its own.
-func (a *API) StartMachines(t *testing.T, count int) {
+// StartMachines lets the pods of the namespace become ready, as long as the test
+// lasts, on four machines, of which each is a zone of its own.
+func (a *API) StartMachines(t *testing.T) {
 	t.Helper()
 	require.True(t, a.IsReal(), "the imitation knows no pods")
 	api, err := corev1.NewForConfig(a.Config)
 	require.NoError(t, err)
 	m := &machines{api: api}
-	for i := range count {
-		name := fmt.Sprintf("%s-%d", a.Namespace, i)
-		_, err := api.Nodes().Create(t.Context(), &core.Node{ObjectMeta: meta.ObjectMeta{
+	for i := range machineCount {
+		name := fmt.Sprintf("machine-%d", i)
+		m.names = append(m.names, name)
+		made, err := api.Nodes().Create(t.Context(), &core.Node{ObjectMeta: meta.ObjectMeta{
 			Name: name, Labels: map[string]string{core.LabelTopologyZone: fmt.Sprintf("zone-%d", i), core.LabelHostname: name},
 		}}, meta.CreateOptions{})
+		if apierrors.IsAlreadyExists(err) {
+			continue
+		}
 		require.NoError(t, err)
-		m.names = append(m.names, name)
+		made.Spec.Taints = nil // every machine begins as one that is not ready
+		_, err = api.Nodes().Update(t.Context(), made, meta.UpdateOptions{})
+		require.NoError(t, err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	var playing sync.WaitGroup
@@ -56,9 +68,6 @@ func (a *API) StartMachines(t *testing.T, count int) {
 	t.Cleanup(func() {
 		stop()
 		playing.Wait()
-		for _, name := range m.names {
-			_ = api.Nodes().Delete(context.Background(), name, meta.DeleteOptions{}) // the server ends with the tests
-		}
 	})
 }
 
@@ -86,7 +95,7 @@ func (m *machines) step(ctx context.Context, pod *core.Pod, all []core.Pod) {
 		now := int64(0)
 		_ = pods.Delete(ctx, pod.Name, meta.DeleteOptions{GracePeriodSeconds: &now})
 	case pod.Spec.NodeName == "":
-		to := core.ObjectReference{Kind: "Node", Name: m.emptiest(pod.Labels[component], all)}
+		to := core.ObjectReference{Kind: "Node", Name: cmp.Or(chosen(pod), m.emptiest(pod.Labels[component], all))}
 		err := pods.Bind(ctx, &core.Binding{ObjectMeta: meta.ObjectMeta{Name: pod.Name, Namespace: pod.Namespace}, Target: to}, meta.CreateOptions{})
 		if err == nil {
 			pod.Spec.NodeName = to.Name
@@ -104,6 +113,21 @@ func (m *machines) step(ctx context.Context, pod *core.Pod, all []core.Pod) {
 		}
 		_, _ = pods.UpdateStatus(ctx, pod, meta.UpdateOptions{})
 	}
+}
+
+// chosen is the machine that a DaemonSet wants its pod on; empty is any.
+func chosen(pod *core.Pod) string {
+	if pod.Spec.Affinity == nil || pod.Spec.Affinity.NodeAffinity == nil || pod.Spec.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution == nil {
+		return ""
+	}
+	for _, term := range pod.Spec.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms {
+		for _, field := range term.MatchFields {
+			if field.Key == meta.ObjectNameField && len(field.Values) == 1 {
+				return field.Values[0]
+			}
+		}
+	}
+	return ""
 }
 
 // emptiest is the machine with the fewest pods of the same component.

@@ -56,14 +56,14 @@ type world struct {
 	admin  kubernetes.Interface
 }
 
-func newWorld(t *testing.T, machines int) world {
+func newWorld(t *testing.T) world {
 	t.Helper()
 	server := clustertest.Start(t)
-	server.StartMachines(t, machines)
+	server.StartMachines(t)
 	admin, err := kubernetes.NewForConfig(server.Config)
 	require.NoError(t, err)
 	_, err = admin.CoreV1().Namespaces().Patch(t.Context(), server.Namespace, "application/merge-patch+json",
-		[]byte(`{"metadata":{"labels":{"pod-security.kubernetes.io/enforce":"restricted"}}}`), meta.PatchOptions{})
+		[]byte(`{"metadata":{"labels":{"pod-security.kubernetes.io/enforce":"restricted","pod-security.kubernetes.io/warn":"restricted"}}}`), meta.PatchOptions{})
 	require.NoError(t, err)
 	cluster, err := Connect(t.Context(), Connection{Kubeconfig: server.Kubeconfig(t), Namespace: server.Namespace})
 	require.NoError(t, err)
@@ -84,7 +84,7 @@ func valuesOf(t *testing.T, text string) Values {
 
 func TestCluster_InstallUpgradeRollbackUninstall(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 4)
+	w := newWorld(t)
 
 	first, told := w.request(t, "")
 	plan, err := w.Plan(t.Context(), first)
@@ -170,7 +170,7 @@ const stuckGateway = `gateway: {podAnnotations: {clustertest/stuck: "yes"}}`
 
 func TestCluster_FailedInstallSaysWhatIsLeft(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 4)
+	w := newWorld(t)
 	r, _ := w.request(t, stuckGateway)
 	r.Timeout = 8 * time.Second
 
@@ -192,7 +192,7 @@ func TestCluster_FailedInstallSaysWhatIsLeft(t *testing.T) {
 
 func TestCluster_AtomicLeavesNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 4)
+	w := newWorld(t)
 	r, _ := w.request(t, stuckGateway)
 	r.Timeout, r.Atomic = 8*time.Second, true
 
@@ -216,7 +216,7 @@ func TestCluster_AtomicLeavesNothing(t *testing.T) {
 
 func TestCluster_StuckReleaseIsRecognisedAndMended(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 4)
+	w := newWorld(t)
 	r, told := w.request(t, "")
 	_, err := w.Install(t.Context(), r)
 	require.NoError(t, err, told.text())
@@ -241,7 +241,7 @@ func TestCluster_StuckReleaseIsRecognisedAndMended(t *testing.T) {
 
 func TestCluster_PreflightKnowsTheChain(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 4)
+	w := newWorld(t)
 	r, told := w.request(t, "")
 	_, err := w.Install(t.Context(), r)
 	require.NoError(t, err, told.text())
@@ -269,7 +269,7 @@ func TestCluster_TooFewMachines(t *testing.T) {
 
 func TestCluster_UserWithoutRightsIsToldWhich(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 4)
+	w := newWorld(t)
 	limited := w.server.As(t, "reader", rbac.Role{ObjectMeta: meta.ObjectMeta{Name: "reader"}, Rules: []rbac.PolicyRule{
 		{APIGroups: []string{""}, Resources: []string{"secrets", "configmaps", "pods", "services", "serviceaccounts"}, Verbs: []string{"*"}},
 		{APIGroups: []string{"apps"}, Resources: []string{"*"}, Verbs: []string{"get", "list"}},
@@ -295,7 +295,7 @@ func TestCluster_UserWithoutRightsIsToldWhich(t *testing.T) {
 
 func TestCluster_EndedOperationIsWrittenDown(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 4)
+	w := newWorld(t)
 	r, told := w.request(t, stuckGateway)
 	ctx, cancel := context.WithCancel(t.Context())
 	r.Tell = func(e Event) {
@@ -313,7 +313,7 @@ func TestCluster_EndedOperationIsWrittenDown(t *testing.T) {
 
 func TestCluster_NamespaceIsMadeRestricted(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 1)
+	w := newWorld(t)
 	name := w.namespace + "-new"
 	cluster, err := Connect(t.Context(), Connection{Kubeconfig: w.server.Kubeconfig(t), Namespace: name})
 	require.NoError(t, err)
@@ -328,7 +328,7 @@ func TestCluster_NamespaceIsMadeRestricted(t *testing.T) {
 
 func TestCluster_SupportBundleHasNoSecret(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 4)
+	w := newWorld(t)
 	secrets := []string{"correct-horse-battery", "s3cr3t/with+signs", "word1 word2 word3 word4"}
 	r, told := w.request(t, `
 global: {datastores: {default: {postgresql: {password: correct-horse-battery}}}}

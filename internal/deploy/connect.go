@@ -50,6 +50,7 @@ type Cluster struct {
 	api       kubernetes.Interface
 	// configure makes what a Helm action needs.
 	configure func() (*action.Configuration, error)
+	warned    *warnings
 	nodes     nodes
 	poll      time.Duration // between two looks at what is waited for
 }
@@ -67,9 +68,10 @@ func Connect(ctx context.Context, to Connection) (*Cluster, error) {
 	if to.Context != "" {
 		flags.Context = &to.Context
 	}
+	warned := new(warnings)
 	flags.WrapConfigFn = func(config *rest.Config) *rest.Config {
 		config.Timeout, config.QPS, config.Burst, config.UserAgent = requestTimeout, maxRate, maxBurst, fieldManager
-		config.WarningHandler = rest.NoWarnings{}
+		config.WarningHandler = warned
 		return config
 	}
 	config, err := flags.ToRESTConfig()
@@ -80,7 +82,7 @@ func Connect(ctx context.Context, to Connection) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configure the connection to the cluster: %w", err)
 	}
-	c := &Cluster{namespace: to.Namespace, host: config.Host, rest: config, api: api, poll: pollEvery}
+	c := &Cluster{namespace: to.Namespace, host: config.Host, rest: config, api: api, warned: warned, poll: pollEvery}
 	c.nodes = forwarded{c}
 	c.configure = func() (*action.Configuration, error) {
 		out := new(action.Configuration)

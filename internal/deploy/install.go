@@ -108,8 +108,11 @@ func (o *operation) installedAlready(ctx context.Context) (Result, error) {
 // pod of the chart conforms to it. One that is there is left as it is.
 func (o *operation) ensureNamespace(ctx context.Context) error {
 	_, err := o.api.CoreV1().Namespaces().Create(ctx, &core.Namespace{ObjectMeta: meta.ObjectMeta{
-		Name:   o.namespace,
-		Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted", "app.kubernetes.io/managed-by": fieldManager},
+		Name: o.namespace,
+		Labels: map[string]string{
+			"pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/warn": "restricted",
+			"app.kubernetes.io/managed-by": fieldManager,
+		},
 	}}, meta.CreateOptions{FieldManager: fieldManager})
 	switch {
 	case err == nil:

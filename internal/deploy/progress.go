@@ -12,7 +12,8 @@ import (
 
 // Event is a step of an operation, or what is waited for.
 type Event struct {
-	// Step is what is done: preflight, apply, wait, roll, restore.
+	// Step is what is done: preflight, apply, wait, roll, restore, or that the API
+	// server warns.
 	Step string `json:"step"`
 	// Object is what it is about; empty is the whole.
 	Object string `json:"object,omitempty"`

@@ -55,6 +55,7 @@ func (c *Cluster) begin(ctx context.Context, r Request) (*operation, error) {
 	if r.Tell == nil {
 		r.Tell = func(Event) {}
 	}
+	c.warned.begin(r.Tell)
 	helm, err := c.configure()
 	if err != nil {
 		return nil, err
