@@ -101,18 +101,17 @@ func (s situation) judgeGenesis() Refusals {
 
 // judgeFile compares the values with a genesis file that is there.
 func (s situation) judgeFile(rule string) Refusals {
-	bft := s.genesis.Config.QBFT
-	protocol := "QBFT"
+	bft, protocol := s.genesis.Config.QBFT, genesis.QBFT
 	if s.genesis.Config.IBFT2 != nil {
-		bft, protocol = s.genesis.Config.IBFT2, "IBFTv2"
+		bft, protocol = s.genesis.Config.IBFT2, genesis.IBFT2
 	}
 	if bft == nil {
 		return nil
 	}
 	has := map[string]string{
-		"--chain-id":          strconv.FormatUint(uint64(s.genesis.Config.ChainID), 10),
-		"--consensus":         protocol,
-		"--seconds-per-block": strconv.FormatUint(uint64(bft.BlockPeriodSeconds), 10),
+		"--chain-id":     strconv.FormatUint(uint64(s.genesis.Config.ChainID), 10),
+		"--consensus":    string(protocol),
+		"--block-period": strconv.FormatUint(uint64(bft.BlockPeriodSeconds), 10),
 	}
 	var out Refusals
 	for _, option := range slices.Sorted(maps.Keys(has)) {

@@ -9,6 +9,8 @@ import (
 	"helm.sh/helm/v3/pkg/release"
 	core "k8s.io/api/core/v1"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/slipwayhq/slipway/internal/genesis"
 )
 
 func TestNextStep(t *testing.T) {
@@ -44,7 +46,7 @@ func TestNextStep(t *testing.T) {
 func TestJudge(t *testing.T) {
 	t.Parallel()
 	installed := chain{
-		Bootstrap: map[string]string{"--chain-id": "1", "--consensus": "QBFT"}, Storage: map[string]string{rpcName: "FOREST"},
+		Bootstrap: map[string]string{"--chain-id": "1", "--consensus": "qbft"}, Storage: map[string]string{rpcName: "FOREST"},
 		Besu: map[string]string{rpcName: "25.10.0"}, Validators: 4, Sets: map[string]string{rpcName: "x"},
 	}
 	for name, c := range map[string]struct {
@@ -80,6 +82,26 @@ func TestJudge(t *testing.T) {
 		require.Equal(t, c.want, found[0].Rule, name)
 		require.ErrorIs(t, found, ErrRefused, name)
 		require.Empty(t, s.judge([]string{c.want}), "%s: allowed", name)
+	}
+}
+
+func TestJudge_GenesisThatIsThere(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ values, says string }{
+		"that of the values":     {`global: {chainId: "7"}`, ""},
+		"another chain id":       {"", "[genesis] the genesis in this namespace has --chain-id=7, and the values say 53771311147"},
+		"another protocol":       {`{global: {chainId: "7"}, network: {bootstrap: {consensus: ibft2}}}`, "has --consensus=qbft, and the values say ibft2"},
+		"another time of blocks": {`{global: {chainId: "7"}, network: {bootstrap: {blockPeriod: 5}}}`, "has --block-period=2, and the values say 5"},
+	} {
+		wanted, err := chainOf(mustRender(t, c.values).objects)
+		require.NoError(t, err)
+		refused := situation{wanted: wanted, genesis: &genesis.File{Config: genesis.Config{ChainID: 7, QBFT: &genesis.BFTConfig{BlockPeriodSeconds: 2}}}}.judge(nil)
+		if c.says == "" {
+			require.Empty(t, refused, name)
+			continue
+		}
+		require.Len(t, refused, 1, name)
+		require.ErrorContains(t, refused, c.says, name)
 	}
 }
 
