@@ -31,13 +31,15 @@ var (
 	ErrUnreachable = errors.New("the cluster cannot be reached")
 	// ErrForbidden says that the API server does not allow what is needed.
 	ErrForbidden = errors.New("the cluster does not allow it")
+	// ErrInsecure says that nobody would notice another server in its place.
+	ErrInsecure = errors.New("the kubeconfig has insecure-skip-tls-verify")
 )
 
 // Limits of the connection.
 const (
 	requestTimeout = 30 * time.Second
 	maxRate        = 50 // requests a second
-	maxBurst       = 200
+	maxBurst       = 300
 	// fieldManager is under which name the API server notes our writes.
 	fieldManager = "slipway"
 )
@@ -77,6 +79,9 @@ func Connect(ctx context.Context, to Connection) (*Cluster, error) {
 	config, err := flags.ToRESTConfig()
 	if err != nil {
 		return nil, fmt.Errorf("no cluster is configured: %w: give --kubeconfig and --context, or run in a pod with a service account", err)
+	}
+	if config.Insecure {
+		return nil, fmt.Errorf("%w: whoever stands between could read and change everything: give certificate-authority in the kubeconfig instead", ErrInsecure)
 	}
 	api, err := kubernetes.NewForConfig(config)
 	if err != nil {

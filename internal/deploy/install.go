@@ -34,23 +34,18 @@ func (c *Cluster) Install(ctx context.Context, r Request) (Result, error) {
 func (o *operation) install(ctx context.Context) (Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
-	wanted, err := o.wanted(ctx)
+	next, err := o.prepare(ctx)
 	if err != nil {
 		return o.result, err
 	}
-	if err := o.preflight(ctx, wanted); err != nil {
-		return o.result, err
+	if o.needsNamespace {
+		if err := o.makeNamespace(ctx, next.wanted); err != nil {
+			return o.result, err
+		}
 	}
-	if err := o.ensureNamespace(ctx); err != nil {
-		return o.result, err
-	}
-	umbrella, err := o.chart()
-	if err != nil {
-		return o.result, err
-	}
-	o.waitFor(ctx, wanted)
-	o.Tell(Event{"apply", o.Release, fmt.Sprintf("%d objects", len(wanted))})
-	made, err := o.installAction().RunWithContext(context.WithoutCancel(ctx), umbrella, o.Values)
+	o.waitFor(ctx, next.wanted)
+	o.Tell(Event{"apply", o.Release, fmt.Sprintf("%d objects", len(next.wanted))})
+	made, err := o.installAction().RunWithContext(context.WithoutCancel(ctx), next.umbrella, o.Values)
 	if err != nil {
 		return o.result, o.undoInstall(ctx, o.cause("install", err))
 	}
@@ -84,7 +79,11 @@ func (o *operation) undoInstall(ctx context.Context, failure error) error {
 func (o *operation) installedAlready(ctx context.Context) (Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
-	wanted, err := o.wanted(ctx)
+	umbrella, err := o.chart()
+	if err != nil {
+		return o.result, err
+	}
+	wanted, err := o.wanted(ctx, umbrella)
 	if err != nil {
 		return o.result, err
 	}
@@ -104,9 +103,9 @@ func (o *operation) installedAlready(ctx context.Context) (Result, error) {
 	return o.result, o.wait(ctx, o.Release, installed, o.Tell)
 }
 
-// ensureNamespace makes the namespace, with the strictest Pod Security: every
-// pod of the chart conforms to it. One that is there is left as it is.
-func (o *operation) ensureNamespace(ctx context.Context) error {
+// makeNamespace makes the namespace, with the strictest Pod Security: every pod
+// of the chart conforms to it. Now the API server can judge the objects.
+func (o *operation) makeNamespace(ctx context.Context, wanted []Object) error {
 	_, err := o.api.CoreV1().Namespaces().Create(ctx, &core.Namespace{ObjectMeta: meta.ObjectMeta{
 		Name: o.namespace,
 		Labels: map[string]string{
@@ -115,14 +114,25 @@ func (o *operation) ensureNamespace(ctx context.Context) error {
 		},
 	}}, meta.CreateOptions{FieldManager: fieldManager})
 	switch {
-	case err == nil:
-		o.Tell(Event{"apply", "Namespace " + o.namespace, "made, for pods of the restricted Pod Security Standard"})
-		return nil
-	case apierrors.IsAlreadyExists(err) || apierrors.IsForbidden(err):
-		return nil // who may not make it may still use it; if it is missing, the next request says so
-	default:
+	case apierrors.IsForbidden(err):
+		return fmt.Errorf("%w: there is no namespace %s, and these credentials may not make one: ask an administrator for it (kubectl create namespace %s); nothing was changed",
+			ErrForbidden, o.namespace, o.namespace)
+	case err != nil && !apierrors.IsAlreadyExists(err): // somebody else was faster
 		return o.explain("make namespace "+o.namespace, err)
 	}
+	o.Tell(Event{"apply", "Namespace " + o.namespace, "made, for pods of the restricted Pod Security Standard"})
+	served, err := o.kinds(ctx)
+	if err != nil {
+		return err
+	}
+	refused, err := o.checkObjects(ctx, wanted, nil, served)
+	if err != nil {
+		return fmt.Errorf("%w; of the installation only the empty namespace %s was made", err, o.namespace)
+	}
+	if refused = (situation{refused: refused}).judge(o.Allow); len(refused) > 0 {
+		return fmt.Errorf("%w\nonly the empty namespace %s was made", refused, o.namespace)
+	}
+	return nil
 }
 
 // leastRestore is what putting back what was gets at least, however little time

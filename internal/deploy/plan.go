@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"helm.sh/helm/v3/pkg/action"
@@ -30,7 +31,11 @@ func (c *Cluster) Plan(ctx context.Context, r Request) (Plan, error) {
 		return Plan{}, err
 	}
 	out := Plan{Release: r.Release, Namespace: c.namespace, State: o.history.state()}
-	wanted, err := o.wanted(ctx)
+	umbrella, err := o.chart()
+	if err != nil {
+		return out, err
+	}
+	wanted, err := o.wanted(ctx, umbrella)
 	if err != nil {
 		return out, err
 	}
@@ -43,6 +48,17 @@ func (c *Cluster) Plan(ctx context.Context, r Request) (Plan, error) {
 	}
 	s, err := o.situation(ctx, r.Release, wanted, installed)
 	if err != nil {
+		return out, err
+	}
+	served, err := o.kinds(ctx)
+	if err != nil {
+		return out, err
+	}
+	s.refused, err = o.checkObjects(ctx, wanted, installed, served)
+	switch {
+	case errors.Is(err, errNoNamespace):
+		out.Notes = append(out.Notes, "there is no namespace "+c.namespace+" yet, so the API server has not judged the objects; `slipway install` makes it, and asks then")
+	case err != nil:
 		return out, err
 	}
 	out.Refusals = s.judge(r.Allow)
@@ -61,12 +77,9 @@ func (c *Cluster) Plan(ctx context.Context, r Request) (Plan, error) {
 }
 
 // wanted are the objects as the next revision would have them.
-func (o *operation) wanted(ctx context.Context) ([]Object, error) {
-	umbrella, err := o.chart()
-	if err != nil {
-		return nil, err
-	}
+func (o *operation) wanted(ctx context.Context, umbrella *chart.Chart) ([]Object, error) {
 	var dry *release.Release
+	var err error
 	if o.history.state() == Absent {
 		install := o.installAction()
 		install.DryRun, install.DryRunOption = true, "server"

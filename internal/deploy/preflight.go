@@ -61,11 +61,13 @@ type situation struct {
 	machines map[string]string
 	// placed has the machine of each validator that runs, by name.
 	placed map[string]string
+	// refused is what the API server says against the objects.
+	refused Refusals
 }
 
 // judge gives every reason not to begin, except those that are allowed.
 func (s situation) judge(allowed []string) Refusals {
-	var all Refusals
+	all := slices.Clone(s.refused)
 	for _, rule := range []func() Refusals{s.judgeGenesis, s.judgeStorage, s.judgeVersions, s.judgeQuorum, s.judgeSets, s.judgePlacement} {
 		all = append(all, rule()...)
 	}

@@ -43,6 +43,8 @@ type workloads struct {
 	daemons     []apps.DaemonSet
 	jobs        []batch.Job
 	pods        []core.Pod
+	// refused says, by kind and name, why no pod can be made for a workload.
+	refused map[string]string
 	// wanted are kind and name of what must be there.
 	wanted []string
 }
@@ -53,6 +55,9 @@ func (w workloads) waiting() []Waiting {
 	var out []Waiting
 	note := func(object, why string, final bool) {
 		found[object] = true
+		if refused := w.refused[object]; why != "" && refused != "" {
+			why += "; no pod can be made: " + refused
+		}
 		if why != "" && slices.Contains(w.wanted, object) {
 			out = append(out, Waiting{object, why, final})
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"helm.sh/helm/v3/pkg/action"
+	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/kube"
 	"helm.sh/helm/v3/pkg/release"
 )
@@ -47,6 +48,9 @@ type operation struct {
 	helm    *action.Configuration
 	history history
 	result  Result
+	// needsNamespace says that preflight found no namespace, in which the API
+	// server could have judged the objects.
+	needsNamespace bool
 }
 
 // begin reads the release. Helm's own client is replaced by one whose waiting
@@ -118,6 +122,25 @@ func objectsOf(r *release.Release) ([]Object, error) {
 	return out, nil
 }
 
+// prepared is what an operation knows before it changes anything.
+type prepared struct {
+	umbrella *chart.Chart
+	wanted   []Object
+}
+
+// prepare renders the next revision and lets preflight judge it.
+func (o *operation) prepare(ctx context.Context) (prepared, error) {
+	umbrella, err := o.chart()
+	if err != nil {
+		return prepared{}, err
+	}
+	wanted, err := o.wanted(ctx, umbrella)
+	if err != nil {
+		return prepared{}, err
+	}
+	return prepared{umbrella, wanted}, o.preflight(ctx, wanted)
+}
+
 // preflight refuses what would break the chain or fail halfway.
 func (o *operation) preflight(ctx context.Context, wanted []Object) error {
 	o.Tell(Event{"preflight", "", "looking at the cluster and the chain"})
@@ -125,11 +148,19 @@ func (o *operation) preflight(ctx context.Context, wanted []Object) error {
 	if err != nil {
 		return err
 	}
-	if err := o.checkPermissions(ctx, wanted); err != nil {
+	served, err := o.kinds(ctx)
+	if err != nil {
+		return err
+	}
+	if err := o.checkPermissions(ctx, wanted, served); err != nil {
 		return err
 	}
 	s, err := o.situation(ctx, o.Release, wanted, installed)
 	if err != nil {
+		return err
+	}
+	s.refused, err = o.checkObjects(ctx, wanted, installed, served)
+	if o.needsNamespace = errors.Is(err, errNoNamespace); err != nil && !o.needsNamespace {
 		return err
 	}
 	if note := s.zoneNote(); note != "" {

@@ -26,15 +26,12 @@ func (c *Cluster) Upgrade(ctx context.Context, r Request) (Result, error) {
 func (o *operation) upgrade(ctx context.Context) (Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
-	wanted, err := o.wanted(ctx)
+	next, err := o.prepare(ctx)
 	if err != nil {
 		return o.result, err
 	}
-	if err := o.preflight(ctx, wanted); err != nil {
-		return o.result, err
-	}
 	before := o.history.deployed()
-	if same, err := o.isSame(wanted); err != nil || same {
+	if same, err := o.isSame(next.wanted); err != nil || same {
 		o.result.Revision = o.history.last().Version
 		if err != nil {
 			return o.result, err
@@ -42,14 +39,10 @@ func (o *operation) upgrade(ctx context.Context) (Result, error) {
 		o.note("nothing changes")
 		return o.result, o.settle(ctx)
 	}
-	umbrella, err := o.chart()
-	if err != nil {
-		return o.result, err
-	}
-	next := named(wanted, o.history.last().Version+1)
-	o.waitFor(ctx, next)
-	o.Tell(Event{"apply", o.Release, fmt.Sprintf("revision %d, %d objects", o.history.last().Version+1, len(wanted))})
-	made, err := o.upgradeAction().RunWithContext(context.WithoutCancel(ctx), o.Release, umbrella, o.Values)
+	revision := o.history.last().Version + 1
+	o.waitFor(ctx, named(next.wanted, revision))
+	o.Tell(Event{"apply", o.Release, fmt.Sprintf("revision %d, %d objects", revision, len(next.wanted))})
+	made, err := o.upgradeAction().RunWithContext(context.WithoutCancel(ctx), o.Release, next.umbrella, o.Values)
 	if err != nil {
 		return o.result, o.undoUpgrade(ctx, before, o.cause("upgrade", err))
 	}

@@ -42,8 +42,13 @@ func (c *Cluster) observe(ctx context.Context, release string, wanted []Object) 
 		return w, c.explain("list the Jobs", err)
 	}
 	w.deployments, w.sets, w.daemons, w.jobs = deployments.Items, sets.Items, daemons.Items, jobs.Items
-	w.pods, err = c.pods(ctx, release)
-	return w, err
+	if w.pods, err = c.pods(ctx, release); err != nil {
+		return w, err
+	}
+	if len(w.waiting()) > 0 {
+		w.refused = c.refusedPods(ctx, w.deployments, time.Now())
+	}
+	return w, nil
 }
 
 // wait looks until nothing is waited for any more, and tells what changes. A
