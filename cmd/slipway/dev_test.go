@@ -23,6 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/slipwayhq/slipway/internal/cache/cachetest"
+	"github.com/slipwayhq/slipway/internal/clustertest"
 	"github.com/slipwayhq/slipway/internal/devnet"
 	"github.com/slipwayhq/slipway/internal/pgtest"
 )
@@ -34,8 +35,13 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		main()
 	}
-	os.Exit(pgtest.Main(m))
+	os.Exit(clustertest.Main(withPostgreSQL{m}))
 }
+
+// withPostgreSQL runs tests that need a server.
+type withPostgreSQL struct{ tests *testing.M }
+
+func (w withPostgreSQL) Run() int { return pgtest.Main(w.tests) }
 
 // output collects what a running program prints.
 type output struct {

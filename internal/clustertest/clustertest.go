@@ -27,8 +27,8 @@ const (
 )
 
 // Main runs the tests of a binary, with a real API server where one is asked
-// for. It returns the exit code.
-func Main(m *testing.M) int {
+// for. It returns the exit code. m is a testing.M, or what runs one.
+func Main(m interface{ Run() int }) int {
 	programs := os.Getenv(programsVariable)
 	if programs == "" {
 		return m.Run()

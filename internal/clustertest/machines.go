@@ -12,6 +12,7 @@ import (
 	core "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	corev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 )
 
@@ -51,15 +52,14 @@ func (a *API) StartMachines(t *testing.T) {
 	for i := range machineCount {
 		name := fmt.Sprintf("machine-%d", i)
 		m.names = append(m.names, name)
-		made, err := api.Nodes().Create(t.Context(), &core.Node{ObjectMeta: meta.ObjectMeta{
+		_, err := api.Nodes().Create(t.Context(), &core.Node{ObjectMeta: meta.ObjectMeta{
 			Name: name, Labels: map[string]string{core.LabelTopologyZone: fmt.Sprintf("zone-%d", i), core.LabelHostname: name},
 		}}, meta.CreateOptions{})
-		if apierrors.IsAlreadyExists(err) {
-			continue
+		if !apierrors.IsAlreadyExists(err) {
+			require.NoError(t, err)
 		}
-		require.NoError(t, err)
-		made.Spec.Taints = nil // every machine begins as one that is not ready
-		_, err = api.Nodes().Update(t.Context(), made, meta.UpdateOptions{})
+		// Every machine begins as one that is not ready.
+		_, err = api.Nodes().Patch(t.Context(), name, types.MergePatchType, []byte(`{"spec":{"taints":null}}`), meta.PatchOptions{})
 		require.NoError(t, err)
 	}
 	ctx, stop := context.WithCancel(context.Background())

@@ -27,7 +27,7 @@ func variants() map[string]struct {
 		"preview":    {profiles: []string{"preview"}},
 		"production": {profiles: []string{"production"}},
 		"onprem":     {profiles: []string{"production", "onprem"}},
-		"eks":        {profiles: []string{"production", "eks"}},
+		"eks":        {profiles: []string{"production", "eks"}, values: "global: {secretStore: {secrets: {postgresql-login: {password: 'prod/postgresql#password'}, redis-login: {password: prod/redis}}}}"},
 		"aks":        {profiles: []string{"production", "aks"}},
 		"gke":        {profiles: []string{"production", "gke"}},
 		"openshift":  {profiles: []string{"production", "openshift"}, values: openShift},
@@ -80,6 +80,7 @@ func (w world) live(t *testing.T, v Values) {
 	require.NoError(t, err, h.text())
 	require.Equal(t, 1, result.Revision)
 	w.requireInstalled(t)
+	w.requireRights(t)
 
 	second := first
 	second.Values = Values{}
@@ -120,7 +121,7 @@ func (w world) requireInstalled(t *testing.T) {
 // purpose.
 func (w world) left(t *testing.T) []string {
 	t.Helper()
-	lists, _ := w.api.Discovery().ServerPreferredNamespacedResources() // another test may define APIs
+	lists, _ := w.admin.Discovery().ServerPreferredNamespacedResources() // another test may define APIs
 	var out []string
 	for _, list := range lists {
 		for _, resource := range list.APIResources {
@@ -131,7 +132,7 @@ func (w world) left(t *testing.T) []string {
 			if list.GroupVersion == "v1" {
 				path = "/api/v1"
 			}
-			text, err := w.api.Discovery().RESTClient().Get().AbsPath(path, "namespaces", w.namespace, resource.Name).
+			text, err := w.admin.Discovery().RESTClient().Get().AbsPath(path, "namespaces", w.namespace, resource.Name).
 				Param("labelSelector", "app.kubernetes.io/instance=slipway").DoRaw(t.Context())
 			require.NoError(t, err, resource.Name)
 			var found meta.PartialObjectMetadataList
