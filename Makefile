@@ -31,10 +31,12 @@ run: deps-run build ## Run everything on this machine; ARGS="..." are handed to 
 RENDERS := ^TestEveryKey_HasAnEffect$$
 
 .PHONY: test
-test: deps-test vaultserver ## Vet, test with the race detector, then test real clients
+test: deps-test vaultserver cluster-tools ## Vet, test with the race detector, then test a real API server and real clients
 	$(GO) vet ./...
+	$(GO) vet -tags cluster ./internal/deploy ./cmd/slipway
 	$(GO) test -race -timeout 15m -skip '$(RENDERS)' ./...
 	$(GO) test -timeout 15m -run '$(RENDERS)' ./internal/deploy
+	$(IN_CLUSTER) $(GO) test -race -tags cluster -run '^TestCluster_Short$$' -count 1 -timeout 10m ./cmd/slipway
 	@if [ -x test/clients/run.sh ]; then test/clients/run.sh; fi
 
 # A module of its own, that nothing shipped depends on. Tests build it themselves
@@ -76,14 +78,17 @@ chaos: deps-test ## Prove exactly-once: every fault of docs/reliability.md, long
 chaos-mutants: deps-test ## Take the signer's protections out one by one: each time the proof must fail (5 minutes)
 	SLIPWAY_CHAOS=mutants $(GO) test ./internal/chaos -count 1 -timeout 60m -v -run TestMutants
 
+# Where tests find the control plane that they start.
+IN_CLUSTER := SLIPWAY_CLUSTER=$(CURDIR)/bin/cluster
+
 .PHONY: cluster-tools
 cluster-tools: ## Build a Kubernetes control plane into bin/cluster (minutes, the first time)
 	@scripts/cluster-tools.sh
 
 .PHONY: cluster-test
-cluster-test: cluster-tools ## Run the tests that speak to Kubernetes against a real API server
-	SLIPWAY_CLUSTER=$(CURDIR)/bin/cluster $(GO) test -race -count 1 -timeout 15m ./internal/network/cluster
-	SLIPWAY_CLUSTER=$(CURDIR)/bin/cluster $(GO) test -race -tags cluster -run TestCluster_ -count 1 -timeout 15m ./internal/deploy
+cluster-test: cluster-tools ## Run all tests that speak to Kubernetes against a real API server (RUN=TestCluster_Short narrows it)
+	$(IN_CLUSTER) $(GO) test -race -count 1 -timeout 15m ./internal/network/cluster
+	$(IN_CLUSTER) $(GO) test -race -tags cluster -run '$(or $(RUN),^TestCluster_)' -parallel 4 -p 1 -count 1 -timeout 25m ./internal/deploy ./cmd/slipway
 
 .PHONY: fuzz
 fuzz: ## Fuzz each target for 30 s; FUZZTIME=5m changes that

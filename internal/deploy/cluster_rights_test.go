@@ -119,7 +119,7 @@ func (w world) stored(t *testing.T) rendered {
 	return parseAll(t, objects)
 }
 
-// May asks the API server about one thing an account does.
+// may asks the API server about one thing an account does.
 func (w world) may(t *testing.T, account string, what authorization.ResourceAttributes) bool {
 	t.Helper()
 	what.Namespace = cmp.Or(what.Namespace, w.namespace)
@@ -189,19 +189,23 @@ func groupOf(t *testing.T, w world, resource string) string {
 // as is a Cluster for a user who has these Roles and nothing else.
 func (w world) as(t *testing.T, user string, roles ...rbac.Role) *Cluster {
 	t.Helper()
-	limited := w.server.As(t, user, roles...)
-	// What impersonation does, a kubeconfig says too.
-	path := t.TempDir() + "/kubeconfig"
-	require.NoError(t, clientcmd.WriteToFile(api.Config{
-		CurrentContext: "c",
-		Clusters:       map[string]*api.Cluster{"c": {Server: limited.Host, CertificateAuthority: limited.CAFile}},
-		AuthInfos:      map[string]*api.AuthInfo{"c": {ClientCertificate: limited.CertFile, ClientKey: limited.KeyFile, Impersonate: user}},
-		Contexts:       map[string]*api.Context{"c": {Cluster: "c", AuthInfo: "c"}},
-	}, path))
-	cluster, err := Connect(t.Context(), Connection{Kubeconfig: path, Namespace: w.namespace})
+	cluster, err := Connect(t.Context(), Connection{Kubeconfig: w.kubeconfig(t, w.server.As(t, user, roles...), user), Namespace: w.namespace})
 	require.NoError(t, err)
 	cluster.poll = w.poll
 	return cluster
+}
+
+// kubeconfig says what a connection does: that it is somebody's.
+func (w world) kubeconfig(t *testing.T, as *rest.Config, user string) string {
+	t.Helper()
+	path := t.TempDir() + "/kubeconfig"
+	require.NoError(t, clientcmd.WriteToFile(api.Config{
+		CurrentContext: "c",
+		Clusters:       map[string]*api.Cluster{"c": {Server: as.Host, CertificateAuthority: as.CAFile}},
+		AuthInfos:      map[string]*api.AuthInfo{"c": {ClientCertificate: as.CertFile, ClientKey: as.KeyFile, Impersonate: user}},
+		Contexts:       map[string]*api.Context{"c": {Cluster: "c", AuthInfo: "c"}},
+	}, path))
+	return path
 }
 
 // enough is a Role with what preflight asks for and, since nobody can give
@@ -236,6 +240,63 @@ func TestCluster_WhatPreflightAsksForIsEnough(t *testing.T) {
 	w := newWorld(t)
 	w.Cluster = w.as(t, "deployer", w.enough(t, permission{}))
 	w.live(t, Values{})
+}
+
+func TestCluster_AdministratorOfTheNamespaceIsEnough(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, err := w.admin.RbacV1().RoleBindings(w.namespace).Create(t.Context(), &rbac.RoleBinding{
+		ObjectMeta: meta.ObjectMeta{Name: "administrator"},
+		Subjects:   []rbac.Subject{{Kind: rbac.UserKind, APIGroup: rbac.GroupName, Name: "administrator"}},
+		RoleRef:    rbac.RoleRef{APIGroup: rbac.GroupName, Kind: "ClusterRole", Name: "admin"},
+	}, meta.CreateOptions{})
+	require.NoError(t, err)
+	// The Role is put together by a controller after the server has started.
+	require.Eventually(t, func() bool {
+		answer, err := w.admin.AuthorizationV1().SubjectAccessReviews().Create(t.Context(), &authorization.SubjectAccessReview{
+			Spec: authorization.SubjectAccessReviewSpec{User: "administrator", ResourceAttributes: &authorization.ResourceAttributes{Namespace: w.namespace, Verb: "list", Resource: "secrets"}},
+		}, meta.CreateOptions{})
+		return err == nil && answer.Status.Allowed
+	}, time.Minute, 100*time.Millisecond)
+	w.Cluster = w.as(t, "administrator")
+	w.live(t, Values{})
+
+	// Another namespace is nothing to them.
+	w.Cluster.namespace = w.namespace + "-none"
+	r, _ := w.request(t, "")
+	_, err = w.Install(t.Context(), r)
+	require.ErrorIs(t, err, ErrForbidden)
+}
+
+func TestCluster_NamespaceThatMayNotBeMade(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	// Everything in every namespace, but no namespace itself.
+	role := w.namespace + "-all"
+	_, err := w.admin.RbacV1().ClusterRoles().Create(t.Context(), &rbac.ClusterRole{ObjectMeta: meta.ObjectMeta{Name: role}, Rules: []rbac.PolicyRule{
+		{APIGroups: []string{"", "apps", "batch", "policy", "networking.k8s.io", "rbac.authorization.k8s.io", "autoscaling"}, Resources: []string{"*"}, Verbs: []string{"get", "list", "watch", "patch", "delete", "update"}},
+		{
+			APIGroups: []string{"", "apps", "batch", "policy", "networking.k8s.io", "rbac.authorization.k8s.io", "autoscaling"},
+			Resources: []string{"configmaps", "secrets", "services", "serviceaccounts", "deployments", "statefulsets", "daemonsets", "jobs", "poddisruptionbudgets", "networkpolicies", "roles", "rolebindings", "persistentvolumeclaims"},
+			Verbs:     []string{"create"},
+		},
+	}}, meta.CreateOptions{})
+	require.NoError(t, err)
+	_, err = w.admin.RbacV1().ClusterRoleBindings().Create(t.Context(), &rbac.ClusterRoleBinding{
+		ObjectMeta: meta.ObjectMeta{Name: role}, RoleRef: rbac.RoleRef{APIGroup: rbac.GroupName, Kind: "ClusterRole", Name: role},
+		Subjects: []rbac.Subject{{Kind: rbac.UserKind, APIGroup: rbac.GroupName, Name: role}},
+	}, meta.CreateOptions{})
+	require.NoError(t, err)
+	name := w.namespace + "-none"
+	cluster, err := Connect(t.Context(), Connection{Kubeconfig: w.kubeconfig(t, w.server.As(t, role), role), Namespace: name})
+	require.NoError(t, err)
+	r, h := w.request(t, "")
+	plan, err := cluster.Plan(t.Context(), r)
+	require.NoError(t, err)
+	require.Contains(t, strings.Join(plan.Notes, "\n"), "there is no namespace "+name+" yet")
+	_, err = cluster.Install(t.Context(), r)
+	require.ErrorIs(t, err, ErrForbidden, h.text())
+	require.ErrorContains(t, err, "there is no namespace "+name+", and these credentials may not make one: ask an administrator for it (kubectl create namespace "+name+"); nothing was changed")
 }
 
 func TestCluster_TooFewRightsAreNamedBeforeAnythingChanges(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -16,6 +17,13 @@ import (
 type rendered struct {
 	objects []Object
 	parsed  []map[string]any
+	made    *madePods
+}
+
+// madePods are the pod templates, found once.
+type madePods struct {
+	once sync.Once
+	pods []pod
 }
 
 // pod is a pod, seen through the workload that makes it.
@@ -27,7 +35,28 @@ type pod struct {
 
 func mustRender(t *testing.T, text string) rendered {
 	t.Helper()
+	if text == "" || text == everything {
+		return renderedOnce(t, text)
+	}
 	return mustRenderValues(t, values(t, text))
+}
+
+// kept are renderings that many tests look at, and none changes, by their values.
+var kept sync.Map //nolint:gochecknoglobals // the tests of a binary share it; each rendering takes seconds with the race detector
+
+type keptRendering struct {
+	once sync.Once
+	rendered
+}
+
+// renderedOnce renders texts, the last one on top, unless a test has done so.
+func renderedOnce(t *testing.T, texts ...string) rendered {
+	t.Helper()
+	found, _ := kept.LoadOrStore(strings.Join(texts, "\n---\n"), new(keptRendering))
+	one, _ := found.(*keptRendering)
+	one.once.Do(func() { one.rendered = mustRenderValues(t, overlaid(t, texts...)) })
+	require.NotEmpty(t, one.objects, "another test could not render it")
+	return one.rendered
 }
 
 func mustRenderValues(t *testing.T, v Values) rendered {
@@ -39,7 +68,7 @@ func mustRenderValues(t *testing.T, v Values) rendered {
 
 func parseAll(t *testing.T, objects []Object) rendered {
 	t.Helper()
-	out := rendered{objects: objects}
+	out := rendered{objects: objects, made: new(madePods)}
 	for _, o := range objects {
 		var parsed map[string]any
 		require.NoError(t, yaml.UnmarshalStrict([]byte(o.Text), &parsed), o.Source)
@@ -114,6 +143,12 @@ func decode[T any](t *testing.T, o Object) T {
 
 // pods gives every pod template.
 func (r rendered) pods(t *testing.T) []pod {
+	t.Helper()
+	r.made.once.Do(func() { r.made.pods = r.findPods(t) })
+	return r.made.pods
+}
+
+func (r rendered) findPods(t *testing.T) []pod {
 	t.Helper()
 	var out []pod
 	for _, o := range r.objects {
@@ -217,12 +252,12 @@ global:
 func bases(t *testing.T) map[string]rendered {
 	t.Helper()
 	return map[string]rendered{
-		"default":     mustRender(t, ""),
-		"everything":  mustRender(t, everything),
-		"external":    mustRenderValues(t, overlaid(t, everything, external)),
-		"gateway api": mustRenderValues(t, overlaid(t, everything, "global: {expose: {type: gateway}, metrics: {monitor: pod}}")),
-		"dapp":        mustRenderValues(t, overlaid(t, everything, withDApp)),
-		"tenant":      mustRenderValues(t, overlaid(t, everything, "global: {tenant: {enabled: true, client: bank-a}}")),
-		"openshift":   mustRenderValues(t, overlaid(t, everything, "global: {expose: {type: route}}")),
+		"default":     renderedOnce(t, ""),
+		"everything":  renderedOnce(t, everything),
+		"external":    renderedOnce(t, everything, external),
+		"gateway api": renderedOnce(t, everything, "global: {expose: {type: gateway}, metrics: {monitor: pod}}"),
+		"dapp":        renderedOnce(t, everything, withDApp),
+		"tenant":      renderedOnce(t, everything, "global: {tenant: {enabled: true, client: bank-a}}"),
+		"openshift":   renderedOnce(t, everything, "global: {expose: {type: route}}"),
 	}
 }
