@@ -13,9 +13,10 @@ import (
 
 // chartValues are the flags that say what a chart is rendered with.
 type chartValues struct {
-	Values  []string `short:"f" help:"File of values; - is standard input. Repeatable, later ones win." placeholder:"FILE" sep:"none"`
-	Set     []string `help:"Single value, over all files: gateway.replicas=3. Repeatable." placeholder:"KEY=VALUE" sep:"none"`
-	Profile []string `help:"Values that come with the chart, below all files: preview, production. Repeatable." placeholder:"NAME"`
+	Values    []string `short:"f" help:"File of values; - is standard input. Repeatable, later ones win." placeholder:"FILE" sep:"none"`
+	Set       []string `help:"Single value, over all files: gateway.replicas=3. Repeatable." placeholder:"KEY=VALUE" sep:"none"`
+	SetString []string `help:"The same for texts that look like numbers: global.chainId=1337. Repeatable." placeholder:"KEY=VALUE" sep:"none"`
+	Profile   []string `help:"Values that come with the chart, below all files: preview, production. Repeatable." placeholder:"NAME"`
 }
 
 // chartTarget are the flags that say for which cluster.
@@ -34,7 +35,7 @@ type renderCmd struct {
 }
 
 func (v chartValues) load() (deploy.Values, error) {
-	return deploy.Sources{Profiles: v.Profile, Files: v.Values, Set: v.Set}.Load()
+	return deploy.Sources{Profiles: v.Profile, Files: v.Values, Set: v.Set, SetString: v.SetString}.Load()
 }
 
 func (t chartTarget) target() deploy.Target {

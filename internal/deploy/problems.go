@@ -150,8 +150,16 @@ func (s schema) describe(prefix string, e *jsonschema.ValidationError) Problems 
 		return Problems{{key, "must match " + what.Want + s.meaning(e.InstanceLocation)}}
 	case *kind.Enum:
 		return Problems{{key, fmt.Sprintf("must be one of %v", what.Want)}}
+	case *kind.Minimum:
+		return Problems{{key, "must be at least " + what.Want.RatString() + s.meaning(e.InstanceLocation)}}
+	case *kind.Maximum:
+		return Problems{{key, "must be at most " + what.Want.RatString() + s.meaning(e.InstanceLocation)}}
 	case *kind.Type:
-		return Problems{{key, fmt.Sprintf("must be %s, not %s%s", strings.Join(what.Want, " or "), what.Got, s.meaning(e.InstanceLocation))}}
+		how := ""
+		if what.Got == "number" && slices.Contains(what.Want, "string") {
+			how = ": put it into quotes, or use --set-string"
+		}
+		return Problems{{key, fmt.Sprintf("must be %s, not %s%s%s", strings.Join(what.Want, " or "), what.Got, how, s.meaning(e.InstanceLocation))}}
 	default:
 		return Problems{{key, e.ErrorKind.LocalizedString(message.NewPrinter(language.English))}}
 	}

@@ -12,9 +12,9 @@ func TestProblems_NameTheKeyAndWhatWouldBeRight(t *testing.T) {
 		"gateway: {replicsa: 3}":                                    "gateway.replicsa: there is no such key; did you mean replicas?",
 		"sigtner: {}":                                               "sigtner: there is no such key; did you mean signer?",
 		"global: {chainid: '5'}":                                    "global.chainid: there is no such key; did you mean chainId?",
-		"global: {chainId: 5}":                                      "global.chainId: must be string, not number (Chain id, as text: numbers above 2^53 do not survive YAML)",
+		"global: {chainId: 5}":                                      "global.chainId: must be string, not number: put it into quotes, or use --set-string (Chain id, as text: numbers above 2^53 do not survive YAML)",
 		"global: {chainId: '0x5'}":                                  "global.chainId: must match ^[1-9][0-9]{0,19}$ (Chain id, as text: numbers above 2^53 do not survive YAML)",
-		"global: {networkNodes: {validatorReplicaCount: 0}}":        "global.networkNodes.validatorReplicaCount: minimum: got 0, want 1",
+		"global: {networkNodes: {validatorReplicaCount: 0}}":        "global.networkNodes.validatorReplicaCount: must be at least 1 (How many validators there are)",
 		"network: {bootstrap: {consensus: Raft}}":                   "network.bootstrap.consensus: must be one of [qbft ibft2]",
 		"signer: {datastores: {postgresql: {sslmode: require}}}":    "signer.datastores.postgresql.sslmode: there is no such key; did you mean sslMode?",
 		"gateway: {replicas: x, foo: 1}":                            "gateway.foo: there is no such key\ngateway.replicas: must be integer, not string (How many pods run)",
@@ -44,11 +44,12 @@ func TestProblems_DoNotShowSecrets(t *testing.T) {
 
 func TestSources_LaterOnesWin(t *testing.T) {
 	t.Parallel()
-	v, err := Sources{Profiles: []string{"preview"}, Set: []string{"gateway.replicas=5", "global.chainName=Mine"}}.Load()
+	v, err := Sources{Profiles: []string{"preview"}, Set: []string{"gateway.replicas=5", "global.chainName=Mine", "global.chainId=7"}, SetString: []string{"global.chainId=1337"}}.Load()
 	require.NoError(t, err)
 	require.Equal(t, int64(5), v["gateway"].(map[string]any)["replicas"]) //nolint:forcetypeassert // the profile has it
 	global := v["global"].(map[string]any)                                //nolint:forcetypeassert // so it has this
 	require.Equal(t, "Mine", global["chainName"])
+	require.Equal(t, "1337", global["chainId"])
 	require.Contains(t, global, "networkNodes")
 	_, err = Sources{Profiles: []string{"huge"}}.Load()
 	require.EqualError(t, err, `there is no profile "huge"; there are aks, eks, gke, onprem, openshift, preview, production`)

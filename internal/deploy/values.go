@@ -16,7 +16,8 @@ import (
 // Values are what a chart is rendered with, by key.
 type Values = map[string]any
 
-// Sources say where values come from. Later ones win: profiles, files, Set.
+// Sources say where values come from. Later ones win: profiles, files, Set,
+// SetString.
 type Sources struct {
 	// Profiles that come with the chart, such as production.
 	Profiles []string
@@ -24,6 +25,8 @@ type Sources struct {
 	Files []string
 	// Set are single values as Helm has them: gateway.replicas=3.
 	Set []string
+	// SetString are the same, and texts whatever they look like.
+	SetString []string
 }
 
 // maxValuesFile bounds a file of values, in bytes.
@@ -50,13 +53,23 @@ func (s Sources) Load() (Values, error) {
 			return nil, err
 		}
 	}
-	for _, set := range s.Set {
-		if err := strvals.ParseInto(set, out); err != nil {
-			key, _, _ := strings.Cut(set, "=") // what follows may be secret
-			return nil, fmt.Errorf("--set %s: not a value as key=value", key)
-		}
+	if err := setAll(out, "--set", s.Set, strvals.ParseInto); err != nil {
+		return nil, err
+	}
+	if err := setAll(out, "--set-string", s.SetString, strvals.ParseIntoString); err != nil {
+		return nil, err
 	}
 	return out, nil
+}
+
+func setAll(values Values, flag string, texts []string, set func(string, map[string]any) error) error {
+	for _, text := range texts {
+		if err := set(text, values); err != nil {
+			key, _, _ := strings.Cut(text, "=") // what follows may be secret
+			return fmt.Errorf("%s %s: not a value as key=value", flag, key)
+		}
+	}
+	return nil
 }
 
 func profile(name string) ([]byte, error) {
