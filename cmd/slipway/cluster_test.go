@@ -227,11 +227,12 @@ func TestCluster_BadInputChangesNothing(t *testing.T) {
 		args []string
 		says []string
 	}{
-		"unknown key":    {p.with("install", "--set", "gateway.replicass=2"), []string{"gateway.replicass: there is no such key; did you mean gateway.replicas?"}},
+		"unknown key":    {p.with("install", "--set", "gateway.replicass=2"), []string{"gateway.replicass: there is no such key; did you mean replicas?"}},
 		"a text":         {p.with("install", "--set", "gateway.replicas=many"), []string{"gateway.replicas"}},
-		"chain id 0":     {p.with("install", "--set", "global.chainId=0"), []string{"global.chainId"}},
+		"chain id 0":     {p.with("install", "--set-string", "global.chainId=0"), []string{"global.chainId: must match"}},
+		"a number":       {p.with("install", "--set", "global.chainId=7"), []string{"global.chainId: must be string, not number: put it into quotes, or use --set-string"}},
 		"a chain's name": {p.with("install", "--set", "global.chainId=mainnet"), []string{"global.chainId"}},
-		"no validators":  {p.with("install", "--set", "global.networkNodes.validatorReplicaCount=0"), []string{"global.networkNodes.validatorReplicaCount"}},
+		"no validators":  {p.with("install", "--set", "global.networkNodes.validatorReplicaCount=0"), []string{"global.networkNodes.validatorReplicaCount: must be at least 1"}},
 		"no profile":     {p.with("install", "--profile", "huge"), []string{`there is no profile "huge"; there are`, "production"}},
 		"no file":        {p.with("install", "-f", "/none.yaml"), []string{"/none.yaml"}},
 		"release":        {p.with("install", "--release", "My_Release"), []string{"release"}},

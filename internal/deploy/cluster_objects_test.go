@@ -97,6 +97,29 @@ func (w world) here(t *testing.T, o Object) Object {
 	return o
 }
 
+// TestCluster_MetricsServerIsTaken has it judged and not made: it would answer
+// for an API of the whole cluster, and so of other tests.
+func TestCluster_MetricsServerIsTaken(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	objects, err := Render(t.Context(), Target{Release: "slipway", Namespace: w.namespace}, values(t, everything))
+	require.NoError(t, err)
+	served, err := w.kinds(t.Context())
+	require.NoError(t, err)
+	wide := 0
+	for _, o := range objects {
+		kind, has := served.kindOf(o)
+		require.True(t, has, "%s %s", o.Kind, o.Name)
+		if !kind.namespaced {
+			wide++
+		}
+	}
+	require.Greater(t, wide, 4, "accounts' ClusterRoles and an APIService")
+	refused, err := w.checkObjects(t.Context(), objects, nil, served)
+	require.NoError(t, err)
+	require.Empty(t, refused)
+}
+
 func TestCluster_EveryCustomResourceIsOneThatIsDefined(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

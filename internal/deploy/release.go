@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -135,10 +136,26 @@ func (o *operation) prepare(ctx context.Context) (prepared, error) {
 		return prepared{}, err
 	}
 	wanted, err := o.wanted(ctx, umbrella)
+	if errors.Is(err, ErrForbidden) {
+		return prepared{}, o.allForbidden(ctx, err)
+	}
 	if err != nil {
 		return prepared{}, err
 	}
 	return prepared{umbrella, wanted}, o.preflight(ctx, wanted)
+}
+
+// allForbidden names all that is not allowed, where Helm stopped at the first.
+func (o *operation) allForbidden(ctx context.Context, first error) error {
+	objects, err := Render(ctx, Target{Release: o.Release, Namespace: o.namespace}, o.Values)
+	if err != nil {
+		return first
+	}
+	served, err := o.kinds(ctx)
+	if err != nil {
+		return first
+	}
+	return cmp.Or(o.checkPermissions(ctx, objects, served), first)
 }
 
 // preflight refuses what would break the chain or fail halfway.
