@@ -88,7 +88,7 @@ cluster-tools: ## Build a Kubernetes control plane into bin/cluster (minutes, th
 .PHONY: cluster-test
 cluster-test: cluster-tools ## Run all tests that speak to Kubernetes against a real API server (RUN=TestCluster_Short narrows it)
 	$(IN_CLUSTER) $(GO) test -race -count 1 -timeout 15m ./internal/network/cluster
-	$(IN_CLUSTER) $(GO) test -race -tags cluster -run '$(or $(RUN),^TestCluster_)' -parallel 4 -p 1 -count 1 -timeout 25m ./internal/deploy ./cmd/slipway
+	$(IN_CLUSTER) $(GO) test -tags cluster -run '$(or $(RUN),^TestCluster_)' -p 1 -count 1 -timeout 25m ./internal/deploy ./cmd/slipway
 
 .PHONY: fuzz
 fuzz: ## Fuzz each target for 30 s; FUZZTIME=5m changes that

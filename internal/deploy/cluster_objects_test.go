@@ -46,7 +46,7 @@ func TestCluster_WhatTheAPIServerWarnsOfIsTold(t *testing.T) {
 	require.Equal(t, 1, strings.Count(h.text(), "would violate"), "once")
 
 	// The pods of it are refused, and the reason is in the answer.
-	r.Timeout = 20 * time.Second
+	r.Timeout = 30 * time.Second
 	_, err = w.Install(t.Context(), r)
 	require.ErrorIs(t, err, ErrNotReady)
 	require.ErrorContains(t, err, "DaemonSet node-exporter: 0 of 4 pods are")

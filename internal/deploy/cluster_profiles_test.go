@@ -106,9 +106,13 @@ func (w world) live(t *testing.T, v Values) {
 // whether Pod Security or a quota kept a pod away.
 func (w world) requireInstalled(t *testing.T) {
 	t.Helper()
-	status, err := w.Status(t.Context(), "slipway")
-	require.NoError(t, err)
-	require.True(t, status.Ready, "%+v", status)
+	// An autoscaler may ask for more pods after everything was ready.
+	var status Status
+	require.Eventually(t, func() bool {
+		var err error
+		status, err = w.Status(t.Context(), "slipway")
+		return err == nil && status.Ready
+	}, time.Minute, 500*time.Millisecond, "%+v", &status)
 	events, err := w.admin.CoreV1().Events(w.namespace).List(t.Context(), meta.ListOptions{})
 	require.NoError(t, err)
 	for _, event := range events.Items {

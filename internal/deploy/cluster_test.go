@@ -71,7 +71,7 @@ func newWorld(t *testing.T) world {
 func (w world) request(t *testing.T, values string) (Request, *heard) {
 	t.Helper()
 	h := new(heard)
-	return Request{Release: "slipway", Values: valuesOf(t, values), Timeout: time.Minute, Tell: h.tell}, h
+	return Request{Release: "slipway", Values: valuesOf(t, values), Timeout: 3 * time.Minute, Tell: h.tell}, h
 }
 
 func valuesOf(t *testing.T, text string) Values {
@@ -169,7 +169,7 @@ func TestCluster_FailedInstallSaysWhatIsLeft(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	r, _ := w.request(t, stuckGateway)
-	r.Timeout = 20 * time.Second
+	r.Timeout = 30 * time.Second
 
 	_, err := w.Install(t.Context(), r)
 	require.ErrorIs(t, err, ErrNotReady)
@@ -191,7 +191,7 @@ func TestCluster_AtomicLeavesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	r, _ := w.request(t, stuckGateway)
-	r.Timeout, r.Atomic = 20*time.Second, true
+	r.Timeout, r.Atomic = 30*time.Second, true
 
 	_, err := w.Install(t.Context(), r)
 	require.ErrorIs(t, err, ErrNotReady)
@@ -203,7 +203,7 @@ func TestCluster_AtomicLeavesNothing(t *testing.T) {
 	_, err = w.Install(t.Context(), good)
 	require.NoError(t, err, told.text())
 	bad, _ := w.request(t, stuckGateway)
-	bad.Timeout, bad.Atomic = 20*time.Second, true
+	bad.Timeout, bad.Atomic = 30*time.Second, true
 	_, err = w.Upgrade(t.Context(), bad)
 	require.ErrorContains(t, err, "revision 1 was put back")
 	status, err := w.Status(t.Context(), "slipway")
@@ -289,7 +289,7 @@ func TestCluster_NamespaceIsMadeRestricted(t *testing.T) {
 	cluster, err := Connect(t.Context(), Connection{Kubeconfig: w.server.Kubeconfig(t), Namespace: name})
 	require.NoError(t, err)
 	r, _ := w.request(t, "")
-	r.Timeout, r.Allow = 15*time.Second, []string{"placement"}
+	r.Timeout, r.Allow = 30*time.Second, []string{"placement"}
 	_, err = cluster.Install(t.Context(), r)
 	require.ErrorIs(t, err, ErrNotReady, "no machine plays pods there")
 	made, err := w.admin.CoreV1().Namespaces().Get(t.Context(), name, meta.GetOptions{})
