@@ -17,7 +17,7 @@ import (
 )
 
 // definedWithin is the time that the API server has to serve what was defined.
-const definedWithin = 30 * time.Second
+const definedWithin = 2 * time.Minute
 
 // define tells the API server of the custom resources in a folder, and waits
 // until it serves them. No folder is none: then there are no definitions.

@@ -5,7 +5,6 @@ package deploy
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -161,7 +160,7 @@ func TestCluster_AccountsMayDoWhatTheirProgramsDo(t *testing.T) {
 		require.True(t, w.may(t, "alloy", what), "%+v", what)
 	}
 	require.True(t, r.says(`role = "pod"`))
-	require.NotRegexp(t, regexp.MustCompile(`role\s*=\s*"(node|service|endpoints|ingress)"`), r.text(), "it would need more")
+	require.NotRegexp(t, `role\s*=\s*"(node|service|endpoints|ingress)"`, r.text(), "it would need more")
 
 	// Who has no token and no Role may nothing, and nobody reads what is another's.
 	for _, account := range []string{"gateway", "signer", "portal", "besu-node-validator", "alloy", "kube-state-metrics"} {
@@ -262,7 +261,7 @@ func TestCluster_AdministratorOfTheNamespaceIsEnough(t *testing.T) {
 	w.live(t, Values{})
 
 	// Another namespace is nothing to them.
-	w.Cluster.namespace = w.namespace + "-none"
+	w.namespace = w.namespace + "-none"
 	r, _ := w.request(t, "")
 	_, err = w.Install(t.Context(), r)
 	require.ErrorIs(t, err, ErrForbidden)
