@@ -90,6 +90,21 @@ cluster-test: cluster-tools ## Run all tests that speak to Kubernetes against a 
 	$(IN_CLUSTER) $(GO) test -race -count 1 -timeout 15m ./internal/network/cluster
 	$(IN_CLUSTER) $(GO) test -tags cluster -run '$(or $(RUN),^TestCluster_)' -p 1 -count 1 -timeout 25m ./internal/deploy ./cmd/slipway
 
+# Everything that pods run in, beside the tests: programs, and images without a registry.
+.PHONY: cluster-node
+cluster-node: deps-cluster
+	@scripts/cluster-tools.sh node
+	@scripts/cluster-images.sh
+
+.PHONY: cluster-e2e
+cluster-e2e: cluster-node ## Install the charts into a Kubernetes with pods that really run (root; 10 minutes); RUN=TestX narrows it
+	$(GO) test $(VCS) -c -tags e2e -o bin/cluster/e2e.test ./internal/e2e/pods
+	SLIPWAY=$(CURDIR)/bin/cluster/image/slipway scripts/cluster-run.sh $(CURDIR)/bin/cluster/e2e.test -test.v -test.timeout 30m -test.run '$(or $(RUN),.)'
+
+.PHONY: cluster-shell
+cluster-shell: cluster-node ## Open a shell beside that Kubernetes, for kubectl and bin/cluster/image/slipway (root)
+	@scripts/cluster-run.sh bash
+
 .PHONY: fuzz
 fuzz: ## Fuzz each target for 30 s; FUZZTIME=5m changes that
 	@scripts/fuzz.sh
@@ -124,6 +139,10 @@ deps-run: ## Install what running needs: PostgreSQL
 .PHONY: deps-test
 deps-test: ## Install what testing needs: PostgreSQL, PgBouncer, Redis, Node.js, a C compiler
 	@scripts/deps.sh postgres pgbouncer redis node cc
+
+.PHONY: deps-cluster
+deps-cluster: ## Install what running pods needs: containerd, runc, CNI plug-ins, iptables, conntrack, mmdebstrap
+	@scripts/deps.sh containers
 
 .PHONY: clean
 clean: ## Remove what was built (not the state of slipway dev in .slipway)

@@ -1,7 +1,9 @@
 #!/bin/sh
-# Builds the programs of a Kubernetes control plane into bin/cluster, where
-# tests find them: etcd, kube-apiserver and kube-controller-manager. What is
+# Builds programs of Kubernetes into bin/cluster, where tests find them. What is
 # there is kept.
+#   cluster-tools.sh       etcd, kube-apiserver, kube-controller-manager
+#   cluster-tools.sh node  and what a machine needs whose pods really run:
+#                          kube-scheduler, kubelet, kube-proxy, coredns
 set -eu
 cd "$(dirname "$0")/.."
 out=$PWD/bin/cluster
@@ -25,7 +27,12 @@ build() {
 # Without these the server calls itself v0.0.0, and clients take it for ancient.
 component=k8s.io/component-base/version
 build etcd etcd go.etcd.io/etcd/server/v3 ""
-for program in kube-apiserver kube-controller-manager; do
+programs="kube-apiserver kube-controller-manager"
+if [ "${1:-}" = node ]; then
+	programs="$programs kube-scheduler kubelet kube-proxy"
+	build coredns coredns . ""
+fi
+for program in $programs; do
 	build $program kubernetes k8s.io/kubernetes/cmd/$program \
 		"-X $component.gitVersion=$version -X $component.gitMajor=1 -X $component.gitMinor=$minor -X $component.gitTreeState=clean -X $component.gitCommit=none -X $component.buildDate=1970-01-01T00:00:00Z"
 done

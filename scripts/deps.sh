@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what is missing of: postgres redis node cc pgbouncer
+# Installs what is missing of: postgres redis node cc pgbouncer containers
 # What is there is left alone, so a second run does nothing.
 set -eu
 
@@ -11,6 +11,9 @@ has() {
 	pgbouncer) PATH=$PATH:/usr/sbin command -v pgbouncer >/dev/null ;;
 	node) command -v node >/dev/null && command -v npm >/dev/null ;;
 	cc) echo '#include <stdlib.h>' | cc -x c -c -o /dev/null - 2>/dev/null ;;
+	containers) for program in containerd runc iptables conntrack ip mmdebstrap; do
+		PATH=$PATH:/usr/sbin command -v $program >/dev/null || return 1
+	done && [ -x /usr/lib/cni/bridge ] ;;
 	*) echo "deps: unknown dependency: $1" >&2; exit 2 ;;
 	esac
 }
@@ -32,6 +35,7 @@ packages() {
 			command -v node >/dev/null || echo nodejs
 			command -v npm >/dev/null || echo npm ;;
 		apt-cc) echo gcc libc6-dev ;;
+		apt-containers) echo containerd runc containernetworking-plugins iptables conntrack iproute2 mmdebstrap ;;
 		brew-postgres) echo postgresql@16 ;;
 		brew-redis) echo redis ;;
 		brew-node) echo node ;;
@@ -84,7 +88,10 @@ Linux)
 	install_with_apt
 	;;
 Darwin)
-	case "$missing" in *cc*) give_up "Install the C compiler with: xcode-select --install" ;; esac
+	case "$missing" in
+	*cc*) give_up "Install the C compiler with: xcode-select --install" ;;
+	*containers*) give_up "Pods run on Linux only." ;;
+	esac
 	command -v brew >/dev/null || give_up "Install Homebrew (https://brew.sh), then: brew install $(packages brew)"
 	# shellcheck disable=SC2046 # a list of words
 	brew install $(packages brew)

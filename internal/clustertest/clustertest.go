@@ -33,7 +33,7 @@ func Main(m interface{ Run() int }) int {
 	if programs == "" {
 		return m.Run()
 	}
-	plane, err := startControlPlane(programs)
+	plane, err := startControlPlane(programs, thisMachine())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "clustertest:", err)
 		return 1

@@ -29,6 +29,8 @@ const (
 type controlPlane struct {
 	dir        string
 	kubeconfig string
+	server     string // URL of the API server
+	pki        pki
 	started    []program
 }
 
@@ -38,7 +40,20 @@ type program struct {
 	ended chan struct{}
 }
 
-func startControlPlane(programs string) (*controlPlane, error) {
+// audience says who reaches the API server.
+type audience struct {
+	address string
+	flags   []string
+}
+
+// thisMachine is for tests alone: no pods, so no accounts of theirs either.
+func thisMachine() audience {
+	return audience{address: "127.0.0.1", flags: []string{
+		"--bind-address=127.0.0.1", "--endpoint-reconciler-type=none", "--disable-admission-plugins=ServiceAccount",
+	}}
+}
+
+func startControlPlane(programs string, by audience) (*controlPlane, error) {
 	programs, err := filepath.Abs(programs)
 	if err != nil {
 		return nil, fmt.Errorf("find the programs: %w", err)
@@ -48,18 +63,19 @@ func startControlPlane(programs string) (*controlPlane, error) {
 		return nil, fmt.Errorf("make a folder: %w", err)
 	}
 	p := &controlPlane{dir: dir}
-	if err := p.start(programs); err != nil {
+	if err := p.start(programs, by); err != nil {
 		p.stop()
 		return nil, err
 	}
 	return p, nil
 }
 
-func (p *controlPlane) start(programs string) error {
+func (p *controlPlane) start(programs string, by audience) error {
 	pki, err := writePKI(filepath.Join(p.dir, "pki"))
 	if err != nil {
 		return err
 	}
+	p.pki = pki
 	ports, err := freePorts(4)
 	if err != nil {
 		return err
@@ -73,16 +89,19 @@ func (p *controlPlane) start(programs string) error {
 		"--listen-peer-urls="+peersURL, "--initial-advertise-peer-urls="+peersURL, "--initial-cluster=test="+peersURL); err != nil {
 		return err
 	}
-	if err := p.run(filepath.Join(programs, "kube-apiserver"),
-		"--etcd-servers="+etcdURL, "--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", "--secure-port="+secure,
-		"--service-cluster-ip-range=10.96.0.0/16", "--endpoint-reconciler-type=none", "--profiling=false",
-		"--tls-cert-file="+pki.serving.cert, "--tls-private-key-file="+pki.serving.key, "--client-ca-file="+pki.ca,
+	if err := p.run(filepath.Join(programs, "kube-apiserver"), append([]string{
+		"--etcd-servers=" + etcdURL, "--advertise-address=" + by.address, "--secure-port=" + secure,
+		"--service-cluster-ip-range=" + serviceRange, "--profiling=false",
+		"--tls-cert-file=" + pki.serving.cert, "--tls-private-key-file=" + pki.serving.key, "--client-ca-file=" + pki.ca,
 		"--service-account-issuer=https://kubernetes.default.svc",
-		"--service-account-key-file="+pki.serving.cert, "--service-account-signing-key-file="+pki.serving.key,
-		"--authorization-mode=RBAC", "--disable-admission-plugins=ServiceAccount"); err != nil {
+		"--service-account-key-file=" + pki.serving.cert, "--service-account-signing-key-file=" + pki.serving.key,
+		"--kubelet-client-certificate=" + pki.admin.cert, "--kubelet-client-key=" + pki.admin.key,
+		"--kubelet-preferred-address-types=InternalIP", "--authorization-mode=RBAC",
+	}, by.flags...)...); err != nil {
 		return err
 	}
 	server := "https://127.0.0.1:" + secure
+	p.server = server
 	p.kubeconfig = filepath.Join(p.dir, "kubeconfig")
 	text := fmt.Sprintf(`{"apiVersion":"v1","kind":"Config","current-context":"test",
 "clusters":[{"name":"test","cluster":{"server":%q,"certificate-authority":%q}}],

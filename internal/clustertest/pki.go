@@ -23,8 +23,17 @@ type pki struct {
 
 type pair struct{ cert, key string }
 
-// writePKI makes an authority and what it signs: a server on 127.0.0.1, and an
-// administrator, by the group that Kubernetes allows everything.
+// Addresses within a cluster: of Services, of the API server's own Service, which
+// is the first of these, and of the machine whose pods run.
+const (
+	serviceRange  = "10.96.0.0/16"
+	serverService = "10.96.0.1"
+	nodeAddress   = "10.244.0.1"
+)
+
+// writePKI makes an authority and what it signs: a server that is found at
+// 127.0.0.1 and by pods, and an administrator, by the group that Kubernetes
+// allows everything.
 func writePKI(dir string) (pki, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return pki{}, fmt.Errorf("make a folder: %w", err)
@@ -37,7 +46,8 @@ func writePKI(dir string) (pki, error) {
 	}
 	out := pki{ca: files.cert}
 	server := template("kube-apiserver", 2)
-	server.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
+	server.IPAddresses = []net.IP{net.ParseIP("127.0.0.1"), net.ParseIP(serverService), net.ParseIP(nodeAddress)}
+	server.DNSNames = []string{"kubernetes.default.svc"}
 	if _, out.serving, err = issue(dir, "server", server, authority, key); err != nil {
 		return pki{}, err
 	}
