@@ -52,6 +52,9 @@ type Config struct {
 	// BaseFee is that of the genesis block, in wei per gas; nil makes gas free. Blocks
 	// that are not half full lower it by an eighth each, never below 7 wei.
 	BaseFee *big.Int
+	// Genesis, where it is given, is block 0 in place of what Alloc, GasLimit and
+	// BaseFee would make. Of its configuration only the chain id counts.
+	Genesis *core.Genesis
 	Log     *slog.Logger
 }
 
@@ -188,7 +191,7 @@ func (c *Chain) commit(ctx context.Context) (common.Hash, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.node == nil {
-		return common.Hash{}, errors.New("embedded chain: not running")
+		return common.Hash{}, errNotRunning
 	}
 	hash, err := c.node.seal(ctx, time.Now())
 	if err != nil {
@@ -198,6 +201,11 @@ func (c *Chain) commit(ctx context.Context) (common.Hash, error) {
 }
 
 func newGenesis(cfg Config) *core.Genesis {
+	if cfg.Genesis != nil {
+		genesis := *cfg.Genesis
+		genesis.Config = chainConfig(cfg.ChainID)
+		return &genesis
+	}
 	alloc := make(types.GenesisAlloc, len(cfg.Alloc))
 	for address, balance := range cfg.Alloc {
 		alloc[address] = types.Account{Balance: balance}

@@ -24,17 +24,22 @@ func (n *runningNode) seal(ctx context.Context, now time.Time) (common.Hash, err
 	if err != nil {
 		return common.Hash{}, err
 	}
+	return block.Hash(), n.show(ctx, block)
+}
+
+// show makes a block that follows the head the new head.
+func (n *runningNode) show(ctx context.Context, block *types.Block) error {
 	chain := n.eth.BlockChain()
 	if _, err := chain.InsertBlockWithoutSetHead(ctx, block, false); err != nil {
-		return common.Hash{}, fmt.Errorf("insert: %w", err)
+		return fmt.Errorf("insert: %w", err)
 	}
 	if err := n.eth.ChainDb().SyncKeyValue(); err != nil {
-		return common.Hash{}, fmt.Errorf("write to disk: %w", err)
+		return fmt.Errorf("write to disk: %w", err)
 	}
 	if _, err := chain.SetCanonical(block); err != nil {
-		return common.Hash{}, fmt.Errorf("make it the head: %w", err)
+		return fmt.Errorf("make it the head: %w", err)
 	}
-	return block.Hash(), nil
+	return nil
 }
 
 // build assembles a block of the transactions that wait in the pool.
