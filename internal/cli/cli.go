@@ -62,6 +62,6 @@ func (p Program) Run(grammar any, args []string, do func(command string) error) 
 }
 
 func (p Program) fail(err error) int {
-	fmt.Fprintf(p.Stderr, "%s: %s\n", p.Name, strings.ReplaceAll(err.Error(), "\n", "; "))
+	fmt.Fprintf(p.Stderr, "%s: %s\n", p.Name, strings.NewReplacer(":\n", ": ", "\n", "; ").Replace(err.Error()))
 	return 1
 }

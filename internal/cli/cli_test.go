@@ -19,6 +19,7 @@ func TestProgram_Run(t *testing.T) {
 		stdout, stderr string
 	}{
 		"a command":       {args: []string{"serve", "--fast"}},
+		"a list of them":  {args: []string{"serve"}, err: errors.New("refused:\none\ntwo"), code: 1, stderr: "boat: refused: one; two\n"},
 		"its failure":     {args: []string{"serve"}, err: errors.Join(errors.New("one"), errors.New("two")), code: 1, stderr: "boat: one; two\n"},
 		"version":         {args: []string{"version"}, stdout: "boat dev (unknown)\n"},
 		"an unknown flag": {args: []string{"serve", "--slow"}, code: 1, stderr: "boat: unknown flag --slow\n"},

@@ -19,7 +19,7 @@ type chain struct {
 	// Bootstrap has the options of the bootstrap job: the network's genesis
 	// follows from them, --chain-id and so on, without those of counts.
 	Bootstrap map[string]string
-	// Genesis is the ConfigMap that the nodes mount.
+	// Genesis is the ConfigMap from which the nodes' genesis file is made.
 	Genesis string
 	// Storage is the storage format, by the name of the nodes' ConfigMap.
 	Storage map[string]string
@@ -52,12 +52,6 @@ type podTemplate struct {
 type podSpec struct {
 	InitContainers []container `json:"initContainers"`
 	Containers     []container `json:"containers"`
-	Volumes        []struct {
-		Name      string `json:"name"`
-		ConfigMap struct {
-			Name string `json:"name"`
-		} `json:"configMap"`
-	} `json:"volumes"`
 }
 
 type container struct {
@@ -127,9 +121,11 @@ func (c *chain) node(set string, pod podSpec) {
 			c.Besu[set] = tagOf(one.Image)
 		}
 	}
-	for _, volume := range pod.Volumes {
-		if volume.Name == "genesis" {
-			c.Genesis = volume.ConfigMap.Name
+	for _, one := range pod.InitContainers {
+		for _, arg := range one.Args {
+			if name, found := strings.CutPrefix(arg, "--genesis-configmap-name="); found {
+				c.Genesis = name
+			}
 		}
 	}
 }

@@ -105,6 +105,13 @@ func TestJudge_GenesisThatIsThere(t *testing.T) {
 	}
 }
 
+func TestChainOf_NamesTheGenesis(t *testing.T) {
+	t.Parallel()
+	out, err := chainOf(mustRender(t, "global: {networkNodes: {genesisConfigMapName: mine}}").objects)
+	require.NoError(t, err)
+	require.Equal(t, "mine", out.Genesis)
+}
+
 func TestZoneNote(t *testing.T) {
 	t.Parallel()
 	s := situation{
