@@ -64,7 +64,7 @@ func programs(bin, besu, out string) error {
 	}
 	return write(out,
 		// As the Dockerfile has it.
-		image{tags: []string{"slipway.test/slipway:1", "slipway.test/slipway:2"}, layers: []v1.Layer{ours}, config: v1.Config{
+		image{tags: []string{"slipway.test/slipway:v1", "slipway.test/slipway:v2"}, layers: []v1.Layer{ours}, config: v1.Config{
 			User: "65532:65532", Env: []string{"PATH=/usr/local/bin"}, Cmd: []string{"gateway"},
 		}},
 		image{tags: []string{"slipway.test/besu:25.10.0", "slipway.test/besu:25.10.1"}, layers: []v1.Layer{node}, config: v1.Config{

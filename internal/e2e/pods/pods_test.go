@@ -1,0 +1,263 @@
+//go:build e2e
+
+package pods_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	core "k8s.io/api/core/v1"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// firstTransactionWithin is what is promised: from the command to a transaction
+// in a block.
+const firstTransactionWithin = 60 * time.Second
+
+// One release lives through all of it: each step finds what the ones before left.
+func TestRelease_LivesWithRealPods(t *testing.T) { //nolint:paralleltest // the machine is full with one
+	w := newWorld(t)
+	l := &load{world: w}
+	steps := []struct {
+		name string
+		run  func(t *testing.T)
+	}{
+		{"install and mine the first transaction", func(t *testing.T) { installAndMine(t, l) }},
+		{"the verbs see that all is well", func(t *testing.T) { verbsSeeThatAllIsWell(t, w) }},
+		{"a support bundle has logs and no secrets", func(t *testing.T) { bundle(t, w) }},
+		{"every kind of pod crashes and nothing is lost", func(t *testing.T) { crashes(t, l) }},
+		{"doctor names a validator that is away", func(t *testing.T) { doctorNamesWhatIsAway(t, w) }},
+		{"an upgrade under load fails no request", func(t *testing.T) {
+			rollsWithoutFailure(t, l, append([]string{"upgrade"}, change("--set=global.images.slipway.tag=v2", "--set=network.image.tag=25.10.1")...)...)
+			require.Equal(t, "slipway.test/besu:25.10.1", w.pod(t, "besu-node-validator").Spec.Containers[0].Image)
+		}},
+		{"a rollback under load fails no request", func(t *testing.T) {
+			rollsWithoutFailure(t, l, "rollback", "--timeout=3m", "--allow=placement", "--allow=besu-downgrade")
+			require.Equal(t, "slipway.test/besu:25.10.0", w.pod(t, "besu-node-validator").Spec.Containers[0].Image)
+		}},
+		{"uninstall leaves what it says", func(t *testing.T) { uninstallLeavesWhatItSays(t, w) }},
+		{"installed again the chain goes on", func(t *testing.T) { installedAgain(t, l) }},
+	}
+	for _, step := range steps {
+		if !t.Run(step.name, step.run) {
+			w.explain(t)
+			return
+		}
+	}
+}
+
+// explain prints what a reader of a failed test asks first.
+func (w *world) explain(t *testing.T) {
+	t.Helper()
+	_, _ = w.try(t, "status") // what it says is in the output
+	_, _ = w.try(t, "doctor")
+}
+
+func installAndMine(t *testing.T, l *load) {
+	began := time.Now()
+	l.run(t, append([]string{"install"}, change()...)...)
+	installed := time.Since(began)
+	l.find(t)
+	l.sender = l.account(t)
+	first, err := l.ask(t.Context(), l.client, "first", "?wait=mined&timeout=30s")
+	require.NoError(t, err)
+	require.Equal(t, "confirmed", first.Status)
+	mined := time.Since(began)
+	l.accepted = append(l.accepted, first.ID)
+	t.Logf("RESULT slipway install: %.1f s; first transaction mined: %.1f s after the command began", installed.Seconds(), mined.Seconds())
+	require.LessOrEqual(t, mined, firstTransactionWithin)
+}
+
+// account is the signer's first.
+func (l *load) account(t *testing.T) string {
+	t.Helper()
+	var answer struct{ Result []string }
+	_, err := post(t.Context(), l.client, l.signer, nil, []byte(`{"jsonrpc":"2.0","id":1,"method":"eth_accounts","params":[]}`), &answer)
+	require.NoError(t, err)
+	require.NotEmpty(t, answer.Result)
+	return answer.Result[0]
+}
+
+func verbsSeeThatAllIsWell(t *testing.T, w *world) {
+	id, err := w.call(t.Context(), w.client, "eth_chainId")
+	require.NoError(t, err)
+	require.JSONEq(t, `"0x1092"`, string(id))
+	require.Contains(t, w.run(t, "status"), "everything is ready")
+	findings := w.run(t, "doctor")
+	for _, check := range []string{"release", "pods", "ports", "auth", "nodes", "chain-id", "genesis", "peers", "quorum", "height"} {
+		require.Regexp(t, `(?m)^ok +`+check+` `, findings)
+	}
+	w.run(t, "plan", "--values="+values, "--allow=placement", "--exit-code")
+	again := w.run(t, append([]string{"install"}, change()...)...)
+	require.Contains(t, again, "installed with these values already")
+}
+
+func bundle(t *testing.T, w *world) {
+	file := filepath.Join(t.TempDir(), "bundle.tar.gz")
+	w.run(t, "support-bundle", "--to="+file)
+	packed, err := os.Open(file)
+	require.NoError(t, err)
+	defer packed.Close()
+	unzipped, err := gzip.NewReader(packed)
+	require.NoError(t, err)
+	var all bytes.Buffer
+	names := ""
+	for archive := tar.NewReader(unzipped); ; {
+		header, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		require.NoError(t, err)
+		names += header.Name + "\n"
+		_, err = io.Copy(&all, archive) //nolint:gosec // our own file
+		require.NoError(t, err)
+	}
+	t.Logf("the bundle has\n%s", names)
+	require.Contains(t, all.String(), "this is a stand-in for Besu", "the nodes' logs are in it")
+	secrets, err := w.api.CoreV1().Secrets(namespace).List(t.Context(), meta.ListOptions{})
+	require.NoError(t, err)
+	for _, secret := range secrets.Items {
+		for key, value := range secret.Data {
+			if secret.Type == core.SecretTypeOpaque && len(value) > 8 {
+				require.NotContains(t, all.String(), string(value), "%s of Secret %s", key, secret.Name)
+			}
+		}
+	}
+}
+
+func crashes(t *testing.T, l *load) {
+	stop := l.start(t)
+	for _, component := range []string{"gateway", "signer", "redis", "besu-node-rpc", "besu-node-validator", "postgresql"} {
+		l.take()
+		began := time.Now()
+		l.crash(t, l.pod(t, component))
+		ready := time.Since(began)
+		before := l.count()
+		require.Eventually(t, func() bool {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			return len(l.accepted) > before && l.status(t, l.accepted[before]) == "confirmed"
+		}, patience, lookEvery, "after the crash of %s no transaction is mined", component)
+		_, _, failures := l.take()
+		t.Logf("RESULT crash of %s: ready again after %.1f s, new transaction mined after %.1f s, %d requests failed meanwhile",
+			component, ready.Seconds(), time.Since(began).Seconds(), len(failures))
+		for _, failure := range failures[:min(3, len(failures))] {
+			t.Log("   ", failure)
+		}
+	}
+	stop()
+	l.requireAllMined(t)
+	_, accepted, _ := l.take()
+	t.Logf("RESULT %d transactions accepted until here, all mined once", accepted)
+}
+
+// doctorNamesWhatIsAway takes a validator for good, by giving it no replica.
+func doctorNamesWhatIsAway(t *testing.T, w *world) {
+	scale := func(to int32) {
+		sets := w.api.AppsV1().StatefulSets(namespace)
+		scale, err := sets.GetScale(t.Context(), "besu-node-validator-2", meta.GetOptions{})
+		require.NoError(t, err)
+		scale.Spec.Replicas = to
+		_, err = sets.UpdateScale(t.Context(), "besu-node-validator-2", scale, meta.UpdateOptions{})
+		require.NoError(t, err)
+		require.Eventually(t, func() bool {
+			set, err := sets.Get(t.Context(), "besu-node-validator-2", meta.GetOptions{})
+			return err == nil && set.Status.ReadyReplicas == to && set.Status.Replicas == to
+		}, patience, lookEvery)
+	}
+	scale(0)
+	findings, err := w.try(t, "doctor")
+	require.Error(t, err)
+	require.Contains(t, findings, "besu-node-validator-2")
+	scale(1)
+}
+
+// rollsWithoutFailure runs a verb that takes all of our pods, while clients read
+// and send.
+func rollsWithoutFailure(t *testing.T, l *load, verb ...string) {
+	l.take()
+	_, before, _ := l.take()
+	stop := l.start(t)
+	began := time.Now()
+	l.run(t, verb...)
+	took := time.Since(began)
+	stop()
+	reads, accepted, failures := l.take()
+	t.Logf("RESULT %s under load: %.1f s, %d reads and %d transactions, %d requests failed", verb[0], took.Seconds(), reads, accepted-before, len(failures))
+	require.Empty(t, failures)
+	l.requireAllMined(t)
+	require.Contains(t, l.run(t, "status"), "everything is ready")
+}
+
+func uninstallLeavesWhatItSays(t *testing.T, w *world) {
+	said := w.run(t, "uninstall", "--timeout=3m")
+	require.Eventually(t, func() bool {
+		pods, err := w.api.CoreV1().Pods(namespace).List(t.Context(), meta.ListOptions{})
+		return err == nil && len(pods.Items) == 0
+	}, patience, lookEvery)
+	claims, secrets, maps := w.left(t)
+	require.Contains(t, said, fmt.Sprintf("left in namespace %s: %d volume claims (", namespace, claims))
+	require.Contains(t, said, fmt.Sprintf(", %d Secrets of the bootstrap ", secrets))
+	require.Contains(t, said, fmt.Sprintf(", %d ConfigMaps of the bootstrap ", maps))
+}
+
+// left counts what is in the namespace, but for what Kubernetes puts into each.
+// There may be nothing but these three kinds.
+func (w *world) left(t *testing.T) (claims, secrets, maps int) {
+	t.Helper()
+	count := func(resource string, group ...string) int {
+		path := append(append([]string{"/api/v1"}, group...), "namespaces", namespace, resource)
+		if len(group) > 0 {
+			path[0] = "/apis"
+		}
+		text, err := w.api.CoreV1().RESTClient().Get().AbsPath(path...).DoRaw(t.Context())
+		require.NoError(t, err)
+		var list struct {
+			Items []struct{ Metadata struct{ Name string } }
+		}
+		require.NoError(t, json.Unmarshal(text, &list))
+		var found int
+		for _, item := range list.Items {
+			if item.Metadata.Name != "kube-root-ca.crt" && item.Metadata.Name != "default" {
+				found++
+			}
+		}
+		return found
+	}
+	for resource, group := range map[string][]string{
+		"services": nil, "serviceaccounts": nil, "pods": nil, "deployments": {"apps/v1"}, "statefulsets": {"apps/v1"}, "jobs": {"batch/v1"},
+		"roles": {"rbac.authorization.k8s.io/v1"}, "rolebindings": {"rbac.authorization.k8s.io/v1"},
+		"networkpolicies": {"networking.k8s.io/v1"}, "poddisruptionbudgets": {"policy/v1"},
+	} {
+		require.Zero(t, count(resource, group...), "%s are left", resource)
+	}
+	return count("persistentvolumeclaims"), count("secrets"), count("configmaps")
+}
+
+// installedAgain finds keys, volumes and database: the chain is the same one, and the
+// signer still knows what it sent.
+func installedAgain(t *testing.T, l *load) {
+	l.run(t, append([]string{"install"}, change()...)...)
+	l.find(t)
+	again, err := l.ask(t.Context(), l.client, "first", "?wait=mined&timeout=30s")
+	require.NoError(t, err)
+	require.Equal(t, l.accepted[0], again.ID, "the signer remembers the first transaction")
+	next, err := l.ask(t.Context(), &http.Client{Timeout: time.Minute}, "next", "?wait=mined&timeout=40s")
+	require.NoError(t, err)
+	require.Equal(t, "confirmed", next.Status)
+	l.accepted = append(l.accepted, next.ID)
+	l.requireAllMined(t)
+	require.True(t, strings.EqualFold(next.From, l.sender))
+}

@@ -1,0 +1,206 @@
+//go:build e2e
+
+package pods_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	core "k8s.io/api/core/v1"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+const (
+	namespace = "chain"
+	values    = "testdata/values.yaml"
+	patience  = 3 * time.Minute
+	lookEvery = 200 * time.Millisecond
+)
+
+// world is the cluster, as its owner sees it.
+type world struct {
+	slipway string // the program
+	api     kubernetes.Interface
+	gateway string // URLs of Services
+	signer  string
+	client  *http.Client
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{slipway: os.Getenv("SLIPWAY"), client: &http.Client{Timeout: 40 * time.Second}}
+	require.NotEmpty(t, w.slipway, "SLIPWAY is the program to test: run it with make cluster-e2e")
+	config, err := clientcmd.BuildConfigFromFlags("", os.Getenv("KUBECONFIG"))
+	require.NoError(t, err)
+	config.QPS = -1
+	w.api, err = kubernetes.NewForConfig(config)
+	require.NoError(t, err)
+	return w
+}
+
+// run runs slipway and returns what it printed on standard output; progress
+// goes to the test's output.
+func (w *world) run(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := w.try(t, args...)
+	require.NoError(t, err)
+	return out
+}
+
+func (w *world) try(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
+	defer cancel()
+	command := exec.CommandContext(ctx, w.slipway, append(args, "--namespace="+namespace)...)
+	var progress bytes.Buffer
+	command.Stderr = &progress
+	began := time.Now()
+	out, err := command.Output()
+	t.Logf("slipway %s: %s\n%s%s", strings.Join(args, " "), time.Since(began).Round(100*time.Millisecond), progress.String(), out)
+	return string(out), err
+}
+
+// change are the flags of verbs that take values.
+func change(more ...string) []string {
+	return append([]string{"--values=" + values, "--allow=placement", "--timeout=3m"}, more...)
+}
+
+// find notes where the programs' Services are. Names are not used: the machine
+// of the tests has a name server of its own.
+func (w *world) find(t *testing.T) {
+	t.Helper()
+	url := func(name string, port int) string {
+		service, err := w.api.CoreV1().Services(namespace).Get(t.Context(), name, meta.GetOptions{})
+		require.NoError(t, err)
+		return fmt.Sprintf("http://%s:%d", service.Spec.ClusterIP, port)
+	}
+	w.gateway, w.signer = url("gateway", 4000), url("signer", 3000)
+}
+
+// pod is a ready pod of a component.
+func (w *world) pod(t *testing.T, component string) core.Pod {
+	t.Helper()
+	pods, err := w.api.CoreV1().Pods(namespace).List(t.Context(), meta.ListOptions{LabelSelector: "app.kubernetes.io/name=" + component})
+	require.NoError(t, err)
+	for _, pod := range pods.Items {
+		if pod.DeletionTimestamp == nil && isReady(pod) {
+			return pod
+		}
+	}
+	require.Fail(t, "no pod is ready", component)
+	return core.Pod{}
+}
+
+func isReady(pod core.Pod) bool {
+	return slices.ContainsFunc(pod.Status.Conditions, func(c core.PodCondition) bool { return c.Type == core.PodReady && c.Status == core.ConditionTrue })
+}
+
+func restarts(pod core.Pod) int {
+	var out int
+	for _, container := range pod.Status.ContainerStatuses {
+		out += int(container.RestartCount)
+	}
+	return out
+}
+
+// crash kills the processes of a pod, as a lack of memory would, and waits until
+// the kubelet has started them again and the pod is ready.
+func (w *world) crash(t *testing.T, pod core.Pod) {
+	t.Helper()
+	require.NotZero(t, killProcesses(t, string(pod.UID)), "no process of pod %s was found", pod.Name)
+	require.Eventually(t, func() bool {
+		now, err := w.api.CoreV1().Pods(namespace).Get(t.Context(), pod.Name, meta.GetOptions{})
+		return err == nil && restarts(*now) > restarts(pod) && isReady(*now)
+	}, patience, lookEvery, "pod %s does not come back", pod.Name)
+}
+
+// killProcesses kills what runs in the cgroups of a pod, but for the process that
+// holds its namespaces. The test sees them because it runs beside the kubelet.
+func killProcesses(t *testing.T, pod string) int {
+	t.Helper()
+	groups, err := filepath.Glob("/proc/[0-9]*/cgroup")
+	require.NoError(t, err)
+	var killed int
+	for _, group := range groups {
+		text, _ := os.ReadFile(group) // a process that has ended is in none
+		if !strings.Contains(string(text), pod) {
+			continue
+		}
+		dir := filepath.Dir(group)
+		line, _ := os.ReadFile(filepath.Join(dir, "cmdline"))
+		if strings.HasPrefix(string(line), "sleep\x00infinity") {
+			continue
+		}
+		var id int
+		_, err := fmt.Sscanf(filepath.Base(dir), "%d", &id)
+		require.NoError(t, err)
+		if syscall.Kill(id, syscall.SIGKILL) == nil {
+			killed++
+		}
+	}
+	return killed
+}
+
+// call asks the gateway.
+func (w *world) call(ctx context.Context, client *http.Client, method string, params ...any) (json.RawMessage, error) {
+	if params == nil {
+		params = []any{}
+	}
+	body, err := json.Marshal(map[string]any{"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
+	if err != nil {
+		return nil, err
+	}
+	var answer struct {
+		Result json.RawMessage
+		Error  any
+	}
+	code, err := post(ctx, client, w.gateway, nil, body, &answer)
+	if err == nil && (code != http.StatusOK || answer.Error != nil) {
+		err = fmt.Errorf("%s: status %d: %v", method, code, answer.Error)
+	}
+	return answer.Result, err
+}
+
+// post sends JSON and reads JSON.
+func post(ctx context.Context, client *http.Client, url string, header http.Header, body []byte, answer any) (int, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	if err != nil {
+		return 0, err
+	}
+	for name, value := range header {
+		request.Header[name] = value
+	}
+	request.Header.Set("Content-Type", "application/json")
+	return do(client, request, answer)
+}
+
+func do(client *http.Client, request *http.Request, answer any) (int, error) {
+	response, err := client.Do(request)
+	if err != nil {
+		return 0, err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		return 0, err
+	}
+	if err := json.Unmarshal(text, answer); err != nil {
+		return response.StatusCode, fmt.Errorf("status %d: %s", response.StatusCode, text)
+	}
+	return response.StatusCode, nil
+}
