@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -207,13 +208,14 @@ func containerReason(status core.ContainerStatus) string {
 	waiting, ended, last := status.State.Waiting, status.State.Terminated, status.LastTerminationState.Terminated
 	switch {
 	case waiting != nil && waiting.Reason == "CrashLoopBackOff" && last != nil:
-		return fmt.Sprintf("%s ends again and again (exit code %d, %s): kubectl logs --previous shows why", status.Name, last.ExitCode, last.Reason)
+		return fmt.Sprintf("%s ends again and again (exit code %d, %s): %s", status.Name, last.ExitCode, last.Reason,
+			cmp.Or(lastWords(last.Message), "kubectl logs --previous shows why"))
 	case waiting != nil && (waiting.Reason == "ImagePullBackOff" || waiting.Reason == "ErrImagePull"):
 		return fmt.Sprintf("image %s cannot be pulled: %s", status.Image, waiting.Message)
 	case waiting != nil && waiting.Reason != "" && waiting.Reason != "PodInitializing" && waiting.Reason != "ContainerCreating":
 		return fmt.Sprintf("%s: %s %s", status.Name, waiting.Reason, waiting.Message)
 	case ended != nil && ended.ExitCode != 0:
-		return fmt.Sprintf("%s ended with exit code %d (%s)", status.Name, ended.ExitCode, ended.Reason)
+		return strings.TrimSuffix(fmt.Sprintf("%s ended with exit code %d (%s): %s", status.Name, ended.ExitCode, ended.Reason, lastWords(ended.Message)), ": ")
 	case status.State.Running != nil && strings.HasPrefix(status.Name, "wait-"):
 		return status.Name + " is waiting for what it is named after"
 	}
@@ -224,4 +226,13 @@ func podReady(pod core.Pod) bool {
 	return slices.ContainsFunc(pod.Status.Conditions, func(c core.PodCondition) bool {
 		return c.Type == core.PodReady && c.Status == core.ConditionTrue
 	})
+}
+
+// lastWords is the last line of what a container left, which the chart makes the
+// end of its log.
+func lastWords(message string) string {
+	const most = 300 // bytes: it is part of a line
+	lines := strings.Split(strings.TrimSpace(message), "\n")
+	last := strings.TrimSpace(lines[len(lines)-1])
+	return strings.ToValidUTF8(last[:min(len(last), most)], "")
 }

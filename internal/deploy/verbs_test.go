@@ -196,6 +196,10 @@ func TestPodReason(t *testing.T) {
 	}
 	crashing := waiting("CrashLoopBackOff", "")
 	crashing.LastTerminationState.Terminated = &core.ContainerStateTerminated{ExitCode: 3, Reason: "Error"}
+	saying := waiting("CrashLoopBackOff", "")
+	saying.LastTerminationState.Terminated = &core.ContainerStateTerminated{ExitCode: 3, Reason: "Error", Message: "begins\nUnknown option\n"}
+	ended := core.ContainerStatus{Name: "x"}
+	ended.State.Terminated = &core.ContainerStateTerminated{ExitCode: 1, Reason: "Error", Message: "no key"}
 	placed := core.PodSpec{NodeName: "m"}
 	now := meta.Now()
 	for name, c := range map[string]struct {
@@ -206,6 +210,8 @@ func TestPodReason(t *testing.T) {
 		"ending":     {core.Pod{ObjectMeta: meta.ObjectMeta{DeletionTimestamp: &now}}, "is ending"},
 		"no machine": {core.Pod{Status: core.PodStatus{Conditions: []core.PodCondition{{Type: core.PodScheduled, Status: core.ConditionFalse, Message: "0/3 nodes"}}}}, "no machine takes it: 0/3 nodes"},
 		"no image":   {core.Pod{Spec: placed, Status: core.PodStatus{ContainerStatuses: []core.ContainerStatus{waiting("ImagePullBackOff", "denied")}}}, "image i:1 cannot be pulled: denied"},
+		"says why":   {core.Pod{Spec: placed, Status: core.PodStatus{ContainerStatuses: []core.ContainerStatus{saying}}}, "x ends again and again (exit code 3, Error): Unknown option"},
+		"has ended":  {core.Pod{Spec: placed, Status: core.PodStatus{ContainerStatuses: []core.ContainerStatus{ended}}}, "x ended with exit code 1 (Error): no key"},
 		"crashes":    {core.Pod{Spec: placed, Status: core.PodStatus{ContainerStatuses: []core.ContainerStatus{crashing}}}, "x ends again and again (exit code 3, Error): kubectl logs --previous shows why"},
 		"no Secret":  {core.Pod{Spec: placed, Status: core.PodStatus{ContainerStatuses: []core.ContainerStatus{waiting("CreateContainerConfigError", `secret "k" not found`)}}}, `x: CreateContainerConfigError secret "k" not found`},
 		"waits":      {core.Pod{Spec: placed, Status: core.PodStatus{InitContainerStatuses: []core.ContainerStatus{{Name: "wait-for-redis", State: core.ContainerState{Running: &core.ContainerStateRunning{}}}}}}, "wait-for-redis is waiting for what it is named after"},

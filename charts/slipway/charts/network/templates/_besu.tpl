@@ -52,6 +52,7 @@ initContainers:
       - --genesis-configmap-name={{ $c.global.networkNodes.genesisConfigMapName }}
       - --output-path=/etc/besu/genesis/genesis.json
       - --timeout={{ $c.global.waitTimeout }}
+    terminationMessagePolicy: FallbackToLogsOnError
     {{- include "common.containerSecurity" $c | nindent 4 }}
     resources:
       requests: {cpu: 10m, memory: 64Mi}
@@ -67,6 +68,7 @@ containers:
     {{- include "common.image" (dict "c" $c "image" $c.image) | nindent 4 }}
     command: [/opt/besu/bin/besu]
     args: [--config-file=/etc/besu/config/config.toml, "--p2p-host=$(POD_IP)"]
+    terminationMessagePolicy: FallbackToLogsOnError
     {{- include "common.containerPorts" $c | nindent 4 }}
       - {name: discovery, containerPort: {{ $c.facts.ports.p2p }}, protocol: UDP}
     env:
