@@ -216,11 +216,9 @@ func settingsOf(given map[string]any) (settings, error) {
 			return settings{}, fmt.Errorf("Invalid value for option '--rpc-http-api': %s is not an API", api) //nolint:staticcheck // Besu's text
 		}
 	}
-	for option, value := range map[string]string{
-		"data-path": out.dataPath, "genesis-file": out.genesisFile, "node-private-key-file": out.keyFile, "static-nodes-file": out.staticNodesFile,
-	} {
-		if value == "" {
-			return settings{}, fmt.Errorf("--%s is needed by this stand-in", option)
+	for _, name := range strings.Fields("data-path genesis-file node-private-key-file static-nodes-file") {
+		if r.text(name, "") == "" {
+			return settings{}, fmt.Errorf("--%s is needed by this stand-in", name)
 		}
 	}
 	return out, errors.Join(r.errs...)

@@ -149,9 +149,7 @@ func (l *load) requireAllMined(t *testing.T) {
 	}
 	text, err := l.call(t.Context(), l.client, "eth_getTransactionCount", l.sender, "latest")
 	require.NoError(t, err)
-	count, err := strconv.ParseInt(string(text[3:len(text)-1]), 16, 64) // "0x1f"
-	require.NoError(t, err)
-	require.Len(t, l.accepted, int(count), "as many transactions of the sender are on the chain as were accepted")
+	require.Len(t, l.accepted, int(quantity(t, text)), "as many transactions of the sender are on the chain as were accepted")
 }
 
 func (l *load) status(t *testing.T, id string) string {

@@ -39,6 +39,7 @@ func TestRelease_LivesWithRealPods(t *testing.T) { //nolint:paralleltest // the 
 		{"a support bundle has logs and no secrets", func(t *testing.T) { bundle(t, w) }},
 		{"every kind of pod crashes and nothing is lost", func(t *testing.T) { crashes(t, l) }},
 		{"doctor names a validator that is away", func(t *testing.T) { doctorNamesWhatIsAway(t, w) }},
+		{"an upgrade whose nodes do not start is taken back", func(t *testing.T) { badUpgradeIsTakenBack(t, l) }},
 		{"an upgrade under load fails no request", func(t *testing.T) {
 			rollsWithoutFailure(t, l, append([]string{"upgrade"}, change("--set=global.images.slipway.tag=v2", "--set=network.image.tag=25.10.1")...)...)
 			require.Equal(t, "slipway.test/besu:25.10.1", w.pod(t, "besu-node-validator").Spec.Containers[0].Image)
@@ -61,8 +62,8 @@ func TestRelease_LivesWithRealPods(t *testing.T) { //nolint:paralleltest // the 
 // explain prints what a reader of a failed test asks first.
 func (w *world) explain(t *testing.T) {
 	t.Helper()
-	_, _ = w.try(t, "status") // what it says is in the output
-	_, _ = w.try(t, "doctor")
+	_, _, _ = w.try(t, "status") // what it says is in the output
+	_, _, _ = w.try(t, "doctor")
 }
 
 func installAndMine(t *testing.T, l *load) {
@@ -95,8 +96,13 @@ func verbsSeeThatAllIsWell(t *testing.T, w *world) {
 	require.NoError(t, err)
 	require.JSONEq(t, `"0x1092"`, string(id))
 	require.Contains(t, w.run(t, "status"), "everything is ready")
-	findings := w.run(t, "doctor")
-	for _, check := range []string{"release", "pods", "ports", "auth", "nodes", "chain-id", "genesis", "peers", "quorum", "height"} {
+	token := filepath.Join(t.TempDir(), "token")
+	made := w.inPod(t, w.pod(t, "signer").Name, "signer", "keys", "create", "--name=doctor", "--roles=read", "--config=/etc/slipway/signer.yaml")
+	var key struct{ Token string }
+	require.NoError(t, json.Unmarshal([]byte(made), &key))
+	require.NoError(t, os.WriteFile(token, []byte(key.Token), 0o600))
+	findings := w.run(t, "doctor", "--signer-token-file="+token)
+	for _, check := range []string{"release", "pods", "ports", "auth", "nodes", "chain-id", "genesis", "peers", "quorum", "height", "nonces"} {
 		require.Regexp(t, `(?m)^ok +`+check+` `, findings)
 	}
 	w.run(t, "plan", "--values="+values, "--allow=placement", "--exit-code")
@@ -178,24 +184,40 @@ func doctorNamesWhatIsAway(t *testing.T, w *world) {
 		}, patience, lookEvery)
 	}
 	scale(0)
-	findings, err := w.try(t, "doctor")
-	require.Error(t, err)
-	require.Contains(t, findings, "besu-node-validator-2")
+	require.Contains(t, w.fail(t, "doctor"), "besu-node-validator-2")
 	scale(1)
+}
+
+// badUpgradeIsTakenBack gives the nodes a setting that they do not know. One
+// validator and one RPC node try it; what clients see is that nothing happens.
+func badUpgradeIsTakenBack(t *testing.T, l *load) {
+	l.take()
+	before := l.count()
+	stop := l.start(t)
+	said := l.fail(t, "upgrade", "--values="+values, "--allow=placement", "--timeout=45s", "--set=network.besu.config.nonsense=1")
+	stop()
+	reads, _, failures := l.take()
+	t.Logf("RESULT upgrade that cannot start, under load: %d reads and %d transactions, %d requests failed", reads, l.count()-before, len(failures))
+	require.Contains(t, said, "Unknown option in TOML configuration file: nonsense")
+	require.Contains(t, said, "revision 1 was put back")
+	require.Empty(t, failures)
+	require.Contains(t, l.run(t, "status"), "everything is ready")
+	l.requireAllMined(t)
 }
 
 // rollsWithoutFailure runs a verb that takes all of our pods, while clients read
 // and send.
 func rollsWithoutFailure(t *testing.T, l *load, verb ...string) {
 	l.take()
-	_, before, _ := l.take()
+	before, from := l.count(), l.height(t)
 	stop := l.start(t)
 	began := time.Now()
 	l.run(t, verb...)
 	took := time.Since(began)
 	stop()
 	reads, accepted, failures := l.take()
-	t.Logf("RESULT %s under load: %.1f s, %d reads and %d transactions, %d requests failed", verb[0], took.Seconds(), reads, accepted-before, len(failures))
+	t.Logf("RESULT %s under load: %.1f s, %d reads and %d transactions, %d requests failed, %s at most between two blocks",
+		verb[0], took.Seconds(), reads, accepted-before, len(failures), l.longestPause(t, from, l.height(t)))
 	require.Empty(t, failures)
 	l.requireAllMined(t)
 	require.Contains(t, l.run(t, "status"), "everything is ready")

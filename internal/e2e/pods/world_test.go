@@ -18,11 +18,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/stretchr/testify/require"
 	core "k8s.io/api/core/v1"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/tools/remotecommand"
 )
 
 const (
@@ -35,6 +39,7 @@ const (
 // world is the cluster, as its owner sees it.
 type world struct {
 	slipway string // the program
+	config  *rest.Config
 	api     kubernetes.Interface
 	gateway string // URLs of Services
 	signer  string
@@ -44,11 +49,12 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{slipway: os.Getenv("SLIPWAY"), client: &http.Client{Timeout: 40 * time.Second}}
+	var err error
 	require.NotEmpty(t, w.slipway, "SLIPWAY is the program to test: run it with make cluster-e2e")
-	config, err := clientcmd.BuildConfigFromFlags("", os.Getenv("KUBECONFIG"))
+	w.config, err = clientcmd.BuildConfigFromFlags("", os.Getenv("KUBECONFIG"))
 	require.NoError(t, err)
-	config.QPS = -1
-	w.api, err = kubernetes.NewForConfig(config)
+	w.config.QPS = -1
+	w.api, err = kubernetes.NewForConfig(w.config)
 	require.NoError(t, err)
 	return w
 }
@@ -57,22 +63,30 @@ func newWorld(t *testing.T) *world {
 // goes to the test's output.
 func (w *world) run(t *testing.T, args ...string) string {
 	t.Helper()
-	out, err := w.try(t, args...)
+	out, _, err := w.try(t, args...)
 	require.NoError(t, err)
 	return out
 }
 
-func (w *world) try(t *testing.T, args ...string) (string, error) {
+// fail runs slipway, which must fail, and returns all that it printed.
+func (w *world) fail(t *testing.T, args ...string) string {
+	t.Helper()
+	out, progress, err := w.try(t, args...)
+	require.Error(t, err)
+	return out + progress
+}
+
+func (w *world) try(t *testing.T, args ...string) (out, progress string, err error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
 	command := exec.CommandContext(ctx, w.slipway, append(args, "--namespace="+namespace)...)
-	var progress bytes.Buffer
-	command.Stderr = &progress
+	var told bytes.Buffer
+	command.Stderr = &told
 	began := time.Now()
-	out, err := command.Output()
-	t.Logf("slipway %s: %s\n%s%s", strings.Join(args, " "), time.Since(began).Round(100*time.Millisecond), progress.String(), out)
-	return string(out), err
+	printed, err := command.Output()
+	t.Logf("slipway %s: %s\n%s%s", strings.Join(args, " "), time.Since(began).Round(100*time.Millisecond), told.String(), printed)
+	return string(printed), told.String(), err
 }
 
 // change are the flags of verbs that take values.
@@ -154,6 +168,53 @@ func killProcesses(t *testing.T, pod string) int {
 		}
 	}
 	return killed
+}
+
+// inPod runs a command in a pod and returns what it prints.
+func (w *world) inPod(t *testing.T, pod string, command ...string) string {
+	t.Helper()
+	request := w.api.CoreV1().RESTClient().Post().Resource("pods").Namespace(namespace).Name(pod).SubResource("exec").
+		VersionedParams(&core.PodExecOptions{Command: command, Stdout: true, Stderr: true}, scheme.ParameterCodec)
+	executor, err := remotecommand.NewSPDYExecutor(w.config, http.MethodPost, request.URL())
+	require.NoError(t, err)
+	var stdout, stderr bytes.Buffer
+	err = executor.StreamWithContext(t.Context(), remotecommand.StreamOptions{Stdout: &stdout, Stderr: &stderr})
+	require.NoError(t, err, stderr.String())
+	return strings.TrimSpace(stdout.String())
+}
+
+// height is that of the chain, by the gateway.
+func (w *world) height(t *testing.T) uint64 {
+	t.Helper()
+	text, err := w.call(t.Context(), w.client, "eth_blockNumber")
+	require.NoError(t, err)
+	return quantity(t, text)
+}
+
+// longestPause is the longest time between two blocks that follow each other.
+func (w *world) longestPause(t *testing.T, from, to uint64) time.Duration {
+	t.Helper()
+	var last, longest uint64
+	for number := from; number <= to; number++ {
+		text, err := w.call(t.Context(), w.client, "eth_getBlockByNumber", fmt.Sprintf("0x%x", number), false)
+		require.NoError(t, err)
+		var block struct{ Timestamp json.RawMessage }
+		require.NoError(t, json.Unmarshal(text, &block))
+		at := quantity(t, block.Timestamp)
+		if number > from {
+			longest = max(longest, at-last)
+		}
+		last = at
+	}
+	return time.Duration(longest) * time.Second
+}
+
+// quantity reads a number as JSON-RPC has it.
+func quantity(t *testing.T, text json.RawMessage) uint64 {
+	t.Helper()
+	var value hexutil.Uint64
+	require.NoError(t, json.Unmarshal(text, &value))
+	return uint64(value)
 }
 
 // call asks the gateway.
