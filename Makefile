@@ -98,7 +98,7 @@ cluster-node: deps-cluster
 
 .PHONY: cluster-e2e
 cluster-e2e: cluster-node ## Install the charts into a Kubernetes with pods that really run (root; 10 minutes); RUN=TestX narrows it
-	$(GO) test $(VCS) -c -tags e2e -o bin/cluster/e2e.test ./internal/e2e/pods
+	CGO_ENABLED=0 $(GO) test $(VCS) -trimpath -c -tags e2e -o bin/cluster/e2e.test ./internal/e2e/pods
 	SLIPWAY=$(CURDIR)/bin/cluster/image/slipway scripts/cluster-run.sh $(CURDIR)/bin/cluster/e2e.test -test.v -test.timeout 30m -test.run '$(or $(RUN),.)'
 
 .PHONY: cluster-shell

@@ -26,6 +26,9 @@ const (
 	kubeconfigVariable = "SLIPWAY_CLUSTER_KUBECONFIG"
 )
 
+// PauseImage is the image that holds the namespaces of a pod that really runs.
+const PauseImage = "slipway.test/pause:1"
+
 // Main runs the tests of a binary, with a real API server where one is asked
 // for. It returns the exit code. m is a testing.M, or what runs one.
 func Main(m interface{ Run() int }) int {

@@ -26,9 +26,6 @@ type NodeConfig struct {
 	Cgroup string
 }
 
-// PauseImage is the image that holds the namespaces of a pod.
-const PauseImage = "slipway.test/pause:1"
-
 // podRange are the addresses of pods. The machine has the first of them.
 const podRange = "10.244.0.0/24"
 
