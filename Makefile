@@ -99,7 +99,7 @@ cluster-node: deps-cluster
 .PHONY: cluster-e2e
 cluster-e2e: cluster-node ## Install the charts into a Kubernetes with pods that really run (root; 10 minutes); RUN=TestX narrows it
 	CGO_ENABLED=0 $(GO) test $(VCS) -trimpath -c -tags e2e -o bin/cluster/e2e.test ./internal/e2e/pods
-	SLIPWAY=$(CURDIR)/bin/cluster/image/slipway scripts/cluster-run.sh $(CURDIR)/bin/cluster/e2e.test -test.v -test.timeout 30m -test.run '$(or $(RUN),.)'
+	cd internal/e2e/pods && SLIPWAY=$(CURDIR)/bin/cluster/image/slipway $(CURDIR)/scripts/cluster-run.sh $(CURDIR)/bin/cluster/e2e.test -test.v -test.timeout 30m -test.run '$(or $(RUN),.)'
 
 .PHONY: cluster-shell
 cluster-shell: cluster-node ## Open a shell beside that Kubernetes, for kubectl and bin/cluster/image/slipway (root)

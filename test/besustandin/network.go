@@ -63,7 +63,7 @@ func readNetwork(set settings) (network, error) {
 }
 
 func readKey(path string) (genesis.NodeKey, error) {
-	text, err := os.ReadFile(path) //nolint:gosec // the operator named it
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return genesis.NodeKey{}, fmt.Errorf("node private key file: %w", err)
 	}
@@ -92,7 +92,7 @@ func readGenesis(text []byte) (network, error) {
 	if out.validators, err = genesis.Validators(genesis.QBFT, file.ExtraData); err != nil {
 		return network{}, err
 	}
-	seconds := func(n genesis.Number) time.Duration { return time.Duration(n) * time.Second } //nolint:gosec // seconds of a genesis file
+	seconds := func(n genesis.Number) time.Duration { return time.Duration(n) * time.Second }
 	out.period, out.timeout = seconds(file.Config.QBFT.BlockPeriodSeconds), seconds(file.Config.QBFT.RequestTimeoutSeconds)
 	out.emptyPeriod = out.period
 	if empty := file.Config.QBFT.EmptyBlockPeriodSeconds; empty != nil {

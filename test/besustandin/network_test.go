@@ -25,6 +25,7 @@ const patience = time.Minute
 type testNode struct {
 	config string
 	url    string
+	client *http.Client
 	stop   context.CancelFunc
 	ended  chan error
 }
@@ -40,7 +41,7 @@ func testNetwork(t *testing.T, count int) []*testNode {
 		require.NoError(t, err)
 		p2p := freePort(t)
 		keys, ports = append(keys, key), append(ports, p2p)
-		enodes = append(enodes, genesis.Enode(key.ID(), "127.0.0.1", uint16(p2p), uint16(p2p))) //nolint:gosec // ports
+		enodes = append(enodes, genesis.Enode(key.ID(), "127.0.0.1", uint16(p2p), uint16(p2p)))
 	}
 	params, err := genesis.Params{ChainID: 4242, BlockPeriod: 1, RequestTimeout: 2}.Complete()
 	require.NoError(t, err)
@@ -60,7 +61,7 @@ func testNetwork(t *testing.T, count int) []*testNode {
 		}
 		config := fmt.Sprintf("data-path=%q\ngenesis-file=%q\nstatic-nodes-file=%q\nnode-private-key-file=%q\np2p-port=%d\nrpc-http-enabled=true\nrpc-http-port=%d\nrpc-http-api=[\"ETH\",\"NET\",\"QBFT\"]\n",
 			filepath.Join(dir, "data"), write("genesis.json", text), write("static-nodes.json", nodes), write("key", []byte(keys[i].Private().Reveal())), ports[i], rpc)
-		out = append(out, &testNode{config: write("config.toml", []byte(config)), url: "http://127.0.0.1:" + strconv.Itoa(rpc)})
+		out = append(out, &testNode{config: write("config.toml", []byte(config)), url: "http://127.0.0.1:" + strconv.Itoa(rpc), client: &http.Client{Timeout: patience}})
 	}
 	return out
 }
@@ -100,7 +101,7 @@ func (n *testNode) call(t *testing.T, result any, method string, params ...any) 
 	require.NoError(t, err)
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, n.url, bytes.NewReader(body))
 	require.NoError(t, err)
-	response, err := http.DefaultClient.Do(request)
+	response, err := n.client.Do(request)
 	if err != nil {
 		return err
 	}

@@ -102,7 +102,7 @@ func (f *front) readiness(w http.ResponseWriter, r *http.Request) {
 	}
 	head, _, err := f.node.chain.Head()
 	count, best := f.node.peers()
-	if err != nil || int64(count) < least || int64(best)-int64(head) > behind { //nolint:gosec // heights of a test
+	if err != nil || int64(count) < least || int64(best)-int64(head) > behind {
 		writeJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "DOWN"})
 		return
 	}
@@ -175,7 +175,7 @@ func (f *front) own(method string) (any, bool) {
 		return "besu/v25.10.0-standin/linux-x86_64/go-ethereum", true
 	case "net_peerCount":
 		count, _ := f.node.peers()
-		return hexutil.EncodeUint64(uint64(count)), true //nolint:gosec // not below 0
+		return hexutil.EncodeUint64(uint64(count)), true
 	case "net_listening":
 		return true, true
 	case "eth_syncing":
@@ -200,7 +200,7 @@ func (f *front) forward(ctx context.Context, asked call, out *reply) error {
 		return fmt.Errorf("ask the chain: %w", err)
 	}
 	request.Header.Set("Content-Type", "application/json")
-	response, err := f.client.Do(request) //nolint:gosec // the chain of this process; the context bounds it
+	response, err := f.client.Do(request)
 	if err != nil {
 		return fmt.Errorf("ask the chain: %w", err)
 	}

@@ -131,7 +131,7 @@ func readArguments(args []string) (map[string]any, error) {
 }
 
 func readFile(path string) (map[string]any, error) {
-	text, err := os.ReadFile(path) //nolint:gosec // the operator named it
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("Unable to read TOML configuration, file not found: %w", err) //nolint:staticcheck // Besu's text
 	}
@@ -258,5 +258,5 @@ func (r *reader) port(name string, otherwise uint16) uint16 {
 		r.errs = append(r.errs, fmt.Errorf("Invalid value for option '--%s': %d is not a port", name, value)) //nolint:staticcheck // Besu's text
 		return 0
 	}
-	return uint16(value) //nolint:gosec // checked above
+	return uint16(value)
 }

@@ -48,7 +48,7 @@ func run(args []string) (int, error) {
 	cgroup := flags.String("cgroup", "", "`name` of the cgroup; set by this program for itself, inside its namespaces")
 	flags.Var(&images, "image", "`archive` of images; may be given several times")
 	if err := flags.Parse(args); err != nil {
-		return 2, nil //nolint:nilerr // it is told already
+		return 2, nil
 	}
 	if flags.NArg() == 0 {
 		return 2, errors.New("no command is given")
@@ -63,7 +63,7 @@ func run(args []string) (int, error) {
 	}
 	err := clustertest.RunNode(ctx, clustertest.NodeConfig{Programs: *programs, Images: images, Logs: *logs, Cgroup: "/" + *cgroup},
 		func(ctx context.Context, kubeconfig string) error {
-			command := exec.CommandContext(ctx, flags.Arg(0), flags.Args()[1:]...) //nolint:gosec // running it is what this program is for
+			command := exec.CommandContext(ctx, flags.Arg(0), flags.Args()[1:]...)
 			command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr
 			command.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig)
 			command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }

@@ -146,7 +146,7 @@ func readKernel() kernel {
 
 func (k kernel) restore() {
 	for path, text := range k {
-		if err := os.WriteFile(path, text, 0); err != nil { //nolint:gosec // it is there
+		if err := os.WriteFile(path, text, 0); err != nil {
 			fmt.Fprintf(os.Stderr, "clusternode: put %s back: %v\n", path, err)
 		}
 	}

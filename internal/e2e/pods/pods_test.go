@@ -30,33 +30,38 @@ const firstTransactionWithin = 60 * time.Second
 func TestRelease_LivesWithRealPods(t *testing.T) { //nolint:paralleltest // the machine is full with one
 	w := newWorld(t)
 	l := &load{world: w}
-	steps := []struct {
+	for _, step := range []struct {
 		name string
-		run  func(t *testing.T)
+		run  func(t *testing.T, l *load)
 	}{
-		{"install and mine the first transaction", func(t *testing.T) { installAndMine(t, l) }},
-		{"the verbs see that all is well", func(t *testing.T) { verbsSeeThatAllIsWell(t, w) }},
-		{"a support bundle has logs and no secrets", func(t *testing.T) { bundle(t, w) }},
-		{"every kind of pod crashes and nothing is lost", func(t *testing.T) { crashes(t, l) }},
-		{"doctor names a validator that is away", func(t *testing.T) { doctorNamesWhatIsAway(t, w) }},
-		{"an upgrade whose nodes do not start is taken back", func(t *testing.T) { badUpgradeIsTakenBack(t, l) }},
-		{"an upgrade under load fails no request", func(t *testing.T) {
-			rollsWithoutFailure(t, l, append([]string{"upgrade"}, change("--set=global.images.slipway.tag=v2", "--set=network.image.tag=25.10.1")...)...)
-			require.Equal(t, "slipway.test/besu:25.10.1", w.pod(t, "besu-node-validator").Spec.Containers[0].Image)
-		}},
-		{"a rollback under load fails no request", func(t *testing.T) {
-			rollsWithoutFailure(t, l, "rollback", "--timeout=3m", "--allow=placement", "--allow=besu-downgrade")
-			require.Equal(t, "slipway.test/besu:25.10.0", w.pod(t, "besu-node-validator").Spec.Containers[0].Image)
-		}},
-		{"uninstall leaves what it says", func(t *testing.T) { uninstallLeavesWhatItSays(t, w) }},
-		{"installed again the chain goes on", func(t *testing.T) { installedAgain(t, l) }},
-	}
-	for _, step := range steps {
-		if !t.Run(step.name, step.run) {
+		{"install and mine the first transaction", installAndMine},
+		{"the verbs see that all is well", verbsSeeThatAllIsWell},
+		{"a support bundle has logs and no secrets", bundleHasLogsAndNoSecrets},
+		{"every kind of pod crashes and nothing is lost", crashes},
+		{"doctor names a validator that is away", doctorNamesWhatIsAway},
+		{"an upgrade whose nodes do not start is taken back", badUpgradeIsTakenBack},
+		{"an upgrade under load fails no request", upgrade},
+		{"a rollback under load fails no request", rollback},
+		{"uninstall leaves what it says", uninstallLeavesWhatItSays},
+		{"installed again the chain goes on", installedAgain},
+	} {
+		if !t.Run(step.name, func(t *testing.T) { step.run(t, l) }) {
 			w.explain(t)
 			return
 		}
 	}
+}
+
+func upgrade(t *testing.T, l *load) {
+	t.Helper()
+	rollsWithoutFailure(t, l, append([]string{"upgrade"}, change("--set=global.images.slipway.tag=v2", "--set=network.image.tag=25.10.1")...)...)
+	require.Equal(t, "slipway.test/besu:25.10.1", l.pod(t, "besu-node-validator").Spec.Containers[0].Image)
+}
+
+func rollback(t *testing.T, l *load) {
+	t.Helper()
+	rollsWithoutFailure(t, l, "rollback", "--timeout=3m", "--allow=placement", "--allow=besu-downgrade")
+	require.Equal(t, "slipway.test/besu:25.10.0", l.pod(t, "besu-node-validator").Spec.Containers[0].Image)
 }
 
 // explain prints what a reader of a failed test asks first.
@@ -67,6 +72,7 @@ func (w *world) explain(t *testing.T) {
 }
 
 func installAndMine(t *testing.T, l *load) {
+	t.Helper()
 	began := time.Now()
 	l.run(t, append([]string{"install"}, change()...)...)
 	installed := time.Since(began)
@@ -91,7 +97,8 @@ func (l *load) account(t *testing.T) string {
 	return answer.Result[0]
 }
 
-func verbsSeeThatAllIsWell(t *testing.T, w *world) {
+func verbsSeeThatAllIsWell(t *testing.T, w *load) {
+	t.Helper()
 	id, err := w.call(t.Context(), w.client, "eth_chainId")
 	require.NoError(t, err)
 	require.JSONEq(t, `"0x1092"`, string(id))
@@ -110,7 +117,8 @@ func verbsSeeThatAllIsWell(t *testing.T, w *world) {
 	require.Contains(t, again, "installed with these values already")
 }
 
-func bundle(t *testing.T, w *world) {
+func bundleHasLogsAndNoSecrets(t *testing.T, w *load) {
+	t.Helper()
 	file := filepath.Join(t.TempDir(), "bundle.tar.gz")
 	w.run(t, "support-bundle", "--to="+file)
 	packed, err := os.Open(file)
@@ -127,7 +135,7 @@ func bundle(t *testing.T, w *world) {
 		}
 		require.NoError(t, err)
 		names += header.Name + "\n"
-		_, err = io.Copy(&all, archive) //nolint:gosec // our own file
+		_, err = io.Copy(&all, archive)
 		require.NoError(t, err)
 	}
 	t.Logf("the bundle has\n%s", names)
@@ -144,6 +152,7 @@ func bundle(t *testing.T, w *world) {
 }
 
 func crashes(t *testing.T, l *load) {
+	t.Helper()
 	stop := l.start(t)
 	for _, component := range []string{"gateway", "signer", "redis", "besu-node-rpc", "besu-node-validator", "postgresql"} {
 		l.take()
@@ -170,7 +179,8 @@ func crashes(t *testing.T, l *load) {
 }
 
 // doctorNamesWhatIsAway takes a validator for good, by giving it no replica.
-func doctorNamesWhatIsAway(t *testing.T, w *world) {
+func doctorNamesWhatIsAway(t *testing.T, w *load) {
+	t.Helper()
 	scale := func(to int32) {
 		sets := w.api.AppsV1().StatefulSets(namespace)
 		scale, err := sets.GetScale(t.Context(), "besu-node-validator-2", meta.GetOptions{})
@@ -191,6 +201,7 @@ func doctorNamesWhatIsAway(t *testing.T, w *world) {
 // badUpgradeIsTakenBack gives the nodes a setting that they do not know. One
 // validator and one RPC node try it; what clients see is that nothing happens.
 func badUpgradeIsTakenBack(t *testing.T, l *load) {
+	t.Helper()
 	l.take()
 	before := l.count()
 	stop := l.start(t)
@@ -208,6 +219,7 @@ func badUpgradeIsTakenBack(t *testing.T, l *load) {
 // rollsWithoutFailure runs a verb that takes all of our pods, while clients read
 // and send.
 func rollsWithoutFailure(t *testing.T, l *load, verb ...string) {
+	t.Helper()
 	l.take()
 	before, from := l.count(), l.height(t)
 	stop := l.start(t)
@@ -223,7 +235,8 @@ func rollsWithoutFailure(t *testing.T, l *load, verb ...string) {
 	require.Contains(t, l.run(t, "status"), "everything is ready")
 }
 
-func uninstallLeavesWhatItSays(t *testing.T, w *world) {
+func uninstallLeavesWhatItSays(t *testing.T, w *load) {
+	t.Helper()
 	said := w.run(t, "uninstall", "--timeout=3m")
 	require.Eventually(t, func() bool {
 		pods, err := w.api.CoreV1().Pods(namespace).List(t.Context(), meta.ListOptions{})
@@ -271,6 +284,7 @@ func (w *world) left(t *testing.T) (claims, secrets, maps int) {
 // installedAgain finds keys, volumes and database: the chain is the same one, and the
 // signer still knows what it sent.
 func installedAgain(t *testing.T, l *load) {
+	t.Helper()
 	l.run(t, append([]string{"install"}, change()...)...)
 	l.find(t)
 	again, err := l.ask(t.Context(), l.client, "first", "?wait=mined&timeout=30s")
