@@ -42,13 +42,15 @@ type program struct {
 
 // audience says who reaches the API server.
 type audience struct {
-	address string
-	flags   []string
+	address     string
+	flags       []string // of the API server
+	controllers string
 }
 
-// thisMachine is for tests alone: no pods, so no accounts of theirs either.
+// thisMachine is for tests alone: no pods, so no accounts of theirs either. No
+// machine reports that it lives, so nobody may conclude that all are dead.
 func thisMachine() audience {
-	return audience{address: "127.0.0.1", flags: []string{
+	return audience{address: "127.0.0.1", controllers: "*,-node-lifecycle-controller", flags: []string{
 		"--bind-address=127.0.0.1", "--endpoint-reconciler-type=none", "--disable-admission-plugins=ServiceAccount",
 	}}
 }
@@ -116,8 +118,7 @@ func (p *controlPlane) start(programs string, by audience) error {
 	if err := p.define(filepath.Join(programs, "crds")); err != nil {
 		return err
 	}
-	// No machine reports that it lives, so nobody may conclude that all are dead.
-	return p.run(filepath.Join(programs, "kube-controller-manager"), "--controllers=*,-node-lifecycle-controller",
+	return p.run(filepath.Join(programs, "kube-controller-manager"), "--controllers="+by.controllers,
 		"--kubeconfig="+p.kubeconfig, "--bind-address=127.0.0.1", "--secure-port="+ports[3], "--leader-elect=false", "--profiling=false",
 		"--authentication-kubeconfig="+p.kubeconfig, "--authorization-kubeconfig="+p.kubeconfig,
 		"--service-account-private-key-file="+pki.serving.key, "--root-ca-file="+pki.ca)

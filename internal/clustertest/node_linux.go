@@ -61,7 +61,7 @@ func RunNode(ctx context.Context, config NodeConfig, run func(ctx context.Contex
 // pods reach the API server at the machine's address, which is that of the
 // bridge: a kubelet takes none of the loopback device.
 func pods() audience {
-	return audience{address: nodeAddress, flags: []string{"--bind-address=0.0.0.0", "--endpoint-reconciler-type=lease"}}
+	return audience{address: nodeAddress, controllers: "*", flags: []string{"--bind-address=0.0.0.0", "--endpoint-reconciler-type=lease"}}
 }
 
 // linkUp makes the bridge of the pods. The default route through it gives the
