@@ -61,8 +61,10 @@ type container struct {
 }
 
 // isOfTheGenesis says whether an option of the bootstrap job must stay. Nodes
-// come and go, and no block knows them.
-func isOfTheGenesis(option string) bool { return option != "--validators" && option != "--rpc-nodes" }
+// come and go, and no block knows them; labels are only those of what it makes.
+func isOfTheGenesis(option string) bool {
+	return option != "--validators" && option != "--rpc-nodes" && option != "--labels"
+}
 
 // chainOf reads the chain out of rendered objects.
 func chainOf(objects []Object) (chain, error) {

@@ -112,6 +112,16 @@ func TestChainOf_NamesTheGenesis(t *testing.T) {
 	require.Equal(t, "mine", out.Genesis)
 }
 
+func TestChainOf_LabelsAndCountsMayChange(t *testing.T) {
+	t.Parallel()
+	plain, err := chainOf(mustRender(t, "").objects)
+	require.NoError(t, err)
+	labelled, err := chainOf(mustRender(t, "global: {labels: {team: ledger}, networkNodes: {rpcReplicaCount: 3}}").objects)
+	require.NoError(t, err)
+	require.Equal(t, plain.Bootstrap, labelled.Bootstrap)
+	require.Equal(t, "53771311147", plain.Bootstrap["--chain-id"])
+}
+
 func TestZoneNote(t *testing.T) {
 	t.Parallel()
 	s := situation{
