@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/ethereum/go-ethereum/common"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/slipwayhq/slipway/internal/genesis"
 	"github.com/slipwayhq/slipway/internal/network"
@@ -329,90 +328,4 @@ func (r *run) ensure(ctx context.Context, object network.Object) error {
 	}
 	r.report.Kept++
 	return nil
-}
-
-// laterNodes are the nodes that are not in the record: those that are there,
-// and those that are wanted. The Secret with a node's key is its record.
-func (r *run) laterNodes(ctx context.Context, material network.Material) ([]network.Node, error) {
-	var out []network.Node
-	for _, kind := range []struct {
-		role            network.Role
-		recorded, asked int
-	}{
-		{network.Validator, len(material.Keys.Validators), r.request.Validators},
-		{network.RPC, len(material.Keys.RPCNodes), r.request.RPCNodes},
-	} {
-		for ordinal := kind.recorded; ; ordinal++ {
-			node, found, err := r.laterNode(ctx, material.Spec.Names, kind.role, ordinal, ordinal < kind.asked)
-			if err != nil {
-				return nil, err
-			}
-			if !found {
-				break
-			}
-			out = append(out, node)
-		}
-		if kind.asked < kind.recorded {
-			r.report.Notes = append(r.report.Notes, fmt.Sprintf("the network has the keys of %d %s nodes, more than the %d asked for; none was removed", kind.recorded, kind.role, kind.asked))
-		}
-	}
-	return out, nil
-}
-
-func (r *run) laterNode(ctx context.Context, names network.Names, role network.Role, ordinal int, wanted bool) (network.Node, bool, error) {
-	name := network.PrivateKeyObject(names.Node(role, ordinal))
-	data, found, err := r.data(ctx, network.Secret, name)
-	if !wanted && apierrors.IsForbidden(err) {
-		return network.Node{}, false, nil // the Role names only what is asked for
-	}
-	if err != nil || (!found && !wanted) {
-		return network.Node{}, false, err
-	}
-	if !found {
-		key, err := r.keyOf(role, ordinal)
-		if err != nil {
-			return network.Node{}, false, err
-		}
-		node := network.NewNode(names, role, ordinal, key)
-		made, err := r.create(ctx, network.NodeObjects(node)[0], r.request.Labels, r.request.DryRun)
-		switch {
-		case err != nil:
-			return network.Node{}, false, err
-		case made:
-			r.report.Made = append(r.report.Made, "Secret "+name)
-			if role == network.Validator {
-				r.report.Notes = append(r.report.Notes, fmt.Sprintf("%s (%s) is not in the genesis: when it runs, make it a validator by `slipway network validator add`", node.Name, node.Key.Address()))
-			}
-			data = network.NodeObjects(node)[0].Data
-		default:
-			if data, _, err = r.data(ctx, network.Secret, name); err != nil {
-				return network.Node{}, false, err
-			}
-		}
-	}
-	key, err := genesis.ParseNodeKey(data[network.PrivateKeyKey])
-	if err != nil {
-		return network.Node{}, false, fmt.Errorf("secret %s: %w", name, err)
-	}
-	node := network.NewNode(names, role, ordinal, key)
-	for _, object := range network.NodeObjects(node)[1:] {
-		if err := r.ensure(ctx, object); err != nil {
-			return network.Node{}, false, err
-		}
-	}
-	return node, true, nil
-}
-
-// keyOf is the given key of a later node, or a new one.
-func (r *run) keyOf(role network.Role, ordinal int) (genesis.NodeKey, error) {
-	if given := r.request.Keys; given != nil {
-		keys := given.Validators
-		if role == network.RPC {
-			keys = given.RPCNodes
-		}
-		if ordinal < len(keys) {
-			return keys[ordinal], nil
-		}
-	}
-	return genesis.NewNodeKey()
 }
