@@ -27,6 +27,8 @@ type chain struct {
 	Besu map[string]string
 	// Validators counts them.
 	Validators int
+	// Placement says on which machines they may be.
+	Placement placement
 	// Sets are the parts of StatefulSets that Kubernetes never lets change.
 	Sets map[string]string
 }
@@ -52,6 +54,7 @@ type podTemplate struct {
 type podSpec struct {
 	InitContainers []container `json:"initContainers"`
 	Containers     []container `json:"containers"`
+	placement
 }
 
 type container struct {
@@ -117,6 +120,7 @@ func (c *chain) bootstrap(pod podSpec) {
 func (c *chain) node(set string, pod podSpec) {
 	if isValidator(set) {
 		c.Validators++
+		c.Placement = pod.placement
 	}
 	for _, one := range pod.Containers {
 		if one.Name == "besu" {

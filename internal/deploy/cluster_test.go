@@ -260,7 +260,7 @@ func TestCluster_PreflightKnowsTheChain(t *testing.T) {
 
 func TestCluster_TooFewMachines(t *testing.T) {
 	t.Parallel()
-	s := situation{wanted: chain{Validators: 4}, machines: map[string]string{"a": "", "b": ""}}
+	s := situation{wanted: chain{Validators: 4}, machines: machines(2, 0)}
 	require.Equal(t, "placement", s.judge(nil)[0].Rule)
 }
 

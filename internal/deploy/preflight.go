@@ -57,12 +57,18 @@ type situation struct {
 	// genesisHash is that of the network by its record, wantedHash that of the
 	// ConfigMap which the wanted nodes mount.
 	genesisHash, wantedHash string
-	// machines has the zone of each node that takes pods, by name.
-	machines map[string]string
+	// machines are all of the cluster, by name.
+	machines map[string]machine
 	// placed has the machine of each validator that runs, by name.
 	placed map[string]string
 	// refused is what the API server says against the objects.
 	refused Refusals
+}
+
+// machine is one of the cluster's, as far as placing validators goes.
+type machine struct {
+	zone            string // empty where it is not known
+	takesValidators bool
 }
 
 // judge gives every reason not to begin, except those that are allowed.
@@ -251,10 +257,25 @@ func (s situation) judgePlacement() Refusals {
 		}
 		return nil
 	}
-	if machines := len(s.machines); machines > 0 && (n+machines-1)/machines > tolerated {
+	if len(s.machines) == 0 {
+		return nil
+	}
+	machines := 0
+	for _, one := range s.machines {
+		if one.takesValidators {
+			machines++
+		}
+	}
+	switch most := (n + max(machines, 1) - 1) / max(machines, 1); {
+	case machines == 0:
 		return Refusals{{
-			rule, fmt.Sprintf("%d machines take pods, so one would hold %d of %d validators, and the chain stops when more than %d are away", machines, (n+machines-1)/machines, n, tolerated),
-			"add machines, or run fewer validators (--profile preview); to try things, give --allow placement",
+			rule, fmt.Sprintf("none of %d machines takes validators", len(s.machines)),
+			"look at network.validator.nodeSelector, affinity and tolerations against the machines' labels and taints (kubectl describe nodes); if machines are made when they are needed, give --allow placement",
+		}}
+	case most > tolerated:
+		return Refusals{{
+			rule, fmt.Sprintf("%d machines take validators, so one would hold %d of %d, and the chain stops when more than %d are away", machines, most, n, tolerated),
+			"add machines, or run fewer validators (--profile preview); to try things, or if machines are made when they are needed, give --allow placement",
 		}}
 	}
 	return nil
@@ -265,7 +286,7 @@ func (s situation) judgePlacement() Refusals {
 func (s situation) zoneNote() string {
 	zones := make(map[string]int)
 	for _, machine := range s.placed {
-		if zone := s.machines[machine]; zone != "" {
+		if zone := s.machines[machine].zone; zone != "" {
 			zones[zone]++
 		}
 	}
@@ -340,11 +361,9 @@ func (c *Cluster) gatherPlaces(ctx context.Context, release string, s *situation
 	machines, err := c.api.CoreV1().Nodes().List(ctx, meta.ListOptions{})
 	switch {
 	case err == nil:
-		s.machines = make(map[string]string)
-		for _, machine := range machines.Items {
-			if takesPods(machine) {
-				s.machines[machine.Name] = machine.Labels[core.LabelTopologyZone]
-			}
+		s.machines = make(map[string]machine)
+		for _, one := range machines.Items {
+			s.machines[one.Name] = machine{zone: one.Labels[core.LabelTopologyZone], takesValidators: s.wanted.Placement.fits(&one)}
 		}
 	case !apierrors.IsForbidden(err):
 		return c.explain("list the machines", err)
@@ -360,15 +379,6 @@ func (c *Cluster) gatherPlaces(ctx context.Context, release string, s *situation
 		}
 	}
 	return nil
-}
-
-func takesPods(machine core.Node) bool {
-	if machine.Spec.Unschedulable {
-		return false
-	}
-	return !slices.ContainsFunc(machine.Spec.Taints, func(t core.Taint) bool {
-		return t.Effect == core.TaintEffectNoSchedule || t.Effect == core.TaintEffectNoExecute
-	})
 }
 
 // pods are those of a release.

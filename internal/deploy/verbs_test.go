@@ -68,8 +68,11 @@ func TestJudge(t *testing.T) {
 		"another claim":        {func(s *situation) { s.wanted.Sets = map[string]string{rpcName: "y"} }, "immutable"},
 		"two on a machine":     {func(s *situation) { s.placed = map[string]string{"a": "m", "b": "m", "c": "n", "d": "o"} }, "placement"},
 		"one on each":          {func(s *situation) { s.placed = map[string]string{"a": "m", "b": "n", "c": "o", "d": "p"} }, ""},
-		"three machines":       {func(s *situation) { s.machines = map[string]string{"m": "", "n": "", "o": ""} }, "placement"},
-		"four machines":        {func(s *situation) { s.machines = map[string]string{"m": "", "n": "", "o": "", "p": ""} }, ""},
+		"three machines":       {func(s *situation) { s.machines = machines(3, 0) }, "placement"},
+		"four machines":        {func(s *situation) { s.machines = machines(4, 0) }, ""},
+		"four of more":         {func(s *situation) { s.machines = machines(4, 3) }, ""},
+		"three of more":        {func(s *situation) { s.machines = machines(3, 3) }, "placement"},
+		"none of them":         {func(s *situation) { s.machines = machines(0, 9) }, "placement"},
 	} {
 		s := situation{wanted: installed, installed: &installed}
 		c.change(&s)
@@ -105,6 +108,15 @@ func TestJudge_GenesisThatIsThere(t *testing.T) {
 	}
 }
 
+// machines are some that take validators and some that do not.
+func machines(take, others int) map[string]machine {
+	out := make(map[string]machine)
+	for i := range take + others {
+		out[string(rune('a'+i))] = machine{takesValidators: i < take}
+	}
+	return out
+}
+
 func TestChainOf_NamesTheGenesis(t *testing.T) {
 	t.Parallel()
 	out, err := chainOf(mustRender(t, "global: {networkNodes: {genesisConfigMapName: mine}}").objects)
@@ -125,11 +137,11 @@ func TestChainOf_LabelsAndCountsMayChange(t *testing.T) {
 func TestZoneNote(t *testing.T) {
 	t.Parallel()
 	s := situation{
-		wanted: chain{Validators: 4}, machines: map[string]string{"m": "z1", "n": "z1", "o": "z2", "p": "z3"},
+		wanted: chain{Validators: 4}, machines: map[string]machine{"m": {zone: "z1"}, "n": {zone: "z1"}, "o": {zone: "z2"}, "p": {zone: "z3"}},
 		placed: map[string]string{"a": "m", "b": "n", "c": "o", "d": "p"},
 	}
 	require.Contains(t, s.zoneNote(), "zone z1 holds 2 of 4")
-	s.machines["n"] = "z4"
+	s.machines["n"] = machine{zone: "z4"}
 	require.Empty(t, s.zoneNote())
 }
 
