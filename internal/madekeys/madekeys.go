@@ -18,6 +18,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/google/uuid"
 
+	"github.com/slipwayhq/slipway/internal/owners"
 	"github.com/slipwayhq/slipway/internal/signing"
 )
 
@@ -62,14 +63,17 @@ type Service struct {
 	store   *Store
 	sources Sources
 	log     *slog.Logger
-	own     signing.Keys
 	cache   cache
+	owners  owners.Cache
 }
 
 // New makes the service; it talks to nobody. The signer's own keys are no keys that were
 // made here, for all but the few that a source lists as well.
 func New(store *Store, sources Sources, own signing.Keys, log *slog.Logger) *Service {
-	return &Service{store: store, sources: sources, own: own, log: log}
+	return &Service{store: store, sources: sources, log: log, owners: owners.Cache{
+		Find:      store.owners,
+		IsAccount: func(a common.Address) bool { _, err := own.Signer(a); return err == nil },
+	}}
 }
 
 const (

@@ -8,6 +8,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/google/uuid"
 
+	"github.com/slipwayhq/slipway/internal/owners"
 	"github.com/slipwayhq/slipway/internal/sealed"
 	"github.com/slipwayhq/slipway/internal/signing"
 	"github.com/slipwayhq/slipway/internal/signing/local"
@@ -43,7 +44,7 @@ type Service struct {
 	deps    Deps
 	checker checker
 	keys    keyCache
-	owners  ownerCache
+	owners  owners.Cache
 }
 
 // New makes the service; it talks to nobody.
@@ -62,9 +63,32 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Service{cfg: cfg, deps: deps, checker: checker{
+	s := &Service{cfg: cfg, deps: deps, checker: checker{
 		box: box, hasher: newHasher(), limits: limits{maxFailures: cfg.MaxFailures, lockFor: cfg.LockFor},
-	}}, nil
+	}}
+	s.owners = owners.Cache{IsAccount: s.isAccount, Find: func(ctx context.Context, addresses []common.Address) (map[common.Address]string, error) {
+		return deps.Store.owners(ctx, deps.HD.ID(), addresses)
+	}}
+	return s, nil
+}
+
+// Owners says which tenants some wallets belong to. Addresses that are no wallets are
+// left out.
+func (s *Service) Owners(ctx context.Context, addresses ...common.Address) (map[common.Address]string, error) {
+	out, err := s.owners.Of(ctx, addresses...)
+	if err != nil {
+		return nil, fmt.Errorf("find owners of wallets: %w", err)
+	}
+	return out, nil
+}
+
+// isAccount says whether an address is one of the signer's own.
+func (s *Service) isAccount(a common.Address) bool {
+	if s.deps.Accounts == nil {
+		return false
+	}
+	_, err := s.deps.Accounts.Signer(a)
+	return err == nil
 }
 
 // maxIndex is the last index that needs no hardening (BIP-32).
