@@ -88,6 +88,7 @@ func TestImages_ComeFromTheRegistry(t *testing.T) {
 			for _, c := range p.containers() {
 				require.Regexp(t, pinned, c.Image, "%s: %s", name, p.owner.Name)
 				require.NotContains(t, c.Image, ":latest", p.owner.Name)
+				require.NotContains(t, c.Image, "bitnami", p.owner.Name)
 				require.NotEmpty(t, c.ImagePullPolicy, p.owner.Name)
 			}
 		}
@@ -143,6 +144,32 @@ func TestChainID_ComesFromOnePlace(t *testing.T) {
 		require.Equal(t, chain, env(t, r, "signer", "SLIPWAY_CHAIN_ID"))
 		require.Equal(t, chain, env(t, r, "portal", "BLOCKCHAIN_NETWORK_ID"))
 		require.True(t, r.says("http://gateway.atk.svc.cluster.local:4000/evm/"+chain))
+	}
+}
+
+func TestChainName_ComesFromOnePlace(t *testing.T) {
+	t.Parallel()
+	r := mustRenderValues(t, overlaid(t, everything, `global: {chainName: "Bank Ledger"}`))
+	for _, at := range [][2]string{{"portal", "BLOCKCHAIN_NETWORK_NAME"}, {"blockscout", "NETWORK"}, {"blockscout", "SUBNETWORK"}, {"blockscout-frontend", "NEXT_PUBLIC_NETWORK_NAME"}, {"blockscout-frontend", "NEXT_PUBLIC_NETWORK_SHORT_NAME"}} {
+		require.Equal(t, "Bank Ledger", env(t, r, at[0], at[1]), at)
+	}
+	require.Equal(t, "bank-ledger", loadGateway(t, r).App.Projects[0].Networks[0].Alias)
+	for i, o := range r.objects {
+		eachText(r.parsed[i], o.Kind+" "+o.Name, func(path, text string) {
+			require.NotRegexp(t, `\b(ATK|alias: atk)\b`, text, path)
+		})
+	}
+}
+
+// TestDefault_IsTheWholeStack: without a word, everything is there that a component of
+// the table needs, and what belongs to a whole cluster is not.
+func TestDefault_IsTheWholeStack(t *testing.T) {
+	t.Parallel()
+	r := mustRender(t, "")
+	for name := range components(t) {
+		asked := name == "object-store" || name == "metrics-server"
+		found := slices.ContainsFunc(r.pods(t), func(p pod) bool { return p.Labels["app.kubernetes.io/name"] == name })
+		require.Equal(t, !asked, found, name)
 	}
 }
 

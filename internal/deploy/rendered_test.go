@@ -141,6 +141,14 @@ func decode[T any](t *testing.T, o Object) T {
 	return out
 }
 
+// decodeLoosely reads of an object what T has, for kinds that are no library's.
+func decodeLoosely[T any](t *testing.T, o Object) T {
+	t.Helper()
+	var out T
+	require.NoError(t, yaml.Unmarshal([]byte(o.Text), &out), "%s %s", o.Kind, o.Name)
+	return out
+}
+
 // pods gives every pod template.
 func (r rendered) pods(t *testing.T) []pod {
 	t.Helper()
