@@ -48,7 +48,7 @@ func worlds() []string {
 		"global: {datastores: {default: {redis: {sentinel: {addresses: ['s.example:26379'], master: main}, existingSecret: s}}}}",
 		"signer: {mnemonic: {existingSecret: mine}}\nhasura: {adminSecret: {existingSecret: mine}}",
 		`global: {tenant: {enabled: true}, expose: {allowedCIDRs: [192.0.2.0/24]}, secretStore: {type: external, secrets: {db-login: {password: 'prod/db#password'}}}}
-observability: {alloy: {metrics: {username: me, existingSecret: login}, logs: {username: me, existingSecret: login}}}`,
+observability: {alloy: {metrics: {username: me, existingSecret: login}, logs: {username: me, existingSecret: login}, traces: {username: me, existingSecret: login}}}`,
 		"global: {secretStore: {type: csi}, mesh: {type: istio}}",
 		"signer: {networks: {evenIfExposed: false}}",                      // refused, unless it is set
 		"global: {datastores: {default: {redis: {host: cache.example}}}}", // refused, unless it needs no password

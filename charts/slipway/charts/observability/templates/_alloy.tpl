@@ -47,12 +47,13 @@ prometheus.scrape "pods" {
 }
 
 prometheus.remote_write "default" {
-  {{- with $v.externalLabels }}
-  external_labels = {{ toJson . }}
-  {{- end }}
+  {{- include "observability.alloy.externalLabels" $c | nindent 2 }}
   endpoint {
     url = {{ $v.metrics.url | default (printf "%s/api/v1/write" (include "common.url" (list $c "victoria-metrics.http"))) | quote }}
-    {{- include "observability.alloy.auth" (list $v.metrics "METRICS_PASSWORD") | nindent 4 }}
+    {{- with $v.metrics.tenant }}
+    headers = {"X-Scope-OrgID" = {{ quote . }}}
+    {{- end }}
+    {{- include "observability.alloy.login" (list "metrics" $v.metrics) | nindent 4 }}
   }
 }
 {{- end }}
@@ -69,12 +70,13 @@ loki.source.kubernetes "pods" {
 }
 
 loki.write "default" {
-  {{- with $v.externalLabels }}
-  external_labels = {{ toJson . }}
-  {{- end }}
+  {{- include "observability.alloy.externalLabels" $c | nindent 2 }}
   endpoint {
     url = {{ $v.logs.url | default (printf "%s/loki/api/v1/push" (include "common.url" (list $c "loki.http"))) | quote }}
-    {{- include "observability.alloy.auth" (list $v.logs "LOGS_PASSWORD") | nindent 4 }}
+    {{- with $v.logs.tenant }}
+    tenant_id = {{ quote . }}
+    {{- end }}
+    {{- include "observability.alloy.login" (list "logs" $v.logs) | nindent 4 }}
   }
 }
 {{- end }}
@@ -126,10 +128,39 @@ otelcol.exporter.loki "default" {
 }
 {{- end }}
 {{- if $v.traces.enabled }}
+{{- $token := include "observability.alloy.tokenFile" (list "traces" $v.traces) }}
+{{- if $v.traces.username }}
+
+otelcol.auth.basic "traces" {
+  username = {{ quote $v.traces.username }}
+  password = sys.env("TRACES_PASSWORD")
+}
+{{- else if $token }}
+
+local.file "traces_token" {
+  filename  = {{ quote $token }}
+  is_secret = true
+}
+
+otelcol.auth.bearer "traces" {
+  token = local.file.traces_token.content
+}
+{{- end }}
 
 otelcol.exporter.otlphttp "default" {
   client {
     endpoint = {{ $v.traces.url | default (include "common.url" (list $c "tempo.otlp-http")) | quote }}
+    {{- with $v.traces.tenant }}
+    headers = {"X-Scope-OrgID" = {{ quote . }}}
+    {{- end }}
+    {{- if or $v.traces.username $token }}
+    auth = otelcol.auth.{{ empty $v.traces.username | ternary "bearer" "basic" }}.traces.handler
+    {{- end }}
+    {{- with $v.traces.caFile }}
+    tls {
+      ca_file = {{ quote . }}
+    }
+    {{- end }}
   }
 }
 {{- end }}
@@ -155,12 +186,43 @@ rule {
 }
 {{- end -}}
 
-{{/* A login. Takes (list $to "VARIABLE"). */}}
-{{- define "observability.alloy.auth" -}}
-{{- with (index . 0).username -}}
-basic_auth {
-  username = {{ . | quote }}
-  password = sys.env("{{ index $ 1 }}")
+{{/* Labels of all metrics and logs: who a tenant is, and those of the values. Takes $c. */}}
+{{- define "observability.alloy.externalLabels" -}}
+{{- $labels := .global.tenant.enabled | ternary (dict "client" .global.tenant.client "environment" .global.tenant.environment) dict -}}
+{{- with merge (dict) .values.externalLabels $labels -}}
+external_labels = {
+  {{- range $name, $value := . }}
+  {{ quote $name }} = {{ quote $value }},
+  {{- end }}
 }
 {{- end }}
+{{- end -}}
+
+{{/* How an endpoint is logged in to and trusted. Takes (list "metrics" $to). */}}
+{{- define "observability.alloy.login" -}}
+{{- $name := index . 0 }}{{ $to := index . 1 -}}
+{{- if $to.username -}}
+basic_auth {
+  username = {{ quote $to.username }}
+  password = sys.env("{{ upper $name }}_PASSWORD")
+}
+{{- else }}
+{{- with include "observability.alloy.tokenFile" . }}
+bearer_token_file = {{ quote . }}
+{{- end }}
+{{- end }}
+{{- with $to.caFile }}
+tls_config {
+  ca_file = {{ quote . }}
+}
+{{- end }}
+{{- end -}}
+
+{{/* File with the token that is shown, which is read again when it changes. Takes (list "metrics" $to). */}}
+{{- define "observability.alloy.tokenFile" -}}
+{{- $name := index . 0 }}{{ $to := index . 1 -}}
+{{- if and $to.tokenFile (or $to.username $to.existingSecret) -}}
+{{- fail (printf "observability.alloy.%s.tokenFile: there is a login already, in existingSecret" $name) -}}
+{{- end -}}
+{{- if $to.tokenFile }}{{ $to.tokenFile }}{{ else if and $to.existingSecret (not $to.username) }}/run/secrets/slipway/{{ $name }}/token{{ end -}}
 {{- end -}}
