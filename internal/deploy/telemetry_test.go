@@ -169,3 +169,82 @@ func TestGrafana_PasswordIsMadeOnceOrSomebodys(t *testing.T) {
 		require.Equal(t, secret == "grafana-admin", r.has("ConfigMap", "secret-request-grafana-grafana-admin"), "it is asked for where there is none")
 	}
 }
+
+// TestBesu_SendsTracesOrHasMetrics: it is one of the two, since Besu records traces
+// with the metrics system of OpenTelemetry alone, and that one has no port.
+func TestBesu_SendsTracesOrHasMetrics(t *testing.T) {
+	t.Parallel()
+	const roles = "besu-node-validator besu-node-rpc"
+	config := func(r rendered, role string) string {
+		return find[corev1.ConfigMap](t, r, "ConfigMap", role).Data["config.toml"]
+	}
+	plain := mustRender(t, "global: {otlpEndpoint: 'alloy:4317', metrics: {monitor: pod}}")
+	sends := mustRender(t, "global: {otlpEndpoint: 'alloy:4317', metrics: {monitor: pod}}\nnetwork: {besu: {metricsProtocol: opentelemetry}}")
+	for role := range strings.FieldsSeq(roles) {
+		require.Contains(t, config(plain, role), `metrics-protocol="PROMETHEUS"`)
+		require.Contains(t, config(plain, role), "metrics-port=9545")
+		require.True(t, plain.has("PodMonitor", role))
+
+		require.Contains(t, config(sends, role), `metrics-protocol="OPENTELEMETRY"`)
+		require.NotContains(t, config(sends, role), "metrics-port")
+		require.False(t, sends.has("PodMonitor", role), "there is nothing to scrape")
+		for _, rule := range find[networkingv1.NetworkPolicy](t, sends, "NetworkPolicy", role).Spec.Ingress {
+			require.False(t, isPort(rule.Ports, 9545), role)
+		}
+	}
+	alloy := selected(sends.pods(t), map[string]string{"app.kubernetes.io/name": "alloy"})[0]
+	policies, nodes := all[networkingv1.NetworkPolicy](t, sends, "NetworkPolicy"), 0
+	for _, p := range sends.pods(t) {
+		name := p.Labels["app.kubernetes.io/name"]
+		if !strings.Contains(roles, name) {
+			continue
+		}
+		nodes++
+		require.NotContains(t, p.Annotations, "prometheus.io/scrape", p.owner.Name)
+		require.False(t, p.hasPort(9545), p.owner.Name)
+		besu := p.spec.Containers[0]
+		require.Contains(t, besu.Args, "--metrics-push-prometheus-job=$(POD_NAME)")
+		require.Equal(t, "http://alloy:4317", valueOf(besu, "OTEL_EXPORTER_OTLP_ENDPOINT"))
+		require.Equal(t, "grpc", valueOf(besu, "OTEL_EXPORTER_OTLP_PROTOCOL"))
+		require.True(t, lets(policies, p, alloy, 4317), p.owner.Name)
+	}
+	require.Equal(t, 5, nodes, "four sets of one validator, and one of RPC nodes")
+	for _, p := range plain.pods(t) {
+		if strings.Contains(roles, p.Labels["app.kubernetes.io/name"]) {
+			require.Empty(t, valueOf(p.spec.Containers[0], "OTEL_EXPORTER_OTLP_ENDPOINT"))
+		}
+	}
+	for name, service := range all[corev1.Service](t, sends, "Service") {
+		for _, port := range service.Spec.Ports {
+			require.NotEqual(t, int32(9545), port.Port, name)
+		}
+	}
+	_, err := Render(t.Context(), Target{Release: "slipway", Namespace: "atk"}, values(t, "network: {besu: {metricsProtocol: opentelemetry}}"))
+	require.ErrorContains(t, err, "global.otlpEndpoint: is needed")
+}
+
+// TestTraces_ReachTheirCollector: whoever sends is told where, and let through.
+func TestTraces_ReachTheirCollector(t *testing.T) {
+	t.Parallel()
+	for _, endpoint := range []string{"alloy:4317", "alloy.atk:4317", "alloy.atk.svc:4317", "alloy.atk.svc.cluster.local:4317"} {
+		r := mustRenderValues(t, overlaid(t, everything, withDApp, "global: {otlpEndpoint: '"+endpoint+"'}"))
+		alloy := selected(r.pods(t), map[string]string{"app.kubernetes.io/name": "alloy"})[0]
+		policies := all[networkingv1.NetworkPolicy](t, r, "NetworkPolicy")
+		for _, sender := range []string{"gateway", "dapp"} {
+			from := selected(r.pods(t), map[string]string{"app.kubernetes.io/name": sender})[0]
+			require.True(t, lets(policies, from, alloy, 4317), "%s to %s", sender, endpoint)
+		}
+		require.Equal(t, endpoint, loadGateway(t, r).App.Tracing.Endpoint.Reveal())
+		require.Equal(t, "http://"+endpoint, env(t, r, "dapp", "OTEL_EXPORTER_OTLP_ENDPOINT"))
+		tempo := selected(r.pods(t), map[string]string{"app.kubernetes.io/name": "tempo"})[0]
+		require.True(t, lets(policies, alloy, tempo, 4318))
+		require.Contains(t, alloyBlock(t, r, `otelcol.exporter.otlphttp "default"`), `endpoint = "http://tempo.atk.svc.cluster.local:4318"`)
+	}
+	for _, o := range mustRender(t, everything).objects { // its collector is at port 4317 of another host
+		if o.Kind == "NetworkPolicy" && o.Name == "gateway" {
+			require.Contains(t, o.Text, "{port: 4317, protocol: TCP}")
+			require.Contains(t, o.Text, "0.0.0.0/0")
+		}
+	}
+	require.Nil(t, loadGateway(t, mustRender(t, "")).App.Tracing, "without a word, nobody sends")
+}

@@ -44,7 +44,7 @@ func options() map[string]string {
 	out := make(map[string]string)
 	for kind, names := range map[string]string{
 		text: "config-file data-path genesis-file static-nodes-file node-private-key-file p2p-host p2p-interface logging identity " +
-			"rpc-http-host rpc-ws-host metrics-host metrics-protocol metrics-push-host rpc-http-authentication-credentials-file " +
+			"rpc-http-host rpc-ws-host metrics-host metrics-push-host metrics-push-prometheus-job rpc-http-authentication-credentials-file " +
 			"rpc-http-authentication-jwt-public-key-file rpc-ws-authentication-credentials-file nat-method profile",
 		number: "p2p-port max-peers network-id rpc-http-port rpc-ws-port metrics-port min-gas-price rpc-tx-feecap rpc-gas-cap rpc-max-logs-range " +
 			"rpc-http-max-active-connections rpc-http-max-batch-size rpc-ws-max-active-connections rpc-ws-max-frame-size " +
@@ -72,6 +72,7 @@ func choices() map[string][]string {
 		"sync-mode":           {"FULL", "SNAP", "CHECKPOINT"},
 		"data-storage-format": {"FOREST", "BONSAI", "X_BONSAI_ARCHIVE"},
 		"tx-pool":             {"LAYERED", "SEQUENCED", "ENTERPRISE"},
+		"metrics-protocol":    {"PROMETHEUS", "OPENTELEMETRY", "NONE"},
 		"logging":             {"OFF", "ERROR", "WARN", "INFO", "DEBUG", "TRACE", "ALL"},
 	}
 }
@@ -209,7 +210,7 @@ func settingsOf(given map[string]any) (settings, error) {
 		p2pPort: r.port("p2p-port", 30303),
 		http:    endpoint{r.yes("rpc-http-enabled"), r.text("rpc-http-host", "127.0.0.1"), r.port("rpc-http-port", 8545), r.list("rpc-http-api", "ETH", "NET", "WEB3")},
 		ws:      endpoint{r.yes("rpc-ws-enabled"), r.text("rpc-ws-host", "127.0.0.1"), r.port("rpc-ws-port", 8546), r.list("rpc-ws-api", "ETH", "NET", "WEB3")},
-		metrics: endpoint{r.yes("metrics-enabled"), r.text("metrics-host", "127.0.0.1"), r.port("metrics-port", 9545), nil},
+		metrics: endpoint{r.yes("metrics-enabled") && r.text("metrics-protocol", "PROMETHEUS") == "PROMETHEUS", r.text("metrics-host", "127.0.0.1"), r.port("metrics-port", 9545), nil},
 	}
 	for _, api := range slices.Concat(out.http.apis, out.ws.apis) {
 		if !slices.Contains(knownAPIs(), api) {

@@ -25,14 +25,28 @@
   "rpc-http-port" .facts.ports.http
   "rpc-http-api" .apis
   "metrics-enabled" true
-  "metrics-host" "0.0.0.0"
-  "metrics-port" .facts.ports.metrics -}}
+  "metrics-protocol" (upper .besu.metricsProtocol) -}}
+{{- with .facts.ports.metrics -}}
+  {{- $config = merge $config (dict "metrics-host" "0.0.0.0" "metrics-port" .) -}}
+{{- end -}}
 {{- if .facts.ports.ws -}}
   {{- $config = merge $config (dict "rpc-ws-enabled" true "rpc-ws-host" "0.0.0.0" "rpc-ws-port" .facts.ports.ws "rpc-ws-api" .apis) -}}
 {{- end -}}
 {{- range $key, $value := merge (dict) .besu.config $config }}
 {{ $key }}={{ kindIs "float64" $value | ternary (int64 $value) $value | toJson }}
 {{- end }}
+{{- end -}}
+
+{{/*
+Whether a node has metrics at a port, or sends them and traces. Takes $c with
+$c.besu, and changes it.
+*/}}
+{{- define "besu.telemetry" -}}
+{{- if eq .besu.metricsProtocol "opentelemetry" -}}
+  {{- if not .global.otlpEndpoint }}{{ fail "global.otlpEndpoint: is needed, because network.besu.metricsProtocol is opentelemetry" }}{{ end -}}
+  {{- $_ := unset .facts "metrics" }}{{ $_ := unset .facts.ports "metrics" -}}
+  {{- include "common.allowTraces" . -}}
+{{- end -}}
 {{- end -}}
 
 {{/* The pod of a node. Takes $c with $c.besu, $c.image, $c.keys (a volume) and $c.keyPath. */}}
@@ -67,7 +81,13 @@ containers:
   - name: besu
     {{- include "common.image" (dict "c" $c "image" $c.image) | nindent 4 }}
     command: [/opt/besu/bin/besu]
-    args: [--config-file=/etc/besu/config/config.toml, "--p2p-host=$(POD_IP)"]
+    args:
+      - --config-file=/etc/besu/config/config.toml
+      - --p2p-host=$(POD_IP)
+      {{- if eq $besu.metricsProtocol "opentelemetry" }}
+      # The name of the service in traces: Besu takes it from here alone.
+      - --metrics-push-prometheus-job=$(POD_NAME)
+      {{- end }}
     terminationMessagePolicy: FallbackToLogsOnError
     {{- include "common.containerPorts" $c | nindent 4 }}
       - {name: discovery, containerPort: {{ $c.facts.ports.p2p }}, protocol: UDP}
@@ -77,6 +97,11 @@ containers:
       - name: POD_NAME
         valueFrom: {fieldRef: {fieldPath: metadata.name}}
       - {name: JAVA_OPTS, value: "-Xmx{{ div (mul (include "common.memoryMiB" (list $c $c.path) | int) 6) 10 }}m -Djava.io.tmpdir=/tmp"}
+      {{- if eq $besu.metricsProtocol "opentelemetry" }}
+      - {name: OTEL_EXPORTER_OTLP_PROTOCOL, value: grpc}
+      - {name: OTEL_EXPORTER_OTLP_ENDPOINT, value: "http://{{ $c.global.otlpEndpoint }}"}
+      - {name: OTEL_LOGS_EXPORTER, value: none}
+      {{- end }}
       {{- include "common.extraEnv" $c | nindent 6 }}
     {{- include "common.resources" $c | nindent 4 }}
     {{- include "common.containerSecurity" $c | nindent 4 }}

@@ -330,6 +330,22 @@ resources:
 {{ include "common.url" (list . "gateway.http") }}/evm/{{ .global.chainId }}
 {{- end -}}
 
+{{/*
+Lets a component reach global.otlpEndpoint: Alloy of this release by its labels,
+which also holds where policies for addresses do not mean pods, and anything
+else by its port. Takes $c, and changes it.
+*/}}
+{{- define "common.allowTraces" -}}
+{{- with .global.otlpEndpoint -}}
+  {{- $host := splitList ":" . | first -}}
+  {{- if has $host (list "alloy" (printf "alloy.%s" $.namespace) (printf "alloy.%s.svc" $.namespace) (printf "alloy.%s.svc.%s" $.namespace $.global.clusterDomain)) -}}
+    {{- $_ := set $.facts "calls" (append ($.facts.calls | default list) "alloy.otlp-grpc") -}}
+  {{- else -}}
+    {{- $_ := set $ "egress" (append ($.egress | default list) (splitList ":" . | last | int) | uniq) -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* host:port of another component. Takes (list $c "ipfs.api"). */}}
 {{- define "common.address" -}}
 {{- $url := include "common.url" . -}}
