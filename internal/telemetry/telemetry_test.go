@@ -2,11 +2,13 @@ package telemetry
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -62,4 +64,32 @@ func TestNewLogger_RefusesUnknownFormat(t *testing.T) {
 	log.Warn("shown")
 	require.Contains(t, out.String(), `"msg":"shown"`)
 	require.NotContains(t, out.String(), "hidden")
+}
+
+func TestNewLogger_LinesAreForCollectors(t *testing.T) {
+	t.Parallel()
+	const id = "0af7651916cd43dd8448eb211c80319c"
+	var out strings.Builder
+	log, err := NewLogger(&out, LogConfig{Level: slog.LevelDebug, Format: "json"})
+	require.NoError(t, err)
+	log = log.With(slog.String("part", "test"))
+	traced := WithTrace(t.Context(), Trace{Parent: "00-" + id + "-b7ad6b7169203331-01"})
+	log.DebugContext(t.Context(), "one\nline", slog.String("text", "two\nlines"))
+	log.InfoContext(traced, "a")
+	log.WarnContext(WithTrace(t.Context(), Trace{Parent: "00-ZZ-b7ad6b7169203331-01"}), "b")
+	log.ErrorContext(t.Context(), "c")
+	lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+	require.Len(t, lines, 4, "one line each, whatever is in it")
+	for i, want := range []string{"DEBUG", "INFO", "WARNING", "ERROR"} {
+		var line map[string]any
+		require.NoError(t, json.Unmarshal([]byte(lines[i]), &line))
+		require.Equal(t, want, line["severity"])
+		require.Equal(t, "test", line["part"])
+		for _, key := range []string{"time", "level", "msg"} {
+			require.NotEmpty(t, line[key], key)
+		}
+		_, err := time.Parse(time.RFC3339Nano, line["time"].(string)) //nolint:forcetypeassert // a test
+		require.NoError(t, err)
+		require.Equal(t, i == 1, line["trace_id"] == id, lines[i])
+	}
 }

@@ -1,6 +1,9 @@
 package telemetry
 
-import "context"
+import (
+	"context"
+	"strings"
+)
 
 // Trace is what tells the parts of one request from all others, on its way from
 // the client through to the node. Empty fields are not known.
@@ -13,6 +16,20 @@ type Trace struct {
 	Parent, State string
 	// Span is the innermost span around what is done; nil while nothing is recorded.
 	Span *Span
+}
+
+// ID is the id of the trace, 32 hexadecimal digits: of what is recorded here, or
+// of what the client told. Empty where there is none.
+func (t Trace) ID() string {
+	if t.Span != nil {
+		return t.Span.span.SpanContext().TraceID().String()
+	}
+	// version-trace-parent-flags, of fixed lengths in every version so far.
+	parts := strings.Split(t.Parent, "-")
+	if len(parts) < 4 || len(parts[1]) != 32 || strings.Trim(parts[1], "0123456789abcdef") != "" {
+		return ""
+	}
+	return parts[1]
 }
 
 // traceKey is the key of a Trace in a context.
