@@ -54,3 +54,16 @@ func TestProfiles_Render(t *testing.T) {
 		mustRenderValues(t, v)
 	}
 }
+
+// TestCharts_SayWhichKubernetesTheyNeed: an older one is refused before anything is made.
+func TestCharts_SayWhichKubernetesTheyNeed(t *testing.T) {
+	t.Parallel()
+	for version, taken := range map[string]bool{"1.27.16": false, "1.28.0": true, "1.29.4-eks-036c24b": true, "v1.33.1+k3s1": true, "1.40.0": true} {
+		_, err := Render(t.Context(), Target{Release: "slipway", Namespace: "atk", KubeVersion: version}, Values{})
+		if taken {
+			require.NoError(t, err, version)
+			continue
+		}
+		require.ErrorContains(t, err, "1.28.0", version)
+	}
+}

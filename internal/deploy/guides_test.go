@@ -43,6 +43,31 @@ func TestGuides_RenderWithTheirValues(t *testing.T) {
 	}
 }
 
+// TestGuides_ExamplesAreValues renders what guides show besides the file of their
+// reader; objects of Kubernetes among it need their kind alone.
+func TestGuides_ExamplesAreValues(t *testing.T) {
+	t.Parallel()
+	block := regexp.MustCompile("(?s)```yaml\n(.*?)```")
+	shown := 0
+	for _, guide := range guides(t) {
+		for _, example := range block.FindAllStringSubmatch(readGuide(t, guide), -1) {
+			if strings.HasPrefix(example[1], "# mine.yaml") {
+				continue
+			}
+			shown++
+			if strings.HasPrefix(example[1], "apiVersion:") {
+				require.NotEmpty(t, values(t, example[1])["kind"], guide)
+				continue
+			}
+			r := mustRender(t, example[1])
+			for _, url := range aURL.FindAllString(example[1], -1) {
+				require.True(t, r.says(url), "%s: %s", guide, url)
+			}
+		}
+	}
+	require.Positive(t, shown)
+}
+
 // TestGuides_NameKeysThatExist looks up every value key that a page for
 // operators names.
 func TestGuides_NameKeysThatExist(t *testing.T) {
