@@ -169,3 +169,11 @@ func TestNotes_SayWhoIsLetIn(t *testing.T) {
 	}
 	require.False(t, slices.Contains(strings.Split(plain, "\n"), "<no value>"))
 }
+
+// TestSigner_KnowsItsFirstAccount: the chart hands on which phrase is meant.
+func TestSigner_KnowsItsFirstAccount(t *testing.T) {
+	t.Parallel()
+	const address = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
+	require.Equal(t, address, loadSigner(t, mustRender(t, "signer: {mnemonic: {address: '"+address+"'}}")).App.Keys.FirstAddress)
+	require.Empty(t, loadSigner(t, mustRender(t, "")).App.Keys.FirstAddress)
+}

@@ -273,7 +273,7 @@ func otherValues(schema map[string]any) []any {
 			map[string]any{"other": map[string]any{"registry": "r.example", "username": "me", "password": "pw"}},
 		}
 	}
-	out := []any{"other", "https://other.example", "77", "77d", "7m", "7GB", "/other", "sha256:" + strings.Repeat("7", 64)}
+	out := []any{"other", "https://other.example", "77", "77d", "7m", "7GB", "/other", "sha256:" + strings.Repeat("7", 64), "0x" + strings.Repeat("7", 40)}
 	if kind != "string" {
 		out = append(out, 7.0)
 	}

@@ -105,6 +105,9 @@ type KeysConfig struct {
 	DerivationPath string `yaml:"derivationPath"`
 	// Accounts is the number of accounts.
 	Accounts int `yaml:"accounts"`
+	// FirstAddress is the address that the first account must have: a phrase with
+	// another one is refused, at the start and when its file changes. Empty takes any.
+	FirstAddress string `yaml:"firstAddress"`
 	// Sources are further keys: mnemonics, Vault, AWS KMS.
 	Sources []keys.Config `yaml:"sources"`
 }
@@ -115,7 +118,7 @@ func (c KeysConfig) sources() []keys.Config {
 		return c.Sources
 	}
 	own := keys.Config{
-		Kind: keys.Local, DerivationPath: c.DerivationPath, Accounts: c.Accounts,
+		Kind: keys.Local, DerivationPath: c.DerivationPath, Accounts: c.Accounts, FirstAddress: c.FirstAddress,
 		Local: keys.LocalConfig{Mnemonic: c.Mnemonic, MnemonicFile: c.MnemonicFile, Passphrase: c.Passphrase},
 	}
 	return append([]keys.Config{own}, c.Sources...)

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/ethereum/go-ethereum/common"
+
 	"github.com/slipwayhq/slipway/internal/secret"
 	"github.com/slipwayhq/slipway/internal/signing/awskms"
 	"github.com/slipwayhq/slipway/internal/signing/local"
@@ -56,6 +58,9 @@ type Config struct {
 	DerivationPath string `yaml:"derivationPath"`
 	// Accounts is the number of accounts of a mnemonic. Default: 1.
 	Accounts int `yaml:"accounts"`
+	// FirstAddress is the address that the first account of a mnemonic must have. A
+	// phrase with another one is refused: at the start, and when it changes. Default: any.
+	FirstAddress string `yaml:"firstAddress"`
 }
 
 // CreateConfig is how POST /v1/keys makes keys in a source of the kinds vault-kv,
@@ -147,6 +152,8 @@ func (c Config) Validate() error {
 		errs = append(errs, c.validateCreate())
 	}
 	check(c.Accounts >= 1 && c.Accounts <= maxAccounts, "accounts: must be between 1 and %d", maxAccounts)
+	check(c.FirstAddress == "" || common.IsHexAddress(c.FirstAddress), "firstAddress: must be an address, 0x and 40 hexadecimal digits")
+	check(c.FirstAddress == "" || c.Kind == Local || c.Kind == VaultKV, "firstAddress: is for the kinds local and vault-kv")
 	if _, err := local.ParsePath(c.DerivationPath, c.Accounts); err != nil {
 		errs = append(errs, err)
 	}

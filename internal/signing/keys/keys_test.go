@@ -259,3 +259,38 @@ func (s *syncBuffer) String() string {
 	defer s.mu.Unlock()
 	return s.b.String()
 }
+
+// TestOpen_AnotherPhraseIsRefused: accounts do not become other ones unsaid, neither at
+// the start nor while the signer runs.
+func TestOpen_AnotherPhraseIsRefused(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "phrase")
+	put := func(text string) { require.NoError(t, os.WriteFile(file, []byte(text), 0o600)) }
+	pinned := []Config{{Kind: Local, Local: LocalConfig{MnemonicFile: file}, Accounts: 2, FirstAddress: account0().Hex()}}
+	put(other)
+	_, err := Open(pinned, discard())
+	require.ErrorContains(t, err, "firstAddress is "+account0().Hex())
+	require.NotContains(t, err.Error(), "winner")
+
+	put(phrase)
+	synctest.Test(t, func(t *testing.T) {
+		s, err := Open(pinned, discard())
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		done := make(chan error)
+		go func() { done <- s.Run(ctx, func() {}) }()
+		put(other)
+		<-time.After(5 * time.Minute)
+		synctest.Wait()
+		require.Len(t, s.Keyring().Signers(), 2, "those of the phrase that was meant")
+		cancel()
+		require.NoError(t, <-done)
+	})
+	for wrong, says := range map[*Config]string{
+		{Kind: Local, Local: LocalConfig{MnemonicFile: file}, Accounts: 1, FirstAddress: "0x12"}:                       "firstAddress: must be",
+		{Kind: Raw, Raw: RawConfig{DevelopmentOnly: true, KeyFile: file}, Accounts: 1, FirstAddress: account0().Hex()}: "firstAddress: is for",
+	} {
+		require.ErrorContains(t, wrong.Validate(), says)
+	}
+}

@@ -7,6 +7,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/ethereum/go-ethereum/common"
+
 	"github.com/slipwayhq/slipway/internal/secret"
 	"github.com/slipwayhq/slipway/internal/signing"
 	"github.com/slipwayhq/slipway/internal/signing/awskms"
@@ -145,9 +147,16 @@ func trimNewline(s string) string {
 }
 
 func (s *source) derive(mnemonic, passphrase secret.String) ([]signing.Signer, error) {
-	return local.Accounts(local.Config{
+	out, err := local.Accounts(local.Config{
 		Name: s.cfg.ID, Mnemonic: mnemonic, Passphrase: passphrase, Path: s.cfg.DerivationPath, Accounts: s.cfg.Accounts,
 	})
+	if err != nil || s.cfg.FirstAddress == "" {
+		return out, err
+	}
+	if want, is := common.HexToAddress(s.cfg.FirstAddress), out[0].Address(); is != want {
+		return nil, fmt.Errorf("the phrase is another one: its first account is %s, and firstAddress is %s; change firstAddress with the phrase if it is meant", is, want)
+	}
+	return out, nil
 }
 
 // rawKey reads the key when it has changed.

@@ -8,6 +8,7 @@
   "drainTimeout" (printf "%vs" $v.drain)
   "access" (include "signer.access" . | fromJson) -}}
 {{- if $v.mnemonic.enabled }}{{ $_ := set $file "keys" (dict "derivationPath" $v.mnemonic.derivationPath "accounts" $v.mnemonic.accounts) }}{{ end -}}
+{{- with $v.mnemonic.address }}{{ $_ := set $file "keys" (merge (dict "firstAddress" .) ($file.keys | default dict)) }}{{ end -}}
 {{- include "common.merge" (list $file $v.config) | fromJson | toYaml -}}
 {{- end -}}
 
