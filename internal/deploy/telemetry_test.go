@@ -248,3 +248,18 @@ func TestTraces_ReachTheirCollector(t *testing.T) {
 	}
 	require.Nil(t, loadGateway(t, mustRender(t, "")).App.Tracing, "without a word, nobody sends")
 }
+
+func TestStores_KeepAsLongAsTheySay(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string][3]string{
+		"": {"168h", "168h", "--retentionPeriod=30d"},
+		"observability: {loki: {retentionHours: 48}, tempo: {retentionHours: 24}, victoriaMetrics: {retention: 1y}}": {"48h", "24h", "--retentionPeriod=1y"},
+	} {
+		r := mustRender(t, text)
+		loki := find[corev1.ConfigMap](t, r, "ConfigMap", "loki").Data["loki.yaml"]
+		require.Contains(t, loki, "retention_period: "+want[0])
+		require.Contains(t, loki, "retention_enabled: true", "without it nothing is ever deleted")
+		require.Contains(t, find[corev1.ConfigMap](t, r, "ConfigMap", "tempo").Data["tempo.yaml"], "block_retention: "+want[1])
+		require.Contains(t, find[appsv1.StatefulSet](t, r, "StatefulSet", "victoria-metrics").Spec.Template.Spec.Containers[0].Args, want[2])
+	}
+}
