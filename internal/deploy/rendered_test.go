@@ -228,7 +228,7 @@ hasura: {autoscaling: {enabled: true}, expose: {enabled: true}, license: {existi
 graph-node: {expose: {enabled: true}, paths: {admin: /admin, ws: /ws}}
 ipfs: {public: true, metrics: true, expose: {enabled: true}}
 blockscout: {expose: {enabled: true}}
-dapp: {autoscaling: {enabled: true}, expose: {enabled: true}, setup: {image: {repository: example/setup}}}
+dapp: {autoscaling: {enabled: true}, expose: {enabled: true}, setup: {enabled: true, image: {repository: example/setup}}}
 observability: {grafana: {expose: {enabled: true}}, metricsServer: {enabled: true}, kubeStateMetrics: {clusterWide: true}}
 global:
   labels: {team: chain}

@@ -9,8 +9,8 @@
 {{ include "common.postgresql.urlEnv" (list $c "SETTLEMINT_HASURA_DATABASE_URL") }}
 - name: SETTLEMINT_HASURA_ADMIN_SECRET
   valueFrom: {secretKeyRef: {name: {{ $c.values.hasuraAdmin.existingSecret }}, key: {{ $c.values.hasuraAdmin.existingSecretKey }}}}
-- name: SETTLEMINT_HD_PRIVATE_KEY
-  valueFrom: {secretKeyRef: {name: {{ $secret }}, key: hdPrivateKey}}
+# The name of a key vault, in spite of what it is called.
+- {name: SETTLEMINT_HD_PRIVATE_KEY, value: {{ $c.values.keyVault | quote }}}
 - name: BETTER_AUTH_SECRET
   valueFrom: {secretKeyRef: {name: {{ $secret }}, key: authSecret}}
 - {name: BETTER_AUTH_URL, value: {{ $self | quote }}}
