@@ -234,7 +234,7 @@ func TestChain_TakesOverABlockThatWasSealedButNotYetTheHead(t *testing.T) {
 	cfg := testConfig(t)
 	cfg.Dir = filepath.Join(t.TempDir(), "chain")
 	chain, _, stop := start(t, cfg)
-	block, err := chain.node.build(time.Now())
+	block, err := chain.node.build(time.Now(), Mark{})
 	require.NoError(t, err)
 	_, err = chain.node.eth.BlockChain().InsertBlockWithoutSetHead(t.Context(), block, false)
 	require.NoError(t, err)

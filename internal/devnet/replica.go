@@ -29,15 +29,21 @@ func (c *Chain) Head() (number uint64, hash common.Hash, err error) {
 	return head.Number.Uint64(), head.Hash(), nil
 }
 
+// Mark is what a proposer puts into the header of its block.
+type Mark struct {
+	Proposer common.Address // the header's beneficiary
+	Extra    []byte         // the header's extra data, 32 bytes at most
+}
+
 // Propose makes a block of the transactions that wait, as RLP, and shows it to
 // nobody.
-func (c *Chain) Propose() ([]byte, error) {
+func (c *Chain) Propose(mark Mark) ([]byte, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.node == nil {
 		return nil, errNotRunning
 	}
-	block, err := c.node.build(time.Now())
+	block, err := c.node.build(time.Now(), mark)
 	if err != nil {
 		return nil, fmt.Errorf("embedded chain: propose a block: %w", err)
 	}

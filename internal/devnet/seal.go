@@ -20,7 +20,7 @@ import (
 //
 // The finalized and safe tags stay unset, as they are on a QBFT network.
 func (n *runningNode) seal(ctx context.Context, now time.Time) (common.Hash, error) {
-	block, err := n.build(now)
+	block, err := n.build(now, Mark{})
 	if err != nil {
 		return common.Hash{}, err
 	}
@@ -43,7 +43,7 @@ func (n *runningNode) show(ctx context.Context, block *types.Block) error {
 }
 
 // build assembles a block of the transactions that wait in the pool.
-func (n *runningNode) build(now time.Time) (*types.Block, error) {
+func (n *runningNode) build(now time.Time, mark Mark) (*types.Block, error) {
 	// The pool drops mined transactions in the background; without waiting for
 	// that the next block would be built from what the last one contained.
 	if err := n.eth.TxPool().Sync(); err != nil {
@@ -53,12 +53,13 @@ func (n *runningNode) build(now time.Time) (*types.Block, error) {
 	var random common.Hash
 	_, _ = rand.Read(random[:]) // never fails
 	block, _, err := n.eth.Miner().BuildTestingPayload(&miner.BuildPayloadArgs{
-		Parent:      parent.Hash(),
-		Timestamp:   max(uint64(now.Unix()), parent.Time+1),
-		Random:      random,
-		Withdrawals: types.Withdrawals{},
-		BeaconRoot:  &common.Hash{},
-	}, nil, false, nil)
+		Parent:       parent.Hash(),
+		Timestamp:    max(uint64(now.Unix()), parent.Time+1),
+		FeeRecipient: mark.Proposer,
+		Random:       random,
+		Withdrawals:  types.Withdrawals{},
+		BeaconRoot:   &common.Hash{},
+	}, nil, false, mark.Extra)
 	if err != nil {
 		return nil, fmt.Errorf("build: %w", err)
 	}

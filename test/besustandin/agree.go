@@ -10,10 +10,14 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/hexutil"
+
+	"github.com/slipwayhq/slipway/internal/devnet"
 )
 
 // How validators agree on one block for each height: Paxos. Each holds a vote per
@@ -70,16 +74,16 @@ func (v vote) decide(asked question, next uint64) (vote, answer) {
 // quorum is how many of n validators must agree: two thirds, rounded up.
 func quorum(n int) int { return (2*n + 2) / 3 }
 
-// wait is how long after the last block a validator proposes the next one: at
-// once after the period if it is its turn, otherwise when the rounds of those
-// before it have ended, each twice as long as the one before.
-func (n *network) wait(height uint64, empty bool) time.Duration {
+// wait is how long after the last block the validator at place turn of count
+// proposes the next one: at once after the period if it is its turn, otherwise
+// when the rounds of those before it have ended, each twice as long as the one
+// before.
+func (n *network) wait(height uint64, turn, count int, empty bool) time.Duration {
 	period := n.period
 	if empty {
 		period = n.emptyPeriod
 	}
-	count := len(n.validators)
-	round := (n.turn + count - int(height%uint64(count))) % count
+	round := (turn + count - int(height%uint64(count))) % count
 	return period + n.timeout*time.Duration((1<<round)-1)
 }
 
@@ -131,7 +135,8 @@ const (
 	leastRest = 200 * time.Millisecond // after a proposal that found no quorum, and as much again by chance
 )
 
-// takeTurns proposes blocks. It implements lifecycle.Run.
+// takeTurns proposes blocks while this node is a validator. It implements
+// lifecycle.Run.
 func (n *node) takeTurns(ctx context.Context, ready func()) error {
 	ready()
 	var height uint64
@@ -151,11 +156,16 @@ func (n *node) takeTurns(ctx context.Context, ready func()) error {
 		if head != height || since.IsZero() {
 			height, since = head, time.Now()
 		}
-		waiting, err := n.chain.Waiting()
-		if err != nil || time.Since(since) < n.net.wait(head+1, len(waiting) == 0) {
+		set, err := n.electorate.at(head + 1)
+		turn := slices.Index(set, n.net.own.address)
+		if err != nil || turn < 0 {
 			continue
 		}
-		if err := n.propose(ctx, head+1); err != nil {
+		waiting, err := n.chain.Waiting()
+		if err != nil || time.Since(since) < n.net.wait(head+1, turn, len(set), len(waiting) == 0) {
+			continue
+		}
+		if err := n.propose(ctx, head+1, set, turn); err != nil {
 			n.log.InfoContext(ctx, "no agreement yet", slog.Uint64("height", head+1), slog.String("error", err.Error()))
 			pause = leastRest + rand.N(leastRest) //nolint:gosec // chance only keeps proposers apart
 		}
@@ -164,12 +174,12 @@ func (n *node) takeTurns(ctx context.Context, ready func()) error {
 
 var errNoQuorum = errors.New("too few validators answer")
 
-// propose brings a block about at a height.
-func (n *node) propose(ctx context.Context, height uint64) error {
-	count := uint64(len(n.net.validators))
-	number := (n.seen/count+1)*count + uint64(n.net.turn)
+// propose brings a block about at a height, for which set are the validators.
+func (n *node) propose(ctx context.Context, height uint64, set []common.Address, turn int) error {
+	count := uint64(len(set))
+	number := (n.seen/count+1)*count + uint64(turn)
 	n.seen = number
-	promises, err := n.askAll(ctx, question{Height: height, Number: number})
+	promises, err := n.askAll(ctx, set, question{Height: height, Number: number})
 	if err != nil {
 		return err
 	}
@@ -180,11 +190,11 @@ func (n *node) propose(ctx context.Context, height uint64) error {
 		}
 	}
 	if block == nil {
-		if block, err = n.chain.Propose(); err != nil {
+		if block, err = n.chain.Propose(devnet.Mark{Proposer: n.net.own.address, Extra: n.electorate.cast(n.net.own.address).extra()}); err != nil {
 			return err
 		}
 	}
-	if _, err := n.askAll(ctx, question{Height: height, Number: number, Block: block}); err != nil {
+	if _, err := n.askAll(ctx, set, question{Height: height, Number: number, Block: block}); err != nil {
 		return err
 	}
 	return n.chain.Append(ctx, block)
@@ -192,7 +202,7 @@ func (n *node) propose(ctx context.Context, height uint64) error {
 
 // askAll asks all validators at once, this one too, and returns the answers of a
 // quorum that says yes.
-func (n *node) askAll(ctx context.Context, asked question) ([]answer, error) {
+func (n *node) askAll(ctx context.Context, set []common.Address, asked question) ([]answer, error) {
 	replies := make(chan answer)
 	var asking sync.WaitGroup
 	asking.Go(func() {
@@ -202,7 +212,7 @@ func (n *node) askAll(ctx context.Context, asked question) ([]answer, error) {
 		}
 		replies <- reply
 	})
-	for _, other := range n.validatorPeers() {
+	for _, other := range n.peersAmong(set) {
 		asking.Go(func() {
 			var reply answer
 			if err := n.post(ctx, other, pathVote, asked, &reply); err != nil {
@@ -222,8 +232,8 @@ func (n *node) askAll(ctx context.Context, asked question) ([]answer, error) {
 			agreed = append(agreed, reply)
 		}
 	}
-	if len(agreed) < quorum(len(n.net.validators)) {
-		return nil, fmt.Errorf("%w: %d of %d", errNoQuorum, len(agreed), len(n.net.validators))
+	if len(agreed) < quorum(len(set)) {
+		return nil, fmt.Errorf("%w: %d of %d", errNoQuorum, len(agreed), len(set))
 	}
 	return agreed, nil
 }

@@ -4,7 +4,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/stretchr/testify/require"
 )
@@ -40,9 +39,7 @@ func TestVote_AcceptsOneBlockAHeight(t *testing.T) {
 
 func TestNetwork_ProposersTakeTurns(t *testing.T) {
 	t.Parallel()
-	of := func(turn int) network {
-		return network{validators: make([]common.Address, 4), turn: turn, period: 2 * time.Second, emptyPeriod: time.Minute, timeout: 4 * time.Second}
-	}
+	n := network{period: 2 * time.Second, emptyPeriod: time.Minute, timeout: 4 * time.Second}
 	for name, test := range map[string]struct {
 		turn   int
 		height uint64
@@ -58,8 +55,7 @@ func TestNetwork_ProposersTakeTurns(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			n := of(test.turn)
-			require.Equal(t, test.want, n.wait(test.height, test.empty))
+			require.Equal(t, test.want, n.wait(test.height, test.turn, 4, test.empty))
 		})
 	}
 }

@@ -7,7 +7,9 @@
 // methods included, from a go-ethereum chain (internal/devnet). Nodes agree on each
 // block by a majority of the size that QBFT asks for, keep it on their volumes, and
 // take turns as proposers, so that validators may go and come as in a real network.
-// Unlike QBFT it trusts every node, and blocks are not sealed: see agree.go.
+// They change the set of validators by votes in blocks, as QBFT does: see
+// electorate.go. Unlike QBFT it trusts every node, and blocks are not sealed: see
+// agree.go.
 package main
 
 import (
@@ -57,7 +59,7 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	log.InfoContext(ctx, "this is a stand-in for Besu, for tests", slog.String("node", net.key.Address().Hex()), slog.Bool("validator", net.turn >= 0))
+	log.InfoContext(ctx, "this is a stand-in for Besu, for tests", slog.String("node", net.own.address.Hex()))
 	node, err := newNode(net, chain, set.dataPath, log)
 	if err != nil {
 		return err
@@ -81,9 +83,7 @@ func serve(ctx context.Context, set settings, node *node) error {
 	}
 	listen("p2p", lifecycle.HTTPServer{Addr: at("0.0.0.0", set.p2pPort), Handler: node.peerHandler()})
 	group.Add("peers", node.watchPeers)
-	if node.net.turn >= 0 {
-		group.Add("proposer", node.takeTurns)
-	}
+	group.Add("proposer", node.takeTurns)
 	front := &front{node: node, settings: set, client: &http.Client{Timeout: answerWithin}}
 	if set.http.enabled {
 		listen("rpc", lifecycle.HTTPServer{Addr: at(set.http.host, set.http.port), Handler: front.http()})

@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -19,10 +21,10 @@ import (
 type network struct {
 	chainID     uint64
 	genesis     *core.Genesis
-	key         genesis.NodeKey
-	validators  []common.Address
-	turn        int    // place of this node among the validators; -1 for others
-	peers       []peer // all static nodes but this one
+	validators  []common.Address // the first ones
+	epoch       uint64           // blocks after which votes begin anew
+	own         peer             // this node, as others reach it
+	peers       []peer           // all static nodes but this one
 	period      time.Duration
 	emptyPeriod time.Duration // between blocks without transactions
 	timeout     time.Duration // of round 0
@@ -41,8 +43,7 @@ func readNetwork(set settings) (network, error) {
 	if err != nil {
 		return network{}, fmt.Errorf("Unable to load genesis file %s: %w", set.genesisFile, err) //nolint:staticcheck // Besu's text
 	}
-	out.key = key
-	out.turn = slices.Index(out.validators, key.Address())
+	out.own = peer{id: key.ID(), address: key.Address(), url: "http://" + net.JoinHostPort(set.p2pHost, strconv.Itoa(int(set.p2pPort)))}
 	text, err = os.ReadFile(set.staticNodesFile)
 	if err != nil {
 		return network{}, fmt.Errorf("Static nodes file: %w", err) //nolint:staticcheck // Besu's text
@@ -94,12 +95,12 @@ func readGenesis(text []byte) (network, error) {
 	}
 	seconds := func(n genesis.Number) time.Duration { return time.Duration(n) * time.Second }
 	out.period, out.timeout = seconds(file.Config.QBFT.BlockPeriodSeconds), seconds(file.Config.QBFT.RequestTimeoutSeconds)
-	out.emptyPeriod = out.period
+	out.emptyPeriod, out.epoch = out.period, uint64(file.Config.QBFT.EpochLength)
 	if empty := file.Config.QBFT.EmptyBlockPeriodSeconds; empty != nil {
 		out.emptyPeriod = max(out.period, seconds(*empty))
 	}
-	if out.period == 0 || out.timeout == 0 {
-		return network{}, errors.New("blockperiodseconds and requesttimeoutseconds must be above 0")
+	if out.period == 0 || out.timeout == 0 || out.epoch == 0 {
+		return network{}, errors.New("blockperiodseconds, requesttimeoutseconds and epochlength must be above 0")
 	}
 	return out, nil
 }
@@ -121,7 +122,7 @@ func readStaticNodes(text []byte, namesAllowed bool) ([]peer, error) {
 		if err != nil {
 			return nil, err
 		}
-		if !isIP(at.Hostname()) && !namesAllowed {
+		if net.ParseIP(at.Hostname()) == nil && !namesAllowed {
 			return nil, fmt.Errorf("Invalid ip address in enode URL '%s': names need --Xdns-enabled and --Xdns-update-enabled", enode) //nolint:staticcheck // Besu's text
 		}
 		out = append(out, peer{id: at.User.Username(), address: address, url: "http://" + at.Host})

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -23,15 +24,23 @@ const patience = time.Minute
 
 // testNode is a node's files, and how it runs.
 type testNode struct {
-	config string
-	url    string
-	client *http.Client
-	stop   context.CancelFunc
-	ended  chan error
+	address common.Address
+	config  string
+	url     string
+	client  *http.Client
+	stop    context.CancelFunc
+	ended   chan error
 }
 
-// testNetwork writes the files of a network of validators.
+// testNetwork writes the files of a network in which all nodes are validators.
 func testNetwork(t *testing.T, count int) []*testNode {
+	t.Helper()
+	return growingNetwork(t, count, count)
+}
+
+// growingNetwork writes the files of a network whose first nodes are validators, and
+// know nothing of those that came later.
+func growingNetwork(t *testing.T, validators, count int) []*testNode {
 	t.Helper()
 	var keys []genesis.NodeKey
 	var enodes []string
@@ -45,14 +54,18 @@ func testNetwork(t *testing.T, count int) []*testNode {
 	}
 	params, err := genesis.Params{ChainID: 4242, BlockPeriod: 1, RequestTimeout: 2}.Complete()
 	require.NoError(t, err)
-	file, err := genesis.Build(params, genesis.Addresses(keys), genesis.Alloc{{1}: {Balance: genesis.NewQuantity(1)}})
+	file, err := genesis.Build(params, genesis.Addresses(keys[:validators]), genesis.Alloc{{1}: {Balance: genesis.NewQuantity(1)}})
 	require.NoError(t, err)
 	text, err := file.JSON()
 	require.NoError(t, err)
-	nodes, err := genesis.StaticNodes(enodes)
-	require.NoError(t, err)
 	var out []*testNode
 	for i := range count {
+		known := enodes
+		if i < validators {
+			known = enodes[:validators]
+		}
+		nodes, err := genesis.StaticNodes(known)
+		require.NoError(t, err)
 		dir, rpc := t.TempDir(), freePort(t)
 		write := func(name string, text []byte) string {
 			path := filepath.Join(dir, name)
@@ -61,7 +74,7 @@ func testNetwork(t *testing.T, count int) []*testNode {
 		}
 		config := fmt.Sprintf("data-path=%q\ngenesis-file=%q\nstatic-nodes-file=%q\nnode-private-key-file=%q\np2p-port=%d\nrpc-http-enabled=true\nrpc-http-port=%d\nrpc-http-api=[\"ETH\",\"NET\",\"QBFT\"]\n",
 			filepath.Join(dir, "data"), write("genesis.json", text), write("static-nodes.json", nodes), write("key", []byte(keys[i].Private().Reveal())), ports[i], rpc)
-		out = append(out, &testNode{config: write("config.toml", []byte(config)), url: "http://127.0.0.1:" + strconv.Itoa(rpc), client: &http.Client{Timeout: patience}})
+		out = append(out, &testNode{address: keys[i].Address(), config: write("config.toml", []byte(config)), url: "http://127.0.0.1:" + strconv.Itoa(rpc), client: &http.Client{Timeout: patience}})
 	}
 	return out
 }
@@ -165,6 +178,55 @@ func TestNetwork_GoesOnWithoutOneOfFour(t *testing.T) {
 	require.Len(t, validators, 4)
 	require.EqualError(t, nodes[0].call(t, nil, "txpool_status"), "-32604 Method not enabled")
 	require.EqualError(t, nodes[0].call(t, nil, "eth_nonsense"), "-32601 Method not found")
+}
+
+// validators are those that a node sees, and nil while it is not up.
+func (n *testNode) validators(t *testing.T) (out []common.Address) {
+	t.Helper()
+	if err := n.call(t, &out, "qbft_getValidatorsByBlockNumber", "latest"); err != nil {
+		return nil
+	}
+	return out
+}
+
+// A lone validator lets another node in by its vote. From then on both must agree,
+// and both must vote the first one out.
+func TestNetwork_ChangesItsValidatorsByVotes(t *testing.T) {
+	t.Parallel()
+	nodes := growingNetwork(t, 1, 2)
+	first, second := nodes[0], nodes[1]
+	first.start(t)
+	second.start(t)
+	second.requireHeight(t, 2)
+	vote := func(one *testNode, subject common.Address, add bool) {
+		var isTaken bool
+		require.NoError(t, one.call(t, &isTaken, "qbft_proposeValidatorVote", subject, add))
+		require.True(t, isTaken)
+	}
+	requireSet := func(one *testNode, want ...common.Address) {
+		require.Eventually(t, func() bool { return slices.Equal(want, one.validators(t)) }, patience, lookEvery)
+	}
+	both := []common.Address{first.address, second.address}
+	slices.SortFunc(both, common.Address.Cmp)
+	vote(first, second.address, true)
+	requireSet(first, both...)
+	requireSet(second, both...)
+	first.requireHeight(t, first.height(t)+2)
+
+	second.end(t) // without it there is no quorum, and after a start it knows the set
+	stands := first.height(t)
+	second.start(t)
+	second.requireHeight(t, stands+2)
+	requireSet(second, both...)
+
+	vote(first, first.address, false)
+	vote(second, first.address, false)
+	requireSet(second, second.address)
+	first.end(t)
+	second.requireHeight(t, second.height(t)+2)
+	var old []common.Address
+	require.NoError(t, second.call(t, &old, "qbft_getValidatorsByBlockNumber", "0x0"))
+	require.Equal(t, []common.Address{first.address}, old)
 }
 
 func TestReadNetwork_RefusesWhatDoesNotBelongTogether(t *testing.T) {

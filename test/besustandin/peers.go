@@ -1,14 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"fmt"
-	"io"
 	"log/slog"
-	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,9 +12,8 @@ import (
 	"github.com/ethereum/go-ethereum/common/hexutil"
 
 	"github.com/slipwayhq/slipway/internal/devnet"
+	"github.com/slipwayhq/slipway/internal/genesis"
 )
-
-// Nodes talk HTTP at the port and under the names of Besu's peer-to-peer protocol.
 
 // peer is another node.
 type peer struct {
@@ -27,33 +22,32 @@ type peer struct {
 	url     string
 }
 
-// Paths of the talk between nodes.
+// Limits of following a peer.
 const (
-	pathStatus       = "/status"
-	pathVote         = "/vote"
-	pathBlock        = "/block"
-	pathTransactions = "/transactions"
-)
-
-// Limits of the talk between nodes.
-const (
-	talkEvery  = 100 * time.Millisecond
-	talkWithin = 2 * time.Second
-	maxTalk    = 64 << 20
-	maxFetch   = 64 // blocks in a row from one peer
+	talkEvery = 100 * time.Millisecond
+	maxFetch  = 64 // blocks in a row from one peer
 )
 
 // node is one node of the network.
 type node struct {
-	net     network
-	chain   *devnet.Chain
-	ballots *ballots
-	log     *slog.Logger
-	client  *http.Client
-	seen    uint64 // the highest number of a proposal; the proposer's alone
+	net        network
+	chain      *devnet.Chain
+	electorate *electorate
+	ballots    *ballots
+	log        *slog.Logger
+	client     *http.Client
+	seen       uint64      // the highest number of a proposal; the proposer's alone
+	callers    chan status // who reached this node, for watchPeers
 
 	mu sync.Mutex
-	up map[string]uint64 // height by id of the peers that answer
+	up map[string]connection // by id: the peers that answer
+}
+
+// connection is a peer that answers, and the height that it told last.
+type connection struct {
+	peer
+
+	height uint64
 }
 
 func newNode(net network, chain *devnet.Chain, dir string, log *slog.Logger) (*node, error) {
@@ -62,20 +56,19 @@ func newNode(net network, chain *devnet.Chain, dir string, log *slog.Logger) (*n
 		return nil, err
 	}
 	return &node{
-		net: net, chain: chain, ballots: votes, log: log, seen: votes.vote.Promised, up: make(map[string]uint64),
-		client: &http.Client{Timeout: talkWithin},
+		net: net, chain: chain, electorate: newElectorate(net.validators, net.epoch, chain.Block), ballots: votes, log: log, seen: votes.vote.Promised,
+		callers: make(chan status), up: make(map[string]connection), client: &http.Client{Timeout: talkWithin},
 	}, nil
 }
 
-func isIP(host string) bool { return net.ParseIP(host) != nil }
-
-func (n *node) validatorPeers() []peer {
+// peersAmong are the validators of a set that answer, without this node.
+func (n *node) peersAmong(set []common.Address) []peer {
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	var out []peer
-	for _, one := range n.net.peers {
-		for _, validator := range n.net.validators {
-			if one.address == validator {
-				out = append(out, one)
-			}
+	for _, one := range n.up {
+		if slices.Contains(set, one.address) {
+			out = append(out, one.peer)
 		}
 	}
 	return out
@@ -85,47 +78,66 @@ func (n *node) validatorPeers() []peer {
 func (n *node) peers() (count int, best uint64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for _, height := range n.up {
-		best = max(best, height)
+	for _, one := range n.up {
+		best = max(best, one.height)
 	}
 	return len(n.up), best
 }
 
-func (n *node) setUp(id string, height uint64, isUp bool) {
+func (n *node) setUp(other peer, height uint64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if isUp {
-		n.up[id] = height
-	} else {
-		delete(n.up, id)
+	n.up[other.id] = connection{other, height}
+}
+
+func (n *node) setDown(other peer) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.up[other.id].url == other.url { // it may have come back at another address
+		delete(n.up, other.id)
 	}
 }
 
-// status is what nodes tell each other.
-type status struct {
-	ID     string `json:"id"`
-	Height uint64 `json:"height"`
-}
-
-// wanted asks for a block.
-type wanted struct {
-	Height uint64 `json:"height"`
-}
-
-// watchPeers follows all peers. It implements lifecycle.Run.
+// watchPeers follows the static nodes always, and other nodes from when they reach
+// this one until they are gone. It implements lifecycle.Run.
 func (n *node) watchPeers(ctx context.Context, ready func()) error {
 	ready()
 	var watching sync.WaitGroup
+	defer watching.Wait()
 	for _, other := range n.net.peers {
-		watching.Go(func() { n.watch(ctx, other) })
+		watching.Go(func() { n.watch(ctx, other, true) })
 	}
-	watching.Wait()
-	return nil
+	watched := make(map[string]bool) // URLs of those that came by themselves
+	gone := make(chan string)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case url := <-gone:
+			delete(watched, url)
+		case caller := <-n.callers:
+			isStatic := slices.ContainsFunc(n.net.peers, func(one peer) bool { return one.id == caller.ID })
+			address, err := genesis.AddressOfID(caller.ID)
+			if isStatic || watched[caller.URL] || err != nil {
+				continue
+			}
+			watched[caller.URL] = true
+			watching.Go(func() {
+				n.watch(ctx, peer{id: caller.ID, address: address, url: caller.URL}, false)
+				select {
+				case gone <- caller.URL:
+				case <-ctx.Done():
+				}
+			})
+		}
+	}
 }
 
 // watch keeps up with one peer: takes its blocks, and tells it the transactions
-// that it has not been told since it was last seen to come up.
-func (n *node) watch(ctx context.Context, other peer) {
+// that it has not been told since it was last seen to come up. It ends when the
+// peer does not answer, unless the peer is one for always.
+func (n *node) watch(ctx context.Context, other peer, always bool) {
+	defer n.setDown(other)
 	var told map[common.Hash]bool
 	for {
 		select {
@@ -133,13 +145,20 @@ func (n *node) watch(ctx context.Context, other peer) {
 			return
 		case <-time.After(talkEvery):
 		}
+		own, err := n.status()
+		if err != nil {
+			continue // the chain is being stopped
+		}
 		var is status
-		if err := n.post(ctx, other, pathStatus, struct{}{}, &is); err != nil || is.ID != other.id {
-			n.setUp(other.id, 0, false)
+		if err := n.post(ctx, other, pathStatus, own, &is); err != nil || is.ID != other.id || !n.isOurs(is) {
+			if !always {
+				return
+			}
+			n.setDown(other)
 			told = nil
 			continue
 		}
-		n.setUp(other.id, is.Height, true)
+		n.setUp(other, is.Height)
 		n.follow(ctx, other, is.Height)
 		told = n.tell(ctx, other, told)
 	}
@@ -187,68 +206,4 @@ func (n *node) tell(ctx context.Context, other peer, told map[common.Hash]bool) 
 		return told
 	}
 	return now
-}
-
-// post asks a peer.
-func (n *node) post(ctx context.Context, other peer, path string, asked, reply any) error {
-	body, err := json.Marshal(asked)
-	if err != nil {
-		return fmt.Errorf("write a question: %w", err)
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, other.url+path, bytes.NewReader(body))
-	if err != nil {
-		return fmt.Errorf("ask %s: %w", other.url, err)
-	}
-	response, err := n.client.Do(request)
-	if err != nil {
-		return fmt.Errorf("ask %s: %w", other.url, err)
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("ask %s: %s", other.url, response.Status)
-	}
-	if err := json.NewDecoder(io.LimitReader(response.Body, maxTalk)).Decode(reply); err != nil {
-		return fmt.Errorf("ask %s: %w", other.url, err)
-	}
-	return nil
-}
-
-// peerHandler answers other nodes.
-func (n *node) peerHandler() http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle(pathStatus, talk(func(struct{}) (status, error) {
-		head, _, err := n.chain.Head()
-		return status{ID: n.net.key.ID(), Height: head}, err
-	}))
-	mux.Handle(pathVote, talk(n.answer))
-	mux.Handle(pathBlock, talk(func(asked wanted) (hexutil.Bytes, error) {
-		block, err := n.chain.Block(asked.Height)
-		return block, err
-	}))
-	mux.Handle(pathTransactions, talk(func(told []hexutil.Bytes) (struct{}, error) {
-		list := make([][]byte, len(told))
-		for i := range told {
-			list[i] = told[i]
-		}
-		return struct{}{}, n.chain.Hear(list)
-	}))
-	return mux
-}
-
-// talk serves a function that takes and returns JSON.
-func talk[Q, A any](reply func(Q) (A, error)) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var asked Q
-		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxTalk)).Decode(&asked); err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
-			return
-		}
-		said, err := reply(asked)
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusServiceUnavailable)
-			return
-		}
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(said) // the peer sees a cut answer
-	})
 }

@@ -18,6 +18,7 @@ type settings struct {
 	storageFormat                                   string
 	namesAllowed                                    bool // in enode URLs
 	hosts                                           []string
+	p2pHost                                         string // how others reach this node
 	p2pPort                                         uint16
 	http, ws, metrics                               endpoint
 }
@@ -207,7 +208,7 @@ func settingsOf(given map[string]any) (settings, error) {
 		dataPath: r.text("data-path", ""), genesisFile: r.text("genesis-file", ""), keyFile: r.text("node-private-key-file", ""),
 		staticNodesFile: r.text("static-nodes-file", ""), storageFormat: strings.ToUpper(r.text("data-storage-format", "BONSAI")),
 		namesAllowed: r.yes("Xdns-enabled") && r.yes("Xdns-update-enabled"), hosts: r.list("host-allowlist", "localhost", "127.0.0.1"),
-		p2pPort: r.port("p2p-port", 30303),
+		p2pHost: r.text("p2p-host", "127.0.0.1"), p2pPort: r.port("p2p-port", 30303),
 		http:    endpoint{r.yes("rpc-http-enabled"), r.text("rpc-http-host", "127.0.0.1"), r.port("rpc-http-port", 8545), r.list("rpc-http-api", "ETH", "NET", "WEB3")},
 		ws:      endpoint{r.yes("rpc-ws-enabled"), r.text("rpc-ws-host", "127.0.0.1"), r.port("rpc-ws-port", 8546), r.list("rpc-ws-api", "ETH", "NET", "WEB3")},
 		metrics: endpoint{r.yes("metrics-enabled") && r.text("metrics-protocol", "PROMETHEUS") == "PROMETHEUS", r.text("metrics-host", "127.0.0.1"), r.port("metrics-port", 9545), nil},
