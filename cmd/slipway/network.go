@@ -226,8 +226,10 @@ func (c *keyCmd) run(stdout io.Writer) error {
 }
 
 type changeCmd struct {
-	Address                string        `arg:"" help:"Address of the validator."`
-	Node                   []string      `required:"" help:"URL of a node, with the API QBFT or IBFT enabled: of every validator, and of the new one. Repeatable." placeholder:"URL" sep:"none"`
+	targetFlags
+
+	Address                string        `arg:"" help:"Address of the validator, or its name in the release: besu-node-validator-1."`
+	Node                   []string      `help:"URL of a node, with the API QBFT or IBFT enabled: of every validator, and of the new one. Repeatable. Default: the validators of the release, through the API server." placeholder:"URL" sep:"none"`
 	Consensus              string        `enum:"qbft,ibft2" default:"qbft" help:"qbft or ibft2."`
 	Timeout                time.Duration `default:"10m" help:"How long to wait for the blocks with the votes."`
 	Poll                   time.Duration `default:"2s" help:"Time between looks."`
@@ -236,40 +238,58 @@ type changeCmd struct {
 }
 
 func (c *changeCmd) run(ctx context.Context, add bool, stdout io.Writer) error {
-	address, nodes, options, err := c.prepare()
-	if err != nil {
-		return err
-	}
-	change := validators.Change{Address: address, Add: add, Majority: c.Majority, AcceptNoFaultTolerance: c.AcceptNoFaultTolerance}
-	return validators.Apply(ctx, nodes, change, options, lines(stdout))
+	return c.atNodes(ctx, stdout, func(address common.Address, nodes []validators.Node, options validators.Options) error {
+		change := validators.Change{Address: address, Add: add, Majority: c.Majority, AcceptNoFaultTolerance: c.AcceptNoFaultTolerance}
+		return validators.Apply(ctx, nodes, change, options, lines(stdout))
+	})
 }
 
 func (c *changeCmd) withdraw(ctx context.Context, stdout io.Writer) error {
-	address, nodes, options, err := c.prepare()
-	if err != nil {
-		return err
-	}
-	return validators.Withdraw(ctx, nodes, address, options, lines(stdout))
+	return c.atNodes(ctx, stdout, func(address common.Address, nodes []validators.Node, options validators.Options) error {
+		return validators.Withdraw(ctx, nodes, address, options, lines(stdout))
+	})
 }
 
-func (c *changeCmd) prepare() (common.Address, []validators.Node, validators.Options, error) {
-	address, err := addressOf(c.Address)
-	if err != nil {
-		return common.Address{}, nil, validators.Options{}, fmt.Errorf("address: %q is not 40 hex digits", c.Address)
+// atNodes finds out whom the change is about and who is asked.
+func (c *changeCmd) atNodes(ctx context.Context, stdout io.Writer, use func(common.Address, []validators.Node, validators.Options) error) error {
+	options := validators.Options{API: nodeclient.QBFT, Timeout: c.Timeout, Poll: c.Poll}
+	if c.Consensus == string(genesis.IBFT2) {
+		options.API = nodeclient.IBFT
 	}
+	address, err := addressOf(c.Address)
+	if len(c.Node) > 0 {
+		if err != nil {
+			return fmt.Errorf("address: %q is not 40 hex digits", c.Address)
+		}
+		nodes, err := c.given()
+		if err != nil {
+			return err
+		}
+		return use(address, nodes, options)
+	}
+	cluster, unreachable := c.connect(ctx)
+	if unreachable != nil {
+		return fmt.Errorf("%w; without a cluster give the URL of every validator: --node http://validator-0:8545 --node …", unreachable)
+	}
+	if err != nil {
+		if address, err = cluster.NodeAddress(ctx, c.Address); err != nil {
+			return err
+		}
+	}
+	return cluster.AtValidators(ctx, c.Release, lines(stdout), func(nodes []validators.Node) error { return use(address, nodes, options) })
+}
+
+// given are the nodes whose URLs were given.
+func (c *changeCmd) given() ([]validators.Node, error) {
 	nodes := make([]validators.Node, len(c.Node))
 	for i, text := range c.Node {
 		client, err := clientOf(text)
 		if err != nil {
-			return common.Address{}, nil, validators.Options{}, err
+			return nil, err
 		}
 		nodes[i] = validators.Node{URL: host(text), Client: client}
 	}
-	api := nodeclient.QBFT
-	if c.Consensus == string(genesis.IBFT2) {
-		api = nodeclient.IBFT
-	}
-	return address, nodes, validators.Options{API: api, Timeout: c.Timeout, Poll: c.Poll}, nil
+	return nodes, nil
 }
 
 func lines(w io.Writer) func(line string) {

@@ -12,13 +12,19 @@ import (
 	"github.com/slipwayhq/slipway/internal/deploy"
 )
 
-// releaseFlags say which release in which cluster, and how results are shown.
-type releaseFlags struct {
+// targetFlags say which release in which cluster.
+type targetFlags struct {
 	Kubeconfig string `help:"Default: KUBECONFIG, ~/.kube/config, or a pod's service account." placeholder:"FILE"`
 	Context    string `help:"Context of the kubeconfig." placeholder:"NAME"`
 	Namespace  string `short:"n" default:"slipway" help:"Namespace."`
 	Release    string `default:"slipway" help:"Name of the release."`
-	Output     string `short:"o" enum:"text,json" default:"text" help:"text, or json: the result on standard output, progress as lines of JSON on standard error."`
+}
+
+// releaseFlags say that, and how results are shown.
+type releaseFlags struct {
+	targetFlags
+
+	Output string `short:"o" enum:"text,json" default:"text" help:"text, or json: the result on standard output, progress as lines of JSON on standard error."`
 }
 
 // changeFlags say how a release is changed.
@@ -28,7 +34,7 @@ type changeFlags struct {
 	Allow   []string      `help:"Refusal of preflight that does not count, such as placement. Repeatable." placeholder:"RULE"`
 }
 
-func (f releaseFlags) connect(ctx context.Context) (*deploy.Cluster, error) {
+func (f targetFlags) connect(ctx context.Context) (*deploy.Cluster, error) {
 	return deploy.Connect(ctx, deploy.Connection{Kubeconfig: f.Kubeconfig, Context: f.Context, Namespace: f.Namespace})
 }
 

@@ -62,8 +62,10 @@ func (c *Cluster) Plan(ctx context.Context, r Request) (Plan, error) {
 		return out, err
 	}
 	out.Refusals = s.judge(r.Allow)
-	if note := s.zoneNote(); note != "" {
-		out.Notes = append(out.Notes, note)
+	for _, note := range []string{s.zoneNote(), s.votesNote(r.Release, c.namespace)} {
+		if note != "" {
+			out.Notes = append(out.Notes, note)
+		}
 	}
 	callers, err := callerNotes(wanted)
 	if err != nil {

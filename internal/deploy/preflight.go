@@ -210,7 +210,7 @@ func (s situation) judgeQuorum() Refusals {
 	}
 	return Refusals{{
 		"quorum", fmt.Sprintf("of %d validators %d would be left, and %d must agree on every block", was, is, validators.Quorum(was)),
-		"vote them out first, one at a time: slipway network validator remove ADDRESS; then give --allow quorum",
+		"vote them out first, one at a time, the last one first: slipway network validator remove NAME; then give --allow quorum",
 	}}
 }
 

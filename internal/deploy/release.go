@@ -180,8 +180,10 @@ func (o *operation) preflight(ctx context.Context, wanted []Object) error {
 	if o.needsNamespace = errors.Is(err, errNoNamespace); err != nil && !o.needsNamespace {
 		return err
 	}
-	if note := s.zoneNote(); note != "" {
-		o.note(note)
+	for _, note := range []string{s.zoneNote(), s.votesNote(o.Release, o.namespace)} {
+		if note != "" {
+			o.note(note)
+		}
 	}
 	callers, err := callerNotes(wanted)
 	if err != nil {

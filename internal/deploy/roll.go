@@ -30,6 +30,7 @@ type validator struct {
 	asked  bool
 	height uint64
 	peers  int
+	set    int // how many validators the chain has, by this node; 0 is not known
 }
 
 // step is what the roll does next.
@@ -129,10 +130,14 @@ func (c *Cluster) roll(ctx context.Context, release string, tell Tell) error {
 		}
 		switch {
 		case next.delete != "":
+			of := len(all)
 			for _, v := range all {
+				if v.height >= highest && v.set > 0 {
+					of = v.set // those that are new to the release are none yet
+				}
 				highest = max(highest, v.height)
 			}
-			if err := c.take(ctx, next.delete, len(all), tell); err != nil {
+			if err := c.take(ctx, next.delete, of, tell); err != nil {
 				return err
 			}
 		case next.wait == "":
@@ -182,7 +187,7 @@ func (c *Cluster) validators(ctx context.Context, release string) ([]validator, 
 		v := validatorOf(set, pods, time.Now())
 		if v.ready {
 			if state, err := c.nodes.ask(ctx, v.pod); err == nil {
-				v.asked, v.height, v.peers = true, state.Height, state.Peers
+				v.asked, v.height, v.peers, v.set = true, state.Height, state.Peers, len(state.Validators)
 			}
 		}
 		out = append(out, v)

@@ -60,7 +60,7 @@ func (r *run) laterNode(ctx context.Context, names network.Names, role network.R
 		case made:
 			r.report.Made = append(r.report.Made, "Secret "+name)
 			if role == network.Validator {
-				r.report.Notes = append(r.report.Notes, fmt.Sprintf("%s (%s) is not in the genesis: when it runs, make it a validator by `slipway network validator add`", node.Name, node.Key.Address()))
+				r.report.Notes = append(r.report.Notes, fmt.Sprintf("%s (%s) is not in the genesis: when it runs, make it a validator by `slipway network validator add %s`", node.Name, node.Key.Address(), node.Name))
 			}
 			data = network.NodeObjects(node)[0].Data
 		default:
