@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ethereum/go-ethereum/common"
+
 	"github.com/slipwayhq/slipway/internal/network/validators"
 )
 
@@ -36,6 +38,7 @@ type Finding struct {
 type facts struct {
 	state     State
 	waiting   []Waiting
+	release   string
 	namespace string
 	// wantChainID is what the values say; 0 is not known.
 	wantChainID uint64
@@ -64,6 +67,8 @@ type service struct {
 	ready int
 	// wantsPods says that it has a selector.
 	wantsPods bool
+	// isHeadless says that its name is that of its pods.
+	isHeadless bool
 	// refused are ports that no ready pod offers.
 	refused []string
 }
@@ -159,12 +164,18 @@ func judgePods(f facts) []Finding {
 	return out
 }
 
+// nextForMissing: the job of each revision makes what is missing, keys from the
+// network's record included.
+const nextForMissing = "if a Secret or ConfigMap of the bootstrap is missing, its job makes it again: slipway upgrade with the same values and --set network.bootstrap.podAnnotations.again=1; " +
+	"your own ones you make yourself, and a disk that another machine holds comes free when the pod there has ended"
+
 // nextForPod says what to do about the reason of a pod.
 func nextForPod(why string) string {
 	for _, known := range []struct{ sign, next string }{
 		{"cannot be pulled", "check the image's name, global.imageRegistry and global.imagePullSecrets; `slipway images list` shows all"},
 		{"no machine takes it", "add machines or room, or loosen nodeSelector, tolerations and topologySpread; for a volume see kubectl describe pvc"},
-		{"CreateContainerConfigError", "a Secret or ConfigMap is missing: has the bootstrap job run? kubectl get jobs"},
+		{"CreateContainerConfigError", nextForMissing},
+		{"cannot be mounted", nextForMissing},
 		{"wait-for-postgresql", "PostgreSQL does not answer or does not let it in: kubectl logs POD -c wait-for-postgresql"},
 		{"wait-for-redis", "Redis does not answer or does not let it in: kubectl logs POD -c wait-for-redis"},
 		{"ends again and again", "kubectl logs --previous POD says why; `slipway support-bundle` has it too"},
@@ -291,40 +302,54 @@ func judgePeers(f facts) []Finding {
 	return out
 }
 
+// chainSet are the validators by what the highest node of this chain says.
+func (f facts) chainSet() []common.Address {
+	var out []common.Address
+	var highest uint64
+	for _, one := range f.answering() {
+		isOurs := f.wantChainID == 0 || one.state.ChainID == f.wantChainID
+		if isOurs && len(one.state.Validators) > 0 && (out == nil || one.state.Height > highest) {
+			out, highest = one.state.Validators, one.state.Height
+		}
+	}
+	return out
+}
+
 // judgeQuorum counts validators that answer and have a peer, against the set
 // that the chain itself has.
 func judgeQuorum(f facts) []Finding {
-	set, working := 0, 0
+	set := f.chainSet()
+	var size, working int
+	var out []Finding
 	for _, one := range f.nodes {
-		if one.err == nil {
-			set = max(set, len(one.state.Validators))
-		}
-	}
-	if set == 0 {
-		for _, one := range f.nodes {
-			if one.validator {
-				set++
-			}
-		}
-	}
-	for _, one := range f.answering() {
-		if one.validator && (one.state.Peers > 0 || set == 1) {
+		isIn := slices.Contains(set, one.state.Address)
+		switch {
+		case !one.validator:
+		case set == nil:
+			size++
+		case one.err == nil && one.state.Address != (common.Address{}) && !isIn:
+			out = append(out, Finding{
+				Severity: Warning, What: one.name + " runs as a validator and is not in the chain's set",
+				Next: "if it is to be one: " + addValidator(f.release, f.namespace, strings.TrimSuffix(one.name, "-0")),
+			})
+		case one.err == nil && (one.state.Peers > 0 || len(set) == 1):
 			working++
 		}
 	}
-	quorum := validators.Quorum(set)
+	size = max(size, len(set))
+	quorum := validators.Quorum(size)
 	switch {
-	case set == 0:
+	case size == 0:
 		return []Finding{{Severity: Unknown, What: "no node tells who the validators are"}}
 	case working < quorum:
-		return []Finding{{
-			Severity: Broken, What: fmt.Sprintf("quorum is lost: %d of %d validators work, and %d must agree", working, set, quorum),
+		out = append(out, Finding{
+			Severity: Broken, What: fmt.Sprintf("quorum is lost: %d of %d validators work, and %d must agree", working, size, quorum),
 			Next: "bring validators back (checks pods, nodes, peers): the chain goes on by itself with the next one. Never delete volumes or keys meanwhile",
-		}}
-	case working < set:
-		return []Finding{{Severity: Warning, What: fmt.Sprintf("%d of %d validators work; the chain stops below %d", working, set, quorum), Next: "bring the others back before anything else is changed"}}
+		})
+	case working < size:
+		out = append(out, Finding{Severity: Warning, What: fmt.Sprintf("%d of %d validators work; the chain stops below %d", working, size, quorum), Next: "bring the others back before anything else is changed"})
 	}
-	return nil
+	return out
 }
 
 // farBehind is how many blocks a node may lag before it is told.

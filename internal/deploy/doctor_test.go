@@ -21,7 +21,17 @@ func healthy() facts {
 	for _, name := range []string{"v0", "v1", "v2", "v3", "r0", "r1"} {
 		f.nodes = append(f.nodes, node{name: name, validator: name[0] == 'v', state: nodeState{Height: 100, Peers: 5, ChainID: 7, Genesis: common.Hash{9}, Validators: set}})
 	}
+	for i, address := range set {
+		f.nodes[i].state.Address = address
+	}
 	return f
+}
+
+// tellSet makes all nodes tell other validators.
+func (f *facts) tellSet(set ...common.Address) {
+	for i := range f.nodes {
+		f.nodes[i].state.Validators = set
+	}
 }
 
 func TestDiagnose(t *testing.T) {
@@ -43,15 +53,26 @@ func TestDiagnose(t *testing.T) {
 		"wrong password": {func(f *facts) {
 			f.logins = []login{{"signer-x", "wait-for-postgresql", "PostgreSQL does not accept the password"}}
 		}, "auth", Broken, "not let in"},
-		"node away":           {func(f *facts) { f.nodes[4].err = away }, "nodes", Broken, "r0 does not answer"},
-		"chain id":            {func(f *facts) { f.nodes[5].state.ChainID = 8 }, "chain-id", Broken, "r1 has chain id 8, and the values say 7"},
-		"genesis of a node":   {func(f *facts) { f.nodes[5].state.Genesis = common.Hash{8} }, "genesis", Broken, "different genesis blocks"},
-		"genesis of all":      {func(f *facts) { f.genesisHash = common.Hash{3}.Hex() }, "genesis", Broken, "material has"},
-		"no peer":             {func(f *facts) { f.nodes[4].state.Peers = 0 }, "peers", Broken, "r0 has no peer"},
-		"few peers":           {func(f *facts) { f.nodes[4].state.Peers = 2 }, "peers", Warning, "2 peers of 5"},
-		"one validator away":  {func(f *facts) { f.nodes[0].err = away }, "quorum", Warning, "3 of 4 validators work"},
-		"quorum lost":         {func(f *facts) { f.nodes[0].err, f.nodes[1].err = away, away }, "quorum", Broken, "2 of 4 validators work, and 3 must agree"},
-		"more in the set":     {func(f *facts) { f.nodes[5].state.Validators = make([]common.Address, 7) }, "quorum", Broken, "4 of 7 validators work, and 5 must agree"},
+		"node away":          {func(f *facts) { f.nodes[4].err = away }, "nodes", Broken, "r0 does not answer"},
+		"chain id":           {func(f *facts) { f.nodes[5].state.ChainID = 8 }, "chain-id", Broken, "r1 has chain id 8, and the values say 7"},
+		"genesis of a node":  {func(f *facts) { f.nodes[5].state.Genesis = common.Hash{8} }, "genesis", Broken, "different genesis blocks"},
+		"genesis of all":     {func(f *facts) { f.genesisHash = common.Hash{3}.Hex() }, "genesis", Broken, "material has"},
+		"no peer":            {func(f *facts) { f.nodes[4].state.Peers = 0 }, "peers", Broken, "r0 has no peer"},
+		"few peers":          {func(f *facts) { f.nodes[4].state.Peers = 2 }, "peers", Warning, "2 peers of 5"},
+		"one validator away": {func(f *facts) { f.nodes[0].err = away }, "quorum", Warning, "3 of 4 validators work"},
+		"quorum lost":        {func(f *facts) { f.nodes[0].err, f.nodes[1].err = away, away }, "quorum", Broken, "2 of 4 validators work, and 3 must agree"},
+		"more in the set": {func(f *facts) {
+			f.nodes[5].state.Height++
+			f.nodes[5].state.Validators = []common.Address{{1}, {2}, {3}, {4}, {5}, {6}, {7}}
+		}, "quorum", Broken, "4 of 7 validators work, and 5 must agree"},
+		"one has no vote": {func(f *facts) { f.tellSet(common.Address{1}, common.Address{2}, common.Address{3}) }, "quorum", Warning, "v3 runs as a validator and is not in the chain's set"},
+		"who has no vote makes no quorum": {func(f *facts) {
+			f.tellSet(common.Address{1})
+			f.nodes[0].err = away
+		}, "quorum", Broken, "quorum is lost: 0 of 1 validators work"},
+		"a node of another chain does not tell": {func(f *facts) {
+			f.nodes[5].state.ChainID, f.nodes[5].state.Height, f.nodes[5].state.Validators = 8, 200, []common.Address{{9}}
+		}, "quorum", OK, "nothing found"},
 		"behind":              {func(f *facts) { f.nodes[4].state.Height = 50 }, "height", Warning, "r0 is at block 50"},
 		"signer not read":     {func(f *facts) { f.sendersErr = errors.New("status 401") }, "nonces", Unknown, "status 401"},
 		"somebody else sends": {func(f *facts) { f.senders[0].chain = 9 }, "nonces", Broken, "somebody else"},
@@ -62,17 +83,18 @@ func TestDiagnose(t *testing.T) {
 	} {
 		f := healthy()
 		c.change(&f)
-		var found []string
+		var found []Finding
+		var said []string
 		for _, finding := range diagnose(f) {
 			if finding.Check == c.check {
-				require.Equal(t, c.severity, finding.Severity, name)
-				found = append(found, finding.What)
+				found, said = append(found, finding), append(said, finding.What)
 				if finding.Severity == Broken {
 					require.NotEmpty(t, finding.Next, "%s: what to do", name)
 				}
 			}
 		}
-		require.Contains(t, strings.Join(found, "\n"), c.says, name)
+		require.Equal(t, c.severity, Worst(found), name)
+		require.Contains(t, strings.Join(said, "\n"), c.says, name)
 	}
 }
 

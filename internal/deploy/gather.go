@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -47,7 +45,7 @@ func (c *Cluster) facts(ctx context.Context, e Examination) (facts, error) {
 	if err != nil {
 		return facts{}, err
 	}
-	f := facts{state: o.history.state(), namespace: c.namespace}
+	f := facts{state: o.history.state(), release: e.Release, namespace: c.namespace}
 	objects, err := objectsOf(o.history.running())
 	if err != nil {
 		return f, err
@@ -71,7 +69,7 @@ func (c *Cluster) facts(ctx context.Context, e Examination) (facts, error) {
 	if f.services, err = c.services(ctx, e.Release, seen.pods); err != nil {
 		return f, err
 	}
-	f.lookups = c.lookUp(ctx, f.services)
+	f.lookups = c.lookUp(ctx, f.services, s.wanted.Bootstrap["--domain"])
 	f.logins = c.logins(ctx, seen.pods)
 	f.nodes = c.askNodes(ctx, seen.pods)
 	f.senders, f.sendersErr = c.senders(ctx, seen.pods, e.SignerToken)
@@ -96,7 +94,7 @@ func (c *Cluster) services(ctx context.Context, release string, pods []core.Pod)
 }
 
 func serviceOf(one core.Service, addresses []discovery.EndpointSlice, pods []core.Pod) service {
-	out := service{name: one.Name, wantsPods: len(one.Spec.Selector) > 0}
+	out := service{name: one.Name, wantsPods: len(one.Spec.Selector) > 0, isHeadless: one.Spec.ClusterIP == core.ClusterIPNone}
 	for _, slice := range addresses {
 		for _, endpoint := range slice.Endpoints {
 			if endpoint.Conditions.Ready == nil || *endpoint.Conditions.Ready {
@@ -126,20 +124,6 @@ func offers(pod core.Pod, port core.ServicePort) bool {
 	return slices.ContainsFunc(pod.Spec.Containers, func(one core.Container) bool {
 		return slices.ContainsFunc(one.Ports, func(p core.ContainerPort) bool { return p.Name == port.TargetPort.StrVal })
 	})
-}
-
-// lookUp resolves the Services' names, which works inside the cluster alone.
-func (c *Cluster) lookUp(ctx context.Context, services []service) []lookup {
-	if os.Getenv("KUBERNETES_SERVICE_HOST") == "" {
-		return nil
-	}
-	var out []lookup
-	for _, one := range services {
-		name := one.name + "." + c.namespace + ".svc"
-		_, err := net.DefaultResolver.LookupHost(ctx, name)
-		out = append(out, lookup{name, err})
-	}
-	return out
 }
 
 // logLines is how many of a container's last lines are looked at.

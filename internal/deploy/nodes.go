@@ -32,6 +32,7 @@ type nodeState struct {
 	Peers      int
 	ChainID    uint64
 	Genesis    common.Hash
+	Address    common.Address   // of its key; zero where it does not say
 	Validators []common.Address // as it sees them; nil where it does not say
 }
 
@@ -81,7 +82,8 @@ func askNode(ctx context.Context, url string) (nodeState, error) {
 			break
 		}
 	}
-	return out, nil // a node that does not tell the validators is still a node
+	out.Address, _ = client.NodeAddress(ctx)
+	return out, nil // a node that does not tell the validators or its address is still a node
 }
 
 func peers(ctx context.Context, client *nodeclient.Client) (int, error) {

@@ -9,6 +9,7 @@ import (
 	apps "k8s.io/api/apps/v1"
 	batch "k8s.io/api/batch/v1"
 	core "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // Event is a step of an operation, or what is waited for.
@@ -46,6 +47,8 @@ type workloads struct {
 	pods        []core.Pod
 	// refused says, by kind and name, why no pod can be made for a workload.
 	refused map[string]string
+	// unmounted says, by pod, why a volume cannot be mounted.
+	unmounted map[types.UID]string
 	// wanted are kind and name of what must be there.
 	wanted []string
 }
@@ -151,7 +154,11 @@ func (w workloads) reason(selector map[string]string) string {
 		if !selects(selector, pod.Labels) || pod.Status.Phase == core.PodSucceeded {
 			continue
 		}
-		if why := podReason(pod); why != "" {
+		why := podReason(pod)
+		if message := w.unmounted[pod.UID]; why == beingMade && message != "" {
+			why = "a volume cannot be mounted: " + message
+		}
+		if why != "" {
 			return "; " + pod.Name + ": " + why
 		}
 	}
@@ -173,6 +180,9 @@ func replicas(of *int32) int32 {
 	}
 	return *of
 }
+
+// beingMade is the reason of a pod of which nothing else is known.
+const beingMade = "its containers are being made"
 
 // podReason says why a pod is not ready; empty means that it is.
 func podReason(pod core.Pod) string {
@@ -201,7 +211,7 @@ func podReason(pod core.Pod) string {
 	if pod.Status.Phase == core.PodRunning {
 		return "it runs and its readiness probe does not succeed yet"
 	}
-	return "its containers are being made"
+	return beingMade
 }
 
 func containerReason(status core.ContainerStatus) string {

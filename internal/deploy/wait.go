@@ -46,7 +46,7 @@ func (c *Cluster) observe(ctx context.Context, release string, wanted []Object) 
 		return w, err
 	}
 	if len(w.waiting()) > 0 {
-		w.refused = c.refusedPods(ctx, w.deployments, time.Now())
+		w.refused, w.unmounted = c.refusedPods(ctx, w.deployments, time.Now()), c.unmounted(ctx, time.Now())
 	}
 	return w, nil
 }
