@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"net/url"
 	"strings"
 	"testing"
 
@@ -11,6 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	psapi "k8s.io/pod-security-admission/api"
 	psadmission "k8s.io/pod-security-admission/policy"
+
+	"github.com/slipwayhq/slipway/internal/network"
 )
 
 // TestJobs_AreSeenWhenTheyAreDone: nothing takes a finished job away, so that it tells
@@ -85,4 +88,26 @@ func TestPods_OneMayAskForMore(t *testing.T) {
 		}
 	}
 	require.Equal(t, []string{"node-exporter"}, refused)
+}
+
+// TestBootstrap_PeersAreFoundByServices: the names that the job writes into the static
+// nodes are those of Services that the chart makes.
+func TestBootstrap_PeersAreFoundByServices(t *testing.T) {
+	t.Parallel()
+	r := mustRender(t, "")
+	args := find[batchv1.Job](t, r, "Job", "bootstrap-1").Spec.Template.Spec.Containers[0].Args
+	require.Contains(t, args, "--validator-service=")
+	require.Contains(t, args, "--domain=svc.cluster.local")
+	names := network.DefaultNames()
+	names.ValidatorService, names.Namespace = "", "atk"
+	keys, err := network.NewKeys(1, 1)
+	require.NoError(t, err)
+	services := all[corev1.Service](t, r, "Service")
+	for role, count := range map[network.Role]int{network.Validator: 4, network.RPC: 2} {
+		for i := range count {
+			enode, err := url.Parse(names.Enode(role, i, keys.Validators[0]))
+			require.NoError(t, err)
+			require.True(t, leads(services, enode.Hostname(), enode.Port()), "%s leads nowhere", enode.Host)
+		}
+	}
 }
