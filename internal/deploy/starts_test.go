@@ -1,6 +1,9 @@
 package deploy
 
 import (
+	"os"
+	"os/exec"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -35,4 +38,27 @@ func TestDApp_MakesItsTablesItself(t *testing.T) {
 
 	_, err := Render(t.Context(), Target{Release: "slipway", Namespace: "atk"}, values(t, "dapp: {setup: {enabled: true}}"))
 	require.ErrorContains(t, err, "dapp.setup.image.repository: is needed")
+}
+
+// TestGraphNode_ReadsItsURL runs the command with a program in place of graph-node,
+// which panics at an sslmode other than disable, prefer and require.
+func TestGraphNode_ReadsItsURL(t *testing.T) {
+	t.Parallel()
+	command := find[appsv1.StatefulSet](t, mustRender(t, ""), "StatefulSet", "graph-node").Spec.Template.Spec.Containers[0].Command
+	bin := t.TempDir()
+	program := "#!/bin/sh\nprintf '%s %s' \"$GRAPH_POSTGRES_URL\" \"$*\"\n"
+	require.NoError(t, os.WriteFile(filepath.Join(bin, "graph-node"), []byte(program), 0o700))
+	for given, want := range map[string]string{
+		"postgresql://u:p@h:5432/d?sslmode=disable":               "postgresql://u:p@h:5432/d?sslmode=disable",
+		"postgresql://u:p@h:5432/d?sslmode=require":               "postgresql://u:p@h:5432/d?sslmode=require",
+		"postgresql://u:p@h:5432/d?sslmode=verify-full":           "postgresql://u:p@h:5432/d",
+		"postgresql://u:p%3Fsslmode@h:5432/d?sslmode=verify-ca":   "postgresql://u:p%3Fsslmode@h:5432/d",
+		"postgresql://u:p@h:5432/d?application_name=a&sslmode=no": "postgresql://u:p@h:5432/d?application_name=a&sslmode=no",
+	} {
+		cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
+		cmd.Env = []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "POD_NAME=graph-node-1", "IPFS_URL=http://ipfs:5001", "GRAPH_POSTGRES_URL=" + given}
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, string(out))
+		require.Equal(t, want+" --node-id graph_node_1 --config /etc/graph-node/config.toml --ipfs http://ipfs:5001", string(out))
+	}
 }
