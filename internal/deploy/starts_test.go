@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 )
 
 // TestHasura_HasNoEmptyVariable is about its start: it reads an empty variable as
@@ -60,5 +61,21 @@ func TestGraphNode_ReadsItsURL(t *testing.T) {
 		out, err := cmd.CombinedOutput()
 		require.NoError(t, err, string(out))
 		require.Equal(t, want+" --node-id graph_node_1 --config /etc/graph-node/config.toml --ipfs http://ipfs:5001", string(out))
+	}
+}
+
+// TestBesu_IsFoundWhereItIs is about two things that Besu would otherwise look for
+// by itself: its address for peers, and a user that its image has.
+func TestBesu_IsFoundWhereItIs(t *testing.T) {
+	t.Parallel()
+	r := mustRender(t, "")
+	for _, name := range []string{"besu-node-validator", "besu-node-rpc"} {
+		require.Contains(t, find[corev1.ConfigMap](t, r, "ConfigMap", name).Data["config.toml"], "\nnat-method=\"NONE\"\n")
+	}
+	for _, name := range []string{"besu-node-validator-0", "besu-node-rpc"} {
+		pod := find[appsv1.StatefulSet](t, r, "StatefulSet", name).Spec.Template.Spec
+		require.Equal(t, int64(1000), *pod.SecurityContext.RunAsUser)
+		require.Equal(t, int64(1000), *pod.SecurityContext.FSGroup)
+		require.Contains(t, pod.Containers[0].Args, "--p2p-host=$(POD_IP)")
 	}
 }

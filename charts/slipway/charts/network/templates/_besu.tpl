@@ -10,6 +10,7 @@
   "sync-mode" "FULL"
   "logging" .besu.logLevel
   "max-peers" .besu.maxPeers
+  "nat-method" "NONE"
   "Xdns-enabled" true
   "Xdns-update-enabled" true
   "min-gas-price" .gasPrice
@@ -52,6 +53,8 @@ $c.besu, and changes it.
 {{/* The pod of a node. Takes $c with $c.besu, $c.image, $c.keys (a volume) and $c.keyPath. */}}
 {{- define "besu.pod" -}}
 {{- $c := . }}{{ $besu := .besu -}}
+{{- /* The image's own user, whose home is where Besu is. */}}
+{{- $_ := set $c "podSecurity" (dict "runAsUser" 1000 "runAsGroup" 1000 "fsGroup" 1000) -}}
 {{- include "common.podSpec" $c }}
 # Besu writes its databases before it ends.
 terminationGracePeriodSeconds: 120
