@@ -70,7 +70,7 @@ func TestBesu_IsFoundWhereItIs(t *testing.T) {
 	t.Parallel()
 	r := mustRender(t, "")
 	for _, name := range []string{"besu-node-validator", "besu-node-rpc"} {
-		require.Contains(t, find[corev1.ConfigMap](t, r, "ConfigMap", name).Data["config.toml"], "\nnat-method=\"NONE\"\n")
+		require.Contains(t, "\n"+find[corev1.ConfigMap](t, r, "ConfigMap", name).Data["config.toml"], "\nnat-method=\"NONE\"\n")
 	}
 	for _, name := range []string{"besu-node-validator-0", "besu-node-rpc"} {
 		pod := find[appsv1.StatefulSet](t, r, "StatefulSet", name).Spec.Template.Spec
@@ -78,4 +78,17 @@ func TestBesu_IsFoundWhereItIs(t *testing.T) {
 		require.Equal(t, int64(1000), *pod.SecurityContext.FSGroup)
 		require.Contains(t, pod.Containers[0].Args, "--p2p-host=$(POD_IP)")
 	}
+}
+
+// TestBesu_HasAConnectionLeftForItsProbes is about its limit of 80 connections,
+// which two gateways can use up: a node that refuses the next one counts as dead.
+func TestBesu_HasAConnectionLeftForItsProbes(t *testing.T) {
+	t.Parallel()
+	r := mustRender(t, "network: {besu: {maxConnections: 1500}}")
+	nodes := find[corev1.ConfigMap](t, r, "ConfigMap", "besu-node-rpc").Data["config.toml"]
+	require.Contains(t, nodes, "\nrpc-http-max-active-connections=1500\n")
+	require.Contains(t, nodes, "\nrpc-ws-max-active-connections=1500\n")
+	nodes = find[corev1.ConfigMap](t, mustRender(t, ""), "ConfigMap", "besu-node-validator").Data["config.toml"]
+	require.Contains(t, nodes, "\nrpc-http-max-active-connections=2000\n")
+	require.NotContains(t, nodes, "rpc-ws-")
 }

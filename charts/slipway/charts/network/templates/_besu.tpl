@@ -25,13 +25,14 @@
   "rpc-http-host" "0.0.0.0"
   "rpc-http-port" .facts.ports.http
   "rpc-http-api" .apis
+  "rpc-http-max-active-connections" .besu.maxConnections
   "metrics-enabled" true
   "metrics-protocol" (upper .besu.metricsProtocol) -}}
 {{- with .facts.ports.metrics -}}
   {{- $config = merge $config (dict "metrics-host" "0.0.0.0" "metrics-port" .) -}}
 {{- end -}}
 {{- if .facts.ports.ws -}}
-  {{- $config = merge $config (dict "rpc-ws-enabled" true "rpc-ws-host" "0.0.0.0" "rpc-ws-port" .facts.ports.ws "rpc-ws-api" .apis) -}}
+  {{- $config = merge $config (dict "rpc-ws-enabled" true "rpc-ws-host" "0.0.0.0" "rpc-ws-port" .facts.ports.ws "rpc-ws-api" .apis "rpc-ws-max-active-connections" .besu.maxConnections) -}}
 {{- end -}}
 {{- range $key, $value := merge (dict) .besu.config $config }}
 {{ $key }}={{ kindIs "float64" $value | ternary (int64 $value) $value | toJson }}
