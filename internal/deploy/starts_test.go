@@ -92,3 +92,25 @@ func TestBesu_HasAConnectionLeftForItsProbes(t *testing.T) {
 	require.Contains(t, nodes, "\nrpc-http-max-active-connections=2000\n")
 	require.NotContains(t, nodes, "rpc-ws-")
 }
+
+// TestBlockscout_WritesWhereItMay is about its root file system, which is read-only.
+func TestBlockscout_WritesWhereItMay(t *testing.T) {
+	t.Parallel()
+	r := mustRender(t, "")
+	explorer := find[appsv1.Deployment](t, r, "Deployment", "blockscout").Spec.Template.Spec
+	for _, c := range []corev1.Container{explorer.InitContainers[len(explorer.InitContainers)-1], explorer.Containers[0]} {
+		require.Equal(t, []string{"/tmp", "/app/logs", "/app/dets"}, mounted(c))
+		require.Equal(t, "/tmp", valueOf(c, "RELEASE_TMP"))
+		require.Equal(t, "true", valueOf(c, "DISABLE_FILE_LOGGING"))
+	}
+	frontend := find[appsv1.Deployment](t, r, "Deployment", "blockscout-frontend").Spec.Template.Spec
+	require.Equal(t, []string{"/app/public", "/app/.next/cache", "/tmp"}, mounted(frontend.Containers[0]))
+}
+
+func mounted(c corev1.Container) []string {
+	var paths []string
+	for _, m := range c.VolumeMounts {
+		paths = append(paths, m.MountPath)
+	}
+	return paths
+}

@@ -11,6 +11,8 @@ env:
   - {name: PORT, value: {{ $c.facts.ports.http | toString | quote }}}
   - {name: MIX_ENV, value: prod}
   - {name: RELEASE_TMP, value: /tmp}
+  # From 9.1 on. Before, all it says is written into files as well, up to a GiB of each kind.
+  - {name: DISABLE_FILE_LOGGING, value: "true"}
   - {name: API_V2_ENABLED, value: "true"}
   - {name: BLOCKSCOUT_HOST, value: {{ include "common.host" $c | quote }}}
   - {name: BLOCKSCOUT_PROTOCOL, value: {{ include "common.publicScheme" $c }}}
