@@ -15,7 +15,7 @@ import (
 
 func TestImages_AreAllOfThePods(t *testing.T) {
 	t.Parallel()
-	r := mustRender(t, everything)
+	r := renderedOnce(t, everything, ownIngress)
 	images, err := Images(r.objects)
 	require.NoError(t, err)
 	known := make(map[string]bool)
@@ -37,9 +37,9 @@ func TestImages_AreAllOfThePods(t *testing.T) {
 func TestMirroredName_IsWhatTheChartAsksFor(t *testing.T) {
 	t.Parallel()
 	const to = "registry.example:5000/team"
-	original, err := Images(mustRender(t, everything).objects)
+	original, err := Images(renderedOnce(t, everything, ownIngress).objects)
 	require.NoError(t, err)
-	mirrored, err := Images(mustRenderValues(t, overlaid(t, everything, "global: {imageRegistry: "+to+"}")).objects)
+	mirrored, err := Images(mustRenderValues(t, overlaid(t, everything, ownIngress, "global: {imageRegistry: "+to+"}")).objects)
 	require.NoError(t, err)
 	var want, got []string
 	for _, image := range original {

@@ -90,10 +90,11 @@ global:
 
 func TestTenants_HaveNothingOfTheCluster(t *testing.T) {
 	t.Parallel()
-	r := mustRenderValues(t, overlaid(t, everything, "global: {domain: example.org, tenant: {enabled: true, client: bank-a, environment: test}}"))
+	r := mustRenderValues(t, overlaid(t, everything, ownIngress,
+		"support: {ingress: {service: {type: ClusterIP}}}\nglobal: {domain: example.org, tenant: {enabled: true, client: bank-a, environment: test}}"))
 	for _, o := range r.objects {
 		require.Equal(t, "atk", o.Namespace, "%s %s", o.Kind, o.Name)
-		require.NotContains(t, []string{"ClusterRole", "ClusterRoleBinding", "APIService", "DaemonSet"}, o.Kind)
+		require.NotContains(t, []string{"ClusterRole", "ClusterRoleBinding", "APIService", "DaemonSet", "IngressClass"}, o.Kind)
 	}
 	require.True(t, r.says("gateway.bank-a.test.example.org"))
 	require.NotEmpty(t, find[corev1.ResourceQuota](t, r, "ResourceQuota", "tenant").Spec.Hard)

@@ -12,7 +12,8 @@ func TestPrepull_HasEveryImageThatIsRendered(t *testing.T) {
 	const prepull = "global: {prepull: {enabled: true, nodeSelector: {pool: chain}}}"
 	for name, more := range map[string]string{
 		"default": "", "everything": everything, "external": "support: {enabled: false}\nglobal: {datastores: {default: {postgresql: {host: db.example, existingSecret: a}, redis: {host: cache.example, existingSecret: b}}}}", "mirror": "global: {imageRegistry: 'mirror.example:5000'}",
-		"less": "observability: {enabled: false}\nblockscout: {frontend: {enabled: false}}",
+		"own ingress": ownIngress,
+		"less":        "observability: {enabled: false}\nblockscout: {frontend: {enabled: false}}",
 	} {
 		r := mustRenderValues(t, overlaid(t, more, prepull))
 		template := find[appsv1.DaemonSet](t, r, "DaemonSet", "image-prepull").Spec.Template.Spec

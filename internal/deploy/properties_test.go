@@ -48,7 +48,7 @@ func TestPods_AreRestricted(t *testing.T) {
 				require.NotEmpty(t, c.Resources.Limits.Memory(), "%s %s", p.owner.Name, c.Name)
 			}
 			require.NotNil(t, p.spec.AutomountServiceAccountToken, p.owner.Name)
-			asksAPIServer := slices.Contains([]string{"bootstrap-1", "alloy", "kube-state-metrics", "metrics-server", "snapshots"}, p.owner.Name)
+			asksAPIServer := slices.Contains([]string{"bootstrap-1", "alloy", "kube-state-metrics", "metrics-server", "snapshots", "traefik"}, p.owner.Name)
 			require.Equal(t, asksAPIServer, *p.spec.AutomountServiceAccountToken, p.owner.Name)
 			require.False(t, *p.spec.EnableServiceLinks, p.owner.Name)
 		}
@@ -66,7 +66,7 @@ func TestPods_HaveNoUserIDsOnOpenShift(t *testing.T) {
 
 func TestPods_HaveProbesOfTheRightKind(t *testing.T) {
 	t.Parallel()
-	for _, p := range mustRender(t, everything).pods(t) {
+	for _, p := range renderedOnce(t, everything, ownIngress).pods(t) {
 		if p.owner.Kind == "Job" || p.owner.Kind == "CronJob" || p.owner.Name == "image-prepull" {
 			continue // nobody asks them for anything
 		}
@@ -104,7 +104,7 @@ func TestImages_ComeFromTheRegistry(t *testing.T) {
 
 func TestLabels_AreOnEveryObjectPodAndClaim(t *testing.T) {
 	t.Parallel()
-	r := mustRender(t, everything)
+	r := renderedOnce(t, everything, ownIngress)
 	for i, o := range r.objects {
 		metadata, _ := r.parsed[i]["metadata"].(map[string]any)
 		labels, _ := metadata["labels"].(map[string]any)
@@ -125,7 +125,7 @@ func TestLabels_AreOnEveryObjectPodAndClaim(t *testing.T) {
 // namespaceOf is where an object must be: "" for those of the whole cluster.
 func namespaceOf(o Object) string {
 	switch {
-	case slices.Contains([]string{"ClusterRole", "ClusterRoleBinding", "APIService"}, o.Kind):
+	case slices.Contains([]string{"ClusterRole", "ClusterRoleBinding", "APIService", "IngressClass"}, o.Kind):
 		return ""
 	case o.Kind == "RoleBinding" && strings.HasSuffix(o.Name, "metrics-server"):
 		return "kube-system"

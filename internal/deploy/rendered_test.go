@@ -240,6 +240,11 @@ global:
     tls: {enabled: true, issuerRef: {name: letsencrypt}}
 `
 
+// ownIngress adds a controller, to everything.
+const ownIngress = `
+global: {expose: {className: "", controller: {enabled: true}}}
+`
+
 // withDApp adds the dApp, with what it calls running elsewhere.
 const withDApp = `
 dapp: {enabled: true}
@@ -260,12 +265,14 @@ global:
 func bases(t *testing.T) map[string]rendered {
 	t.Helper()
 	return map[string]rendered{
-		"default":     renderedOnce(t, ""),
-		"everything":  renderedOnce(t, everything),
-		"external":    renderedOnce(t, everything, external),
-		"gateway api": renderedOnce(t, everything, "global: {expose: {type: gateway}, metrics: {monitor: pod}}"),
-		"dapp":        renderedOnce(t, everything, withDApp),
-		"tenant":      renderedOnce(t, everything, "global: {tenant: {enabled: true, client: bank-a}}"),
-		"openshift":   renderedOnce(t, everything, "global: {expose: {type: route}}"),
+		"default":                 renderedOnce(t, ""),
+		"everything":              renderedOnce(t, everything),
+		"external":                renderedOnce(t, everything, external),
+		"gateway api":             renderedOnce(t, everything, "global: {expose: {type: gateway}, metrics: {monitor: pod}}"),
+		"dapp":                    renderedOnce(t, everything, withDApp),
+		"tenant":                  renderedOnce(t, everything, "global: {tenant: {enabled: true, client: bank-a}}"),
+		"openshift":               renderedOnce(t, everything, "global: {expose: {type: route}}"),
+		"own ingress":             renderedOnce(t, everything, ownIngress),
+		"own ingress of a tenant": renderedOnce(t, everything, ownIngress, "support: {ingress: {service: {type: ClusterIP}}}\nglobal: {tenant: {enabled: true, client: bank-b}}"),
 	}
 }

@@ -14,7 +14,7 @@ func instead() map[string]string {
 	const db = "global: {datastores: {default: {postgresql: {host: db.example, existingSecret: db-login}}}}"
 	const cache = "global: {datastores: {default: {redis: {host: cache.example, existingSecret: cache-login}}}}"
 	return map[string]string{
-		"support.enabled":                       external,
+		"support.enabled":                       external + "  expose: {controller: {enabled: false}}\n",
 		"support.postgresql.enabled":            db,
 		"support.redis.enabled":                 cache,
 		"network.enabled":                       "global: {endpoints: {besu-node-rpc: 'https://node.example'}}",
@@ -68,11 +68,14 @@ func off(toggle string) string {
 func TestToggles_TellTheTruth(t *testing.T) {
 	t.Parallel()
 	table := components(t)
-	full := mustRender(t, everything)
+	full := renderedOnce(t, everything, ownIngress)
 	toggles := make(map[string][]string) // the components of each
 	for name, c := range table {
 		toggles[c.Toggle] = append(toggles[c.Toggle], name)
 		if chart, _, deep := strings.Cut(c.Toggle, "."); deep {
+			if chart == "global" { // every part must know of the controller
+				chart = "support"
+			}
 			toggles[chart+".enabled"] = append(toggles[chart+".enabled"], name)
 		}
 	}
@@ -82,13 +85,13 @@ func TestToggles_TellTheTruth(t *testing.T) {
 		}
 		t.Run(toggle, func(t *testing.T) {
 			t.Parallel()
-			without := overlaid(t, everything, off(toggle))
+			without := overlaid(t, everything, ownIngress, off(toggle))
 			if _, err := Render(t.Context(), Target{Release: "slipway", Namespace: "atk"}, without); err != nil {
 				var problems Problems
 				require.ErrorAs(t, err, &problems, "what is missing then is told by key")
 				require.NotEmpty(t, instead()[toggle], "%v, but the test does not know what to set", err)
 			}
-			r := mustRenderValues(t, overlaid(t, everything, instead()[toggle], off(toggle)))
+			r := mustRenderValues(t, overlaid(t, everything, ownIngress, instead()[toggle], off(toggle)))
 			for _, name := range names {
 				for i, o := range r.objects {
 					metadata, _ := r.parsed[i]["metadata"].(map[string]any)

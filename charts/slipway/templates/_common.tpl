@@ -96,6 +96,12 @@ labels:
   {{- if $c.scrapes }}
   slipway.io/calls-metrics: "true"
   {{- end }}
+  {{- if $c.callsExposed }}
+  slipway.io/calls-exposed: "true"
+  {{- end }}
+  {{- if and (include "common.ownController" $c) (dig "expose" "enabled" false $c.values) $c.exposed }}
+  slipway.io/exposed: "true"
+  {{- end }}
   {{- range $kind, $store := $c.stores }}
   {{- if $store.bundled }}
   slipway.io/calls-{{ $kind }}.tcp: "true"
@@ -787,7 +793,8 @@ spec:
 {{/*
 What may reach the component, and what it may reach. Besides the table of
 components: $c.exposed (as for common.expose), $c.callsAPIServer, $c.scrapes (all
-ports of the release), and $c.egress, ports of things outside.
+ports of the release), $c.callsExposed (whatever is exposed), and $c.egress, ports
+of things outside.
 */}}
 {{- define "common.networkPolicy" -}}
 {{- $c := . }}{{ $policy := .global.networkPolicy -}}
@@ -836,9 +843,12 @@ spec:
         {{- include "common.policyPorts" (list .port (get $c.facts.ports .port)) | nindent 8 }}
         {{- end }}
         {{- end }}
-      {{- with $policy.ingressFrom }}
+      {{- if include "common.ownController" $c }}
       from:
-        {{- toYaml . | nindent 8 }}
+        - podSelector: {matchLabels: {slipway.io/calls-exposed: "true"}}
+      {{- else if $policy.ingressFrom }}
+      from:
+        {{- toYaml $policy.ingressFrom | nindent 8 }}
       {{- end }}
     {{- end }}
     {{- with $c.values.networkPolicy.extraIngress }}
@@ -858,6 +868,11 @@ spec:
     # Whatever port of this release's pods says that it has metrics.
     - to:
         - podSelector: {matchLabels: {app.kubernetes.io/instance: {{ $c.release }}}}
+    {{- end }}
+    {{- if $c.callsExposed }}
+    # At which ports, the policies of these pods say.
+    - to:
+        - podSelector: {matchLabels: {slipway.io/exposed: "true", app.kubernetes.io/instance: {{ $c.release }}}}
     {{- end }}
     {{- if $c.callsAPIServer }}
     - to:
@@ -973,10 +988,28 @@ spec:
 {{ .values.expose.tls.secretName | default (printf "%s-tls" .name) }}
 {{- end -}}
 
+{{/* Whether Ingresses are for the release's own controller: "true" or "". */}}
+{{- define "common.ownController" -}}
+{{- if .global.expose.controller.enabled }}true{{ end -}}
+{{- end -}}
+
+{{/* Whether that controller has an IngressClass, which is an object of the whole cluster: "true" or "". */}}
+{{- define "common.controllerIsClusterWide" -}}
+{{- if and .global.expose.controller.clusterWide (not .global.tenant.enabled) }}true{{ end -}}
+{{- end -}}
+
+{{/* The class of Ingresses. */}}
+{{- define "common.ingressClass" -}}
+{{- .global.expose.className | default (include "common.ownController" . | empty | ternary "" (printf "%s-%s" .namespace .release)) -}}
+{{- end -}}
+
 {{/* Takes (list $c $more). */}}
 {{- define "common.exposeAnnotations" -}}
 {{- $c := index . 0 }}{{ $expose := $c.global.expose }}{{ $allowed := dict -}}
-{{- if and $expose.allowedCIDRs (eq $expose.type "ingress") }}{{ $_ := set $allowed $expose.allowedCIDRsAnnotation (join "," $expose.allowedCIDRs) }}{{ end -}}
+{{- if and $expose.allowedCIDRs (eq $expose.type "ingress") -}}
+  {{- if include "common.ownController" $c }}{{ $_ := set $allowed "traefik.ingress.kubernetes.io/router.middlewares" "allowed@file" }}{{ else }}{{ $_ := set $allowed $expose.allowedCIDRsAnnotation (join "," $expose.allowedCIDRs) }}{{ end -}}
+{{- end -}}
+{{- if and (eq $expose.type "ingress") (include "common.ownController" $c) (not (include "common.controllerIsClusterWide" $c)) }}{{ $_ := set $allowed "kubernetes.io/ingress.class" (include "common.ingressClass" $c) }}{{ end -}}
 {{- if and $expose.allowedCIDRs (eq $expose.type "route") }}{{ $_ := set $allowed "haproxy.router.openshift.io/ip_whitelist" (join " " $expose.allowedCIDRs) }}{{ end -}}
 {{- if and $expose.allowedCIDRs (eq $expose.type "istio") }}{{ fail "global.expose.allowedCIDRs: has no place in a VirtualService; use an AuthorizationPolicy at the ingress gateway" }}{{ end -}}
 {{- if and $expose.allowedCIDRs (eq $expose.type "gateway") }}{{ fail "global.expose.allowedCIDRs: has no place in an HTTPRoute; use a policy of your Gateway's" }}{{ end -}}
@@ -995,8 +1028,10 @@ metadata:
   {{- include "common.metadata" . | nindent 2 }}
   {{- include "common.exposeAnnotations" (list . dict) | nindent 2 }}
 spec:
-  {{- with .global.expose.className }}
+  {{- if not (and (include "common.ownController" .) (not (include "common.controllerIsClusterWide" .))) }}
+  {{- with include "common.ingressClass" . }}
   ingressClassName: {{ . }}
+  {{- end }}
   {{- end }}
   {{- if .global.expose.tls.enabled }}
   tls:
@@ -1091,6 +1126,30 @@ spec:
   {{- end }}
   {{- end }}
 {{- end }}
+{{- end -}}
+
+{{/* Gives a role to the component's account. Takes (list $c "Role" "name"). */}}
+{{- define "common.binding" }}
+{{- $c := index . 0 }}{{ $kind := index . 1 }}{{ $name := index . 2 }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: {{ $kind }}Binding
+metadata:
+  {{- $metadata := include "common.metadata" (list $c $name) }}
+  {{- eq $kind "ClusterRole" | ternary ($metadata | replace (printf "\nnamespace: %s" $c.namespace) "") $metadata | nindent 2 }}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: {{ $kind }}, name: {{ $name }}}
+subjects:
+  - {kind: ServiceAccount, name: {{ $c.values.serviceAccount.name | default $c.name }}, namespace: {{ $c.namespace }}}
+{{- end -}}
+
+{{/* metadata of an object of the whole cluster. Takes (list $c "name"). */}}
+{{- define "common.clusterMetadata" -}}
+{{- include "common.metadata" . | replace (printf "\nnamespace: %s" (index . 0).namespace) "" -}}
+{{- end -}}
+
+{{/* Name of an object of the whole cluster that no other release has. */}}
+{{- define "common.clusterName" -}}
+{{ printf "%s-%s-%s" .namespace .release .name }}
 {{- end -}}
 
 {{/* ServiceMonitor or PodMonitor for the Prometheus operator. */}}
@@ -1486,6 +1545,17 @@ spec:
     },
     "toggle": "observability.tempo.enabled"
   },
+  "traefik": {
+    "metrics": {
+      "port": "metrics"
+    },
+    "ports": {
+      "http": 8000,
+      "https": 8443,
+      "metrics": 9100
+    },
+    "toggle": "global.expose.controller.enabled"
+  },
   "victoria-metrics": {
     "metrics": {
       "port": "http"
@@ -1520,6 +1590,10 @@ spec:
     "allowedCIDRsAnnotation": "nginx.ingress.kubernetes.io/whitelist-source-range",
     "annotations": {},
     "className": "",
+    "controller": {
+      "clusterWide": true,
+      "enabled": false
+    },
     "gateway": {
       "name": "slipway",
       "namespace": "",

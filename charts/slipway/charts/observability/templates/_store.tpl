@@ -1,27 +1,3 @@
-{{/* Gives a role to the component's account. Takes (list $c "Role" "name"). */}}
-{{- define "observability.binding" }}
-{{- $c := index . 0 }}{{ $kind := index . 1 }}{{ $name := index . 2 }}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: {{ $kind }}Binding
-metadata:
-  {{- $metadata := include "common.metadata" (list $c $name) }}
-  {{- eq $kind "ClusterRole" | ternary ($metadata | replace (printf "\nnamespace: %s" $c.namespace) "") $metadata | nindent 2 }}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: {{ $kind }}, name: {{ $name }}}
-subjects:
-  - {kind: ServiceAccount, name: {{ $c.values.serviceAccount.name | default $c.name }}, namespace: {{ $c.namespace }}}
-{{- end -}}
-
-{{/* metadata of an object of the whole cluster. Takes (list $c "name"). */}}
-{{- define "observability.clusterMetadata" -}}
-{{- include "common.metadata" . | replace (printf "\nnamespace: %s" (index . 0).namespace) "" -}}
-{{- end -}}
-
-{{/* Name of an object of the whole cluster that no other release has. */}}
-{{- define "observability.clusterName" -}}
-{{ printf "%s-%s-%s" .namespace .release .name }}
-{{- end -}}
-
 {{/* StatefulSet of a program that keeps data below /data, all in one. Takes (dict "c" $c "args" (list ...) "ready" "/ready" "config" "text or empty"). */}}
 {{- define "observability.store" }}
 {{- $c := .c }}
