@@ -711,6 +711,26 @@ template:
           limits: {memory: 128Mi}
 {{- end -}}
 
+{{/*
+Annotations of a workload that reads Secrets once: Reloader, if there is one, restarts
+it when they change. Takes (list $c "name"...): names besides those of its stores,
+empty ones not counting. What the bootstrap job makes never changes, and the roles of the
+bundled PostgreSQL have their passwords until an upgrade.
+*/}}
+{{- define "common.reloads" -}}
+{{- $c := first . }}{{ $names := rest . }}{{ $own := include "common.requestedSecrets" . | fromJsonArray -}}
+{{- range $kind, $store := $c.stores -}}
+  {{- if not (or $store.inline (and $store.bundled (eq $kind "postgresql"))) }}{{ $names = append $names $store.secret.name }}{{ end -}}
+  {{- $names = append $names ($store.caSecret | default "") -}}
+{{- end -}}
+{{- $outside := list -}}
+{{- range $names | compact | uniq | sortAlpha }}{{ if or (not (has . $own)) (hasKey $c.global.secretStore.secrets .) }}{{ $outside = append $outside . }}{{ end }}{{ end -}}
+{{- with $outside -}}
+annotations:
+  secret.reloader.stakater.com/reload: {{ join "," . | quote }}
+{{- end -}}
+{{- end -}}
+
 {{/* ---- objects beside a workload; each takes $c ---- */}}
 
 {{- define "common.serviceAccount" -}}

@@ -48,7 +48,7 @@ func TestPods_AreRestricted(t *testing.T) {
 				require.NotEmpty(t, c.Resources.Limits.Memory(), "%s %s", p.owner.Name, c.Name)
 			}
 			require.NotNil(t, p.spec.AutomountServiceAccountToken, p.owner.Name)
-			asksAPIServer := slices.Contains([]string{"bootstrap-1", "alloy", "kube-state-metrics", "metrics-server", "snapshots", "traefik"}, p.owner.Name)
+			asksAPIServer := slices.Contains([]string{"bootstrap-1", "alloy", "kube-state-metrics", "metrics-server", "reloader", "snapshots", "traefik"}, p.owner.Name)
 			require.Equal(t, asksAPIServer, *p.spec.AutomountServiceAccountToken, p.owner.Name)
 			require.False(t, *p.spec.EnableServiceLinks, p.owner.Name)
 		}

@@ -219,7 +219,7 @@ func eachText(value any, path string, visit func(path, text string)) {
 
 // everything switches on whatever can be, so that every template is rendered.
 const everything = `
-support: {objectStore: {enabled: true, expose: {enabled: true}}}
+support: {objectStore: {enabled: true, expose: {enabled: true}}, reloader: {enabled: true}}
 gateway: {autoscaling: {enabled: true}, expose: {enabled: true}}
 network: {snapshots: {enabled: true}}
 signer: {expose: {enabled: true}, networks: {evenIfExposed: true}, backup: {enabled: true}}
