@@ -52,6 +52,7 @@ observability: {alloy: {metrics: {username: me, existingSecret: login}, logs: {u
 		"global: {secretStore: {type: csi}, mesh: {type: istio}}",
 		"signer: {networks: {evenIfExposed: false}}",                      // refused, unless it is set
 		"global: {datastores: {default: {redis: {host: cache.example}}}}", // refused, unless it needs no password
+		peered,
 		`global: {expose: {className: "", controller: {enabled: true}, allowedCIDRs: [192.0.2.0/24]}}`,
 	}
 }

@@ -245,6 +245,13 @@ const ownIngress = `
 global: {expose: {className: "", controller: {enabled: true}}}
 `
 
+// peered lets nodes of other clusters in.
+const peered = `
+network:
+  validator:
+    peering: {type: LoadBalancer, networks: [198.51.100.0/24], nodes: [{address: 203.0.113.10}, {address: 203.0.113.11, annotations: {lb.example/pool: b}}]}
+`
+
 // withDApp adds the dApp, with what it calls running elsewhere.
 const withDApp = `
 dapp: {enabled: true}
@@ -272,6 +279,7 @@ func bases(t *testing.T) map[string]rendered {
 		"dapp":                    renderedOnce(t, everything, withDApp),
 		"tenant":                  renderedOnce(t, everything, "global: {tenant: {enabled: true, client: bank-a}}"),
 		"openshift":               renderedOnce(t, everything, "global: {expose: {type: route}}"),
+		"peering":                 renderedOnce(t, everything, peered),
 		"own ingress":             renderedOnce(t, everything, ownIngress),
 		"own ingress of a tenant": renderedOnce(t, everything, ownIngress, "support: {ingress: {service: {type: ClusterIP}}}\nglobal: {tenant: {enabled: true, client: bank-b}}"),
 	}

@@ -87,7 +87,12 @@ containers:
     command: [/opt/besu/bin/besu]
     args:
       - --config-file=/etc/besu/config/config.toml
+      {{- if $c.announced }}
+      - --p2p-host={{ $c.announced }}
+      - --nat-method=NONE
+      {{- else }}
       - --p2p-host=$(POD_IP)
+      {{- end }}
       {{- if eq $besu.metricsProtocol "opentelemetry" }}
       # The name of the service in traces: Besu takes it from here alone.
       - --metrics-push-prometheus-job=$(POD_NAME)
