@@ -90,6 +90,12 @@ cluster-test: cluster-tools ## Run all tests that speak to Kubernetes against a 
 	$(IN_CLUSTER) $(GO) test -race -count 1 -timeout 15m ./internal/network/cluster
 	$(IN_CLUSTER) $(GO) test -tags cluster -run '$(or $(RUN),^TestCluster_)' -p 1 -count 1 -timeout 25m ./internal/deploy ./cmd/slipway
 
+.PHONY: traefik-test
+traefik-test: cluster-tools ## Test the chart's ingress controller itself against a real API server (root, for addresses of its own; builds Traefik the first time)
+	@scripts/cluster-tools.sh traefik
+	$(GO) test -tags cluster,traefik -c -o bin/cluster/traefik.test ./internal/deploy
+	cd internal/deploy && $(IN_CLUSTER) unshare --net sh -c 'ip link set lo up && ip address add 10.99.0.1/32 dev lo && exec $(CURDIR)/bin/cluster/traefik.test -test.run "^TestTraefik_" -test.timeout 10m'
+
 # Everything that pods run in, beside the tests: programs, and images without a registry.
 .PHONY: cluster-node
 cluster-node: deps-cluster

@@ -4,6 +4,8 @@
 #   cluster-tools.sh       etcd, kube-apiserver, kube-controller-manager
 #   cluster-tools.sh node  and what a machine needs whose pods really run:
 #                          kube-scheduler, kubelet, kube-proxy, coredns
+#   cluster-tools.sh traefik
+#                          and the ingress controller of the support chart
 set -eu
 cd "$(dirname "$0")/.."
 out=$PWD/bin/cluster
@@ -31,6 +33,9 @@ programs="kube-apiserver kube-controller-manager"
 if [ "${1:-}" = node ]; then
 	programs="$programs kube-scheduler kubelet kube-proxy"
 	build coredns coredns . ""
+fi
+if [ "${1:-}" = traefik ]; then
+	build traefik traefik github.com/traefik/traefik/v3/cmd/traefik ""
 fi
 for program in $programs; do
 	build $program kubernetes k8s.io/kubernetes/cmd/$program \
