@@ -53,6 +53,7 @@ observability: {alloy: {metrics: {username: me, existingSecret: login}, logs: {u
 		"signer: {networks: {evenIfExposed: false}}",                      // refused, unless it is set
 		"global: {datastores: {default: {redis: {host: cache.example}}}}", // refused, unless it needs no password
 		peered,
+		classes,
 		`global: {expose: {className: "", controller: {enabled: true}, allowedCIDRs: [192.0.2.0/24]}}`,
 	}
 }

@@ -104,7 +104,7 @@ func TestImages_ComeFromTheRegistry(t *testing.T) {
 
 func TestLabels_AreOnEveryObjectPodAndClaim(t *testing.T) {
 	t.Parallel()
-	r := renderedOnce(t, everything, ownIngress)
+	r := renderedOnce(t, everything, ownIngress, peered, classes)
 	for i, o := range r.objects {
 		metadata, _ := r.parsed[i]["metadata"].(map[string]any)
 		labels, _ := metadata["labels"].(map[string]any)
@@ -125,7 +125,7 @@ func TestLabels_AreOnEveryObjectPodAndClaim(t *testing.T) {
 // namespaceOf is where an object must be: "" for those of the whole cluster.
 func namespaceOf(o Object) string {
 	switch {
-	case slices.Contains([]string{"ClusterRole", "ClusterRoleBinding", "APIService", "IngressClass"}, o.Kind):
+	case slices.Contains([]string{"ClusterRole", "ClusterRoleBinding", "APIService", "IngressClass", "StorageClass", "VolumeSnapshotClass"}, o.Kind):
 		return ""
 	case o.Kind == "RoleBinding" && strings.HasSuffix(o.Name, "metrics-server"):
 		return "kube-system"

@@ -252,6 +252,13 @@ network:
     peering: {type: LoadBalancer, networks: [198.51.100.0/24], nodes: [{address: 203.0.113.10}, {address: 203.0.113.11, annotations: {lb.example/pool: b}}]}
 `
 
+// classes has those of the cluster made by the release.
+const classes = `
+network:
+  storageClass: {enabled: true, provisioner: ebs.csi.aws.com, parameters: {type: gp3, encrypted: "true"}}
+  snapshots: {enabled: true, class: {enabled: true, driver: ebs.csi.aws.com}}
+`
+
 // withDApp adds the dApp, with what it calls running elsewhere.
 const withDApp = `
 dapp: {enabled: true}
@@ -279,7 +286,7 @@ func bases(t *testing.T) map[string]rendered {
 		"dapp":                    renderedOnce(t, everything, withDApp),
 		"tenant":                  renderedOnce(t, everything, "global: {tenant: {enabled: true, client: bank-a}}"),
 		"openshift":               renderedOnce(t, everything, "global: {expose: {type: route}}"),
-		"peering":                 renderedOnce(t, everything, peered),
+		"peering":                 renderedOnce(t, everything, peered, classes),
 		"own ingress":             renderedOnce(t, everything, ownIngress),
 		"own ingress of a tenant": renderedOnce(t, everything, ownIngress, "support: {ingress: {service: {type: ClusterIP}}}\nglobal: {tenant: {enabled: true, client: bank-b}}"),
 	}
