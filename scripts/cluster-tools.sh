@@ -69,7 +69,7 @@ crd github.com/prometheus-operator/prometheus-operator@v0.85.0 \
 	example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml \
 	example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml
 crd github.com/argoproj/argo-cd/v3@v3.5.7 manifests/crds/application-crd.yaml manifests/crds/applicationset-crd.yaml manifests/crds/appproject-crd.yaml
-crd sigs.k8s.io/gateway-api@v1.6.0 config/crd/standard/gateway.networking.k8s.io_httproutes.yaml
+crd sigs.k8s.io/gateway-api@v1.6.0 config/crd/standard/gateway.networking.k8s.io_httproutes.yaml config/crd/standard/gateway.networking.k8s.io_tlsroutes.yaml
 crd github.com/kubernetes-csi/external-snapshotter/client/v8@v8.4.0 config/crd/snapshot.storage.k8s.io_volumesnapshotclasses.yaml
 crd github.com/openshift/api@v0.0.0-20250710004639-926605d3338b route/v1/zz_generated.crd-manifests/routes.crd.yaml
 for file in "$out"/crds/*.yaml; do

@@ -985,9 +985,10 @@ rewrite: true the component does not see the path (not of an Ingress, which has
 no such setting).
 */}}
 {{- define "common.expose" -}}
+{{- $passes := include "common.passthrough" . }}
 {{- if .values.expose.enabled }}
-{{- include (printf "common.expose.%s" .global.expose.type) . }}
-{{- if and .global.expose.tls.enabled .global.expose.tls.issuerRef.name }}
+{{- include (printf "common.expose.%s" (empty $passes | ternary .global.expose.type "passthrough")) . }}
+{{- if and (or .global.expose.tls.enabled $passes) .global.expose.tls.issuerRef.name }}
 ---
 apiVersion: cert-manager.io/v1
 kind: Certificate
@@ -1038,6 +1039,99 @@ annotations:
 {{- end }}
 {{- end -}}
 
+{{/* Whether the component ends TLS itself, and what is before it does not: "true" or "". */}}
+{{- define "common.passthrough" -}}
+{{- if dig "passthrough" "enabled" false .values -}}
+{{- if not .values.expose.enabled }}{{ fail (printf "%s.expose.enabled: is needed, because %s.passthrough.enabled is about how it is exposed" .name .name) }}{{ end -}}
+{{- if eq .global.expose.type "ingress" }}{{ fail (printf "global.expose.type: must be gateway, route or istio, because %s.passthrough.enabled is true and an Ingress ends TLS itself" .name) }}{{ end -}}
+true
+{{- end -}}
+{{- end -}}
+
+{{/* Files with which it then serves, as both programs call them. JSON, null without. */}}
+{{- define "common.serverTLS" -}}
+{{- if include "common.passthrough" . -}}
+{{- $files := dict "certFile" "/run/slipway/tls/tls.crt" "keyFile" "/run/slipway/tls/tls.key" -}}
+{{- if .values.passthrough.clientCASecret }}{{ $_ := set $files "caFile" "/run/slipway/callers/ca.crt" }}{{ end -}}
+{{- toJson $files -}}
+{{- else -}}
+{}
+{{- end -}}
+{{- end -}}
+
+{{- define "common.serverTLSMounts" -}}
+{{- if include "common.passthrough" . }}
+- {name: tls, mountPath: /run/slipway/tls, readOnly: true}
+{{- if .values.passthrough.clientCASecret }}
+- {name: callers, mountPath: /run/slipway/callers, readOnly: true}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "common.serverTLSVolumes" -}}
+{{- if include "common.passthrough" . }}
+- {name: tls, secret: {secretName: {{ include "common.tlsSecret" . }}}}
+{{- with .values.passthrough.clientCASecret }}
+- {name: callers, secret: {secretName: {{ . }}}}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* What passes TLS on by the name that callers ask for; there are no paths in it. */}}
+{{- define "common.expose.passthrough" }}
+{{- $c := . }}{{ $expose := .global.expose }}{{ $port := (last .exposed).port }}
+---
+{{- if eq $expose.type "gateway" }}
+apiVersion: gateway.networking.k8s.io/v1
+kind: TLSRoute
+{{- else if eq $expose.type "route" }}
+apiVersion: route.openshift.io/v1
+kind: Route
+{{- else }}
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+{{- end }}
+metadata:
+  {{- include "common.metadata" . | nindent 2 }}
+  {{- include "common.exposeAnnotations" (list . dict) | nindent 2 }}
+spec:
+  {{- if eq $expose.type "gateway" }}
+  {{- include "common.parentRefs" . | nindent 2 }}
+  hostnames: [{{ include "common.host" . | quote }}]
+  rules:
+    - backendRefs: [{name: {{ .name }}, port: {{ include "common.port" (printf "%s.%s" .name $port) }}}]
+  {{- else if eq $expose.type "route" }}
+  host: {{ include "common.host" . | quote }}
+  to: {kind: Service, name: {{ .name }}, weight: 100}
+  port: {targetPort: {{ $port }}}
+  tls: {termination: passthrough, insecureEdgeTerminationPolicy: None}
+  {{- else }}
+  gateways: [{{ include "common.istioGateway" . }}]
+  hosts: [{{ include "common.host" . | quote }}]
+  tls:
+    - match: [{port: 443, sniHosts: [{{ include "common.host" . | quote }}]}]
+      route: [{destination: {host: {{ .name }}, port: {number: {{ include "common.port" (printf "%s.%s" .name $port) }}}}}]
+  {{- end }}
+{{- end -}}
+
+{{/* The Gateway that routes are attached to. */}}
+{{- define "common.parentRefs" -}}
+parentRefs:
+  {{- with .global.expose.gateway }}
+  - name: {{ .name }}
+    {{- with .namespace }}
+    namespace: {{ . }}
+    {{- end }}
+    {{- with .sectionName }}
+    sectionName: {{ . }}
+    {{- end }}
+  {{- end }}
+{{- end -}}
+
+{{- define "common.istioGateway" -}}
+{{- with .global.expose.gateway }}{{ .namespace | empty | ternary .name (printf "%s/%s" .namespace .name) }}{{ end -}}
+{{- end -}}
+
 {{- define "common.expose.ingress" }}
 {{- $c := . }}
 ---
@@ -1076,16 +1170,7 @@ metadata:
   {{- include "common.metadata" . | nindent 2 }}
   {{- include "common.exposeAnnotations" (list . dict) | nindent 2 }}
 spec:
-  parentRefs:
-    {{- with .global.expose.gateway }}
-    - name: {{ .name }}
-      {{- with .namespace }}
-      namespace: {{ . }}
-      {{- end }}
-      {{- with .sectionName }}
-      sectionName: {{ . }}
-      {{- end }}
-    {{- end }}
+  {{- include "common.parentRefs" . | nindent 2 }}
   hostnames: [{{ include "common.host" . | quote }}]
   rules:
     {{- range .exposed }}
@@ -1098,7 +1183,7 @@ spec:
 {{- end -}}
 
 {{- define "common.expose.istio" }}
-{{- $c := . }}{{ $gateway := .global.expose.gateway }}
+{{- $c := . }}
 ---
 apiVersion: networking.istio.io/v1
 kind: VirtualService
@@ -1106,7 +1191,7 @@ metadata:
   {{- include "common.metadata" . | nindent 2 }}
   {{- include "common.exposeAnnotations" (list . dict) | nindent 2 }}
 spec:
-  gateways: [{{ $gateway.namespace | empty | ternary $gateway.name (printf "%s/%s" $gateway.namespace $gateway.name) }}]
+  gateways: [{{ include "common.istioGateway" . }}]
   hosts: [{{ include "common.host" . | quote }}]
   http:
     {{- range .exposed }}

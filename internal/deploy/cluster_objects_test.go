@@ -137,8 +137,8 @@ func TestCluster_EveryCustomResourceIsOneThatIsDefined(t *testing.T) {
 			}
 		}
 	}
-	for _, kind := range []string{"Certificate", "ExternalSecret", "SecretProviderClass", "ServiceMonitor", "PodMonitor", "HTTPRoute", "Route"} {
+	for _, kind := range []string{"Certificate", "ExternalSecret", "SecretProviderClass", "ServiceMonitor", "PodMonitor", "HTTPRoute", "Route", "TLSRoute"} {
 		require.True(t, custom[kind], "no variant has a %s", kind)
 	}
-	require.Len(t, custom, 7)
+	require.Len(t, custom, 8)
 }

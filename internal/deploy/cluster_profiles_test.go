@@ -34,6 +34,7 @@ func variants() map[string]struct {
 		// The metrics server would answer for an API of the whole cluster, and so of other tests.
 		"everything":  {values: everything + "\n---\nobservability: {metricsServer: {enabled: false}}\n---\n" + withDApp},
 		"gateway api": {values: everything + "\n---\nobservability: {metricsServer: {enabled: false}}\n---\nglobal: {expose: {type: gateway}, metrics: {monitor: pod}}"},
+		"passthrough": {values: passed},
 		"own ingress": {values: everything + "\n---\nobservability: {metricsServer: {enabled: false}}\n---\n" + ownIngress + "\n---\n" + peered + "\n---\n" + classes},
 		"tenant":      {values: everything + "\n---\nglobal: {tenant: {enabled: true, client: bank-a}}"},
 	}

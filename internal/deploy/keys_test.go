@@ -54,6 +54,8 @@ observability: {alloy: {metrics: {username: me, existingSecret: login}, logs: {u
 		"global: {datastores: {default: {redis: {host: cache.example}}}}", // refused, unless it needs no password
 		peered,
 		classes,
+		passed,
+		"gateway: {passthrough: {enabled: true, clientCASecret: callers}}\nglobal: {expose: {type: gateway}}",
 		`global: {expose: {className: "", controller: {enabled: true}, allowedCIDRs: [192.0.2.0/24]}}`,
 	}
 }

@@ -24,6 +24,7 @@
   "server" (dict "httpPort" 4000 "waitBeforeShutdown" (printf "%vs" $v.drain.notReady) "waitAfterShutdown" (printf "%vs" $v.drain.requests))
   "metrics" (dict "port" 4001)
   "projects" (list (dict "id" $v.projectId "networks" (list $network) "upstreams" $upstreams)) -}}
+{{- with include "common.serverTLS" $c | fromJson }}{{ $_ := set $file.server "tls" (merge (dict "enabled" true) .) }}{{ end -}}
 {{- with $c.global.otlpEndpoint }}{{ $_ := set $file "tracing" (dict "enabled" true "protocol" "grpc" "endpoint" .) }}{{ end -}}
 {{- with $c.stores.redis -}}
   {{- $cache := include "gateway.redis" (dict "store" . "db" .cacheDb "query" .cacheQuery "url" "cacheUrl" "variable" "${REDIS_CACHE_URL}") | fromJson -}}

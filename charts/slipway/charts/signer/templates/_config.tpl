@@ -9,6 +9,7 @@
   "access" (include "signer.access" . | fromJson) -}}
 {{- if $v.mnemonic.enabled }}{{ $_ := set $file "keys" (dict "derivationPath" $v.mnemonic.derivationPath "accounts" $v.mnemonic.accounts) }}{{ end -}}
 {{- with $v.mnemonic.address }}{{ $_ := set $file "keys" (merge (dict "firstAddress" .) ($file.keys | default dict)) }}{{ end -}}
+{{- with include "common.serverTLS" . | fromJson }}{{ $_ := set $file "tls" . }}{{ end -}}
 {{- include "common.merge" (list $file $v.config) | fromJson | toYaml -}}
 {{- end -}}
 
@@ -16,6 +17,9 @@
 {{- define "signer.access" -}}
 {{- $v := .values }}{{ $access := dict "apiKeys" $v.apiKeys -}}
 {{- if and $v.networks.cidrs (not (dig "access" "networks" "" $v.config)) -}}
+  {{- if include "common.passthrough" . -}}
+    {{- fail "signer.networks.cidrs: must be [], because with signer.passthrough.enabled everybody outside comes from a private address, and nothing in the connection says so" -}}
+  {{- end -}}
   {{- if not $v.networks.evenIfExposed -}}
     {{- with include "signer.strangers" . -}}
       {{- fail (printf "signer.networks.cidrs: lets in whoever calls from a private address, and %s, so that strangers may have one; set it to [] and give callers keys, or set signer.networks.evenIfExposed if you know that none does" .) -}}
