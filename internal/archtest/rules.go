@@ -20,7 +20,7 @@ func arrows() map[string][]string {
 		"buildinfo": "", "failpoint": "", "http1": "", "jsonrpc": "", "lifecycle": "http1", "secret": "", "telemetry": "buildinfo secret",
 
 		// both programs
-		"tlsfiles": "",
+		"tlsfiles": "", "secret/secrettest": "",
 
 		// the gateway, from the bottom
 		"methods":                "",
@@ -43,6 +43,7 @@ func arrows() map[string][]string {
 		"strictjson":              "",
 		"contract":                "strictjson",
 		"schema":                  "",
+		"pglogin":                 "",
 		"signing":                 "",
 		"signing/local":           "signing",
 		"signing/vault":           "signing",
@@ -99,7 +100,7 @@ func arrows() map[string][]string {
 		"config":       "auth cache chain consensus gateway gatewayapp methods ratelimit redisconn sharedstate subscriptions tlsfiles upstreams",
 		"signerconfig": "admission config policy queue signerapp signing/keys",
 		"gatewayapp":   "auth cache/... chain consensus gateway methods ratelimit redisconn sharedstate subscriptions tlsfiles upstreams",
-		"signerapp":    "access admission api audit events keyswitch madekeys nodeclient policy queue schema sealed signing/... tlsfiles wallets webhooks",
+		"signerapp":    "access admission api audit events keyswitch madekeys nodeclient pglogin policy queue schema sealed signing/... tlsfiles wallets webhooks",
 
 		"cli":           "",
 		"cmd/gateway":   "cli config gatewayapp upstreams",
@@ -127,7 +128,7 @@ func cages() []cage {
 		{"github.com/labstack/echo", "api", false},
 		{"helm.sh/helm", "deploy/...", false},
 		{"k8s.io/", "deploy/... network/cluster clustertest", true},
-		{"github.com/jackc/pgx", "store*.go schema embedpg pgtest signerapp", true},
+		{"github.com/jackc/pgx", "store*.go schema embedpg pgtest pglogin signerapp", true},
 		{"github.com/pressly/goose", "schema", false},
 		{"github.com/redis/go-redis", "redisconn/... cache/... ratelimit sharedstate", true},
 		{"github.com/maypok86/otter", "cache/...", false},
