@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -28,7 +29,7 @@ func storeError(doing string, err error) error {
 		return nil
 	case errors.Is(err, ErrNoKey), errors.Is(err, ErrTooMany), errors.Is(err, ErrNameTaken):
 		return err
-	case errors.As(err, &pgErr):
+	case errors.As(err, &pgErr) && !strings.HasPrefix(pgErr.Code, "28"): // a password that is being changed
 		return fmt.Errorf("%s: %s (SQLSTATE %s)", doing, pgErr.Message, pgErr.Code)
 	default:
 		return fmt.Errorf("%s: %w: the database cannot be reached", doing, ErrUnavailable)

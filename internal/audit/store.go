@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -35,7 +36,7 @@ func storeError(doing string, err error) error {
 		return nil
 	case errors.As(err, &broken):
 		return err
-	case errors.As(err, &pgErr):
+	case errors.As(err, &pgErr) && !strings.HasPrefix(pgErr.Code, "28"): // a password that is being changed
 		return fmt.Errorf("%s: %s (SQLSTATE %s)", doing, pgErr.Message, pgErr.Code)
 	default:
 		return fmt.Errorf("%s: %w", doing, ErrUnavailable)

@@ -80,6 +80,15 @@ type system struct {
 
 func startSystem(t *testing.T) *system {
 	t.Helper()
+	s := startNetwork(t)
+	s.signer = newSignerProcess(t, s.gateway, pgtest.DSN(t))
+	require.NoError(t, s.signer.start(t))
+	return s
+}
+
+// startNetwork starts everything but the signer.
+func startNetwork(t *testing.T) *system {
+	t.Helper()
 	s := &system{client: newClient()}
 	log := slog.New(slog.DiscardHandler)
 	alloc := map[common.Address]*big.Int{}
@@ -105,9 +114,6 @@ func startSystem(t *testing.T) *system {
 	require.NoError(t, err)
 	lifecycletest.Start(t, gateway.Run)
 	s.gateway = "http://" + gateway.Addr()
-
-	s.signer = newSignerProcess(t, s.gateway, pgtest.DSN(t))
-	require.NoError(t, s.signer.start(t))
 	return s
 }
 

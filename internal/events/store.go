@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -53,7 +54,7 @@ func storeError(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &pgErr):
+	case errors.As(err, &pgErr) && !strings.HasPrefix(pgErr.Code, "28"): // a password that is being changed
 		return fmt.Errorf("%w: %s (SQLSTATE %s)", ErrDatabase, pgErr.Message, pgErr.Code)
 	default:
 		return ErrUnavailable

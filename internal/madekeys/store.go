@@ -90,7 +90,7 @@ func storeError(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &refused) && refused.Code[:2] != "57" && refused.Code[:2] != "53" && refused.Code != "25006": // stopping, starting, full, demoted
+	case errors.As(err, &refused) && refused.Code[:2] != "57" && refused.Code[:2] != "53" && refused.Code[:2] != "28" && refused.Code != "25006": // stopping, starting, full, a password that is being changed, demoted
 		return fmt.Errorf("database: %s (SQLSTATE %s)", refused.Message, refused.Code)
 	}
 	return ErrUnavailable

@@ -19,6 +19,10 @@ var (
 	// that met it may or may not have been accepted: repeating it with its
 	// idempotency key is safe.
 	ErrUnavailable = errors.New("the database cannot be reached")
+	// ErrLoginRefused is the case of ErrUnavailable in which the database does not
+	// take user and password. It passes when a changed password is in use on both
+	// sides.
+	ErrLoginRefused = errors.New("the database refuses the login")
 	// ErrOtherChain says that the node shows another chain than the one the
 	// signer was configured for or has worked on before.
 	ErrOtherChain = errors.New("the node is on another chain")

@@ -33,6 +33,8 @@ type ConnectConfig struct {
 	// IsPooled says that a pooler may give each SQL transaction another session,
 	// as PgBouncer does in its transaction mode. Statements are not prepared then.
 	IsPooled bool
+	// BeforeConnect may change how each new connection is made; nil changes nothing.
+	BeforeConnect func(context.Context, *pgx.ConnConfig) error
 }
 
 // Connect opens a pool and checks that the database answers. The DSN never
@@ -46,6 +48,7 @@ func Connect(ctx context.Context, cfg ConnectConfig) (*pgxpool.Pool, error) {
 		poolConfig.MaxConns = cfg.MaxConns
 	}
 	poolConfig.ConnConfig.ConnectTimeout = 5 * time.Second
+	poolConfig.BeforeConnect = cfg.BeforeConnect
 	if cfg.IsPooled {
 		poolConfig.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 		poolConfig.ConnConfig.StatementCacheCapacity = 0
@@ -85,6 +88,9 @@ func storeError(err error) error {
 		// or memory; 25006: a demoted primary. Another try may meet a healthy one.
 		if strings.HasPrefix(pgErr.Code, "57P") || strings.HasPrefix(pgErr.Code, "53") || pgErr.Code == "25006" {
 			return fmt.Errorf("%w: %s", ErrUnavailable, pgErr.Message)
+		}
+		if strings.HasPrefix(pgErr.Code, "28") { // only a new connection meets it
+			return fmt.Errorf("%w: %w: %s", ErrUnavailable, ErrLoginRefused, pgErr.Message)
 		}
 		return fmt.Errorf("database: %s (SQLSTATE %s)", pgErr.Message, pgErr.Code)
 	default:

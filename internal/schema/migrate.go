@@ -4,12 +4,13 @@ package schema
 
 import (
 	"context"
-	"database/sql"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 
-	_ "github.com/jackc/pgx/v5/stdlib" // the "pgx" driver of database/sql
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 )
@@ -20,11 +21,20 @@ var migrations embed.FS
 // Migrate brings the database up to this binary's schema. Replicas may call it
 // at the same time: an advisory lock lets one of them work. It needs a session
 // of its own, so the DSN must not lead through a pooler in transaction mode.
-func Migrate(ctx context.Context, dsn string) error {
-	db, err := sql.Open("pgx", dsn)
+func Migrate(ctx context.Context, dsn string) error { return MigrateWith(ctx, dsn, nil) }
+
+// MigrateWith is Migrate with connections that beforeConnect may change, if it is
+// not nil.
+func MigrateWith(ctx context.Context, dsn string, beforeConnect func(context.Context, *pgx.ConnConfig) error) error {
+	config, err := pgx.ParseConfig(dsn)
 	if err != nil {
-		return fmt.Errorf("open database: %w", err)
+		return errors.New("the database URL is malformed") // the reason may quote it
 	}
+	var options []stdlib.OptionOpenDB
+	if beforeConnect != nil {
+		options = append(options, stdlib.OptionBeforeConnect(beforeConnect))
+	}
+	db := stdlib.OpenDB(*config, options...)
 	defer func() { _ = db.Close() }()
 
 	files, err := fs.Sub(migrations, "migrations")

@@ -28,6 +28,10 @@ func OpenAdmin(ctx context.Context, cfg Config) (*Admin, error) {
 		return nil, errors.New("databaseUrl: is missing")
 	}
 	a := &App{cfg: cfg, log: slog.New(slog.DiscardHandler)}
+	var err error
+	if a.login, err = cfg.login(a.log); err != nil {
+		return nil, err
+	}
 	pool, err := a.openDatabase(ctx)
 	if err != nil {
 		return nil, err

@@ -1,17 +1,13 @@
 package signerapp
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"sync"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/slipwayhq/slipway/internal/access"
 	"github.com/slipwayhq/slipway/internal/admission"
@@ -21,8 +17,8 @@ import (
 	"github.com/slipwayhq/slipway/internal/lifecycle"
 	"github.com/slipwayhq/slipway/internal/madekeys"
 	"github.com/slipwayhq/slipway/internal/nodeclient"
+	"github.com/slipwayhq/slipway/internal/pglogin"
 	"github.com/slipwayhq/slipway/internal/queue"
-	"github.com/slipwayhq/slipway/internal/schema"
 	"github.com/slipwayhq/slipway/internal/signing"
 	"github.com/slipwayhq/slipway/internal/signing/keys"
 	"github.com/slipwayhq/slipway/internal/telemetry"
@@ -43,6 +39,7 @@ type App struct {
 	keys    *keys.Sources
 	wallets func(*wallets.Store, signing.Keys) (*wallets.Service, error)
 	node    *nodeclient.Client
+	login   *pglogin.Login // nil without files
 	// webhookKey seals the secrets of webhooks; nil for none.
 	webhookKey []byte
 
@@ -68,11 +65,15 @@ func New(cfg Config, deps Deps) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
+	login, err := cfg.login(deps.Log)
+	if err != nil {
+		return nil, err
+	}
 	node, err := nodeclient.New(nodeclient.Config{URL: cfg.GatewayURL})
 	if err != nil {
 		return nil, fmt.Errorf("gatewayUrl: %w", err)
 	}
-	return &App{cfg: cfg, log: deps.Log, metrics: telemetry.NewFactory(), keys: sources, wallets: users, node: node, webhookKey: webhookKey}, nil
+	return &App{cfg: cfg, log: deps.Log, metrics: telemetry.NewFactory(), keys: sources, wallets: users, node: node, login: login, webhookKey: webhookKey}, nil
 }
 
 // Metrics lists the signer's own metrics, for the documentation.
@@ -209,38 +210,4 @@ func (a *App) checkGateway(ctx context.Context) error {
 		return fmt.Errorf("chain id %d, want %d", id, a.cfg.Queue.ChainID)
 	}
 	return nil
-}
-
-// openDatabase waits for the database and migrates it.
-func (a *App) openDatabase(ctx context.Context) (*pgxpool.Pool, error) {
-	deadline, cancel := context.WithTimeout(ctx, a.cfg.DatabaseWait)
-	defer cancel()
-	for {
-		pool, err := queue.Connect(deadline, queue.ConnectConfig{DSN: a.cfg.DatabaseURL.Reveal(), MaxConns: a.cfg.DatabaseConns, IsPooled: a.cfg.DatabasePooler})
-		if err == nil {
-			return a.migrated(ctx, pool)
-		}
-		if !errors.Is(err, queue.ErrUnavailable) {
-			return nil, err
-		}
-		a.log.InfoContext(ctx, "waiting for the database", slog.Any("err", err))
-		select {
-		case <-deadline.Done():
-			return nil, err
-		case <-time.After(time.Second):
-		}
-	}
-}
-
-// migrateTimeout bounds the migrations of one start.
-const migrateTimeout = 10 * time.Minute
-
-func (a *App) migrated(ctx context.Context, pool *pgxpool.Pool) (*pgxpool.Pool, error) {
-	ctx, cancel := context.WithTimeout(ctx, migrateTimeout)
-	defer cancel()
-	if err := schema.Migrate(ctx, cmp.Or(a.cfg.MigrateURL.Reveal(), a.cfg.DatabaseURL.Reveal())); err != nil {
-		pool.Close()
-		return nil, err
-	}
-	return pool, nil
 }

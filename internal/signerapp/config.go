@@ -47,11 +47,19 @@ type Config struct {
 	GatewayURL secret.String `yaml:"gatewayUrl"`
 	// DatabaseURL is the PostgreSQL URL; its role must be able to create tables.
 	DatabaseURL secret.String `yaml:"databaseUrl"`
+	// DatabasePasswordFile is a file that holds the password of databaseUrl, and wins
+	// over one in it. It is read anew for each connection: a password that changes
+	// needs no restart.
+	DatabasePasswordFile string `yaml:"databasePasswordFile"`
+	// DatabaseUsernameFile is a file that holds the user of databaseUrl, as databasePasswordFile
+	// does the password.
+	DatabaseUsernameFile string `yaml:"databaseUsernameFile"`
 	// DatabasePooler says that databaseUrl leads through a pooler in transaction
 	// mode, such as PgBouncer. migrateUrl is needed then.
 	DatabasePooler bool `yaml:"databasePooler"`
 	// MigrateURL is the PostgreSQL URL for changes of the tables at the start; they
-	// need a session of their own. Empty takes databaseUrl.
+	// need a session of their own. Empty takes databaseUrl. Without a password it takes
+	// the login of the files.
 	MigrateURL secret.String `yaml:"migrateUrl"`
 	// DatabaseConns is the most connections to the database.
 	DatabaseConns int32 `yaml:"databaseConns"`

@@ -130,6 +130,8 @@ func Variables() []Variable {
 		{"SLIPWAY_GATEWAY_URL", "gatewayUrl", gateway},
 		{"DB_CONNECTION_STRING", "databaseUrl", database},
 		{"SLIPWAY_DATABASE_URL", "databaseUrl", database},
+		{"SLIPWAY_DATABASE_PASSWORD_FILE", "databasePasswordFile", text(func(f *File) *string { return &f.App.DatabasePasswordFile })},
+		{"SLIPWAY_DATABASE_USERNAME_FILE", "databaseUsernameFile", text(func(f *File) *string { return &f.App.DatabaseUsernameFile })},
 		{"PRIVATE_KEY_MNEMONIC", "keys.mnemonic", mnemonic},
 		{"SLIPWAY_MNEMONIC", "keys.mnemonic", mnemonic},
 		{"SLIPWAY_MNEMONIC_FILE", "keys.mnemonicFile", text(func(f *File) *string { return &f.App.Keys.MnemonicFile })},

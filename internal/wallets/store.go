@@ -64,8 +64,9 @@ func storeError(err error) error {
 		return err
 	case errors.As(err, &pgErr):
 		// 57P0x: stopping or starting; 53xxx: out of connections or memory;
-		// 25006: a demoted primary. Another try may meet a healthy server.
-		if strings.HasPrefix(pgErr.Code, "57P") || strings.HasPrefix(pgErr.Code, "53") || pgErr.Code == "25006" {
+		// 28xxx: a password that is being changed; 25006: a demoted primary. Another
+		// try may meet a healthy server.
+		if strings.HasPrefix(pgErr.Code, "57P") || strings.HasPrefix(pgErr.Code, "53") || strings.HasPrefix(pgErr.Code, "28") || pgErr.Code == "25006" {
 			return fmt.Errorf("%w: %s", ErrUnavailable, pgErr.Message)
 		}
 		return fmt.Errorf("database: %s (SQLSTATE %s)", pgErr.Message, pgErr.Code)
