@@ -123,6 +123,8 @@ type RedisFile struct {
 	Username string `yaml:"username,omitempty"`
 	// The password; wins over that of uri; never printed.
 	Password secret.String `yaml:"password,omitempty"`
+	// File with the password, in place of password. It is read for each new connection: a password that changes needs no restart. Not in eRPC.
+	PasswordFile string `yaml:"passwordFile,omitempty"`
 	// Instead of uri: the number of the database.
 	DB int `yaml:"db,omitempty"`
 	// How connections are secured.
@@ -326,7 +328,7 @@ func (c CacheFile) effective(cfg gatewayapp.CacheConfig) CacheFile {
 // redisFile is what connect reads.
 func redisFile(conn redisconn.Config) RedisFile {
 	out := RedisFile{
-		URI: conn.URL, Timeout: conn.Timeout, Username: conn.Username, Password: conn.Password,
+		URI: conn.URL, Timeout: conn.Timeout, Username: conn.Username, Password: conn.Password, PasswordFile: conn.PasswordFile,
 		ConnPoolSize: conn.PoolSize, KeyPrefix: conn.KeyPrefix, Cluster: conn.Cluster,
 		TLS: RedisTLSFile{
 			Enabled: conn.TLS.Enabled, CAFile: conn.TLS.CAFile, CertFile: conn.TLS.CertFile, KeyFile: conn.TLS.KeyFile,
@@ -353,7 +355,7 @@ func (f RedisFile) connect(path string, conn *redisconn.Config, r *report) {
 		Addresses: f.Sentinel.Addresses, Master: f.Sentinel.Master, Username: f.Sentinel.Username, Password: f.Sentinel.Password,
 	}
 	conn.Cluster = f.Cluster
-	conn.Username, conn.Password = f.Username, f.Password
+	conn.Username, conn.Password, conn.PasswordFile = f.Username, f.Password, f.PasswordFile
 	conn.PoolSize, conn.KeyPrefix = f.ConnPoolSize, f.KeyPrefix
 	conn.TLS = redisconn.TLS{
 		Enabled: f.TLS.Enabled, CAFile: f.TLS.CAFile, CertFile: f.TLS.CertFile, KeyFile: f.TLS.KeyFile,

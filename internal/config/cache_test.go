@@ -1,6 +1,7 @@
 package config
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/slipwayhq/slipway/internal/cache"
 	"github.com/slipwayhq/slipway/internal/chain"
 	"github.com/slipwayhq/slipway/internal/methods"
+	"github.com/slipwayhq/slipway/internal/redisconn"
 )
 
 func TestLoadGateway_TheStacksCachePoliciesTakeEffect(t *testing.T) {
@@ -84,6 +86,23 @@ func TestLoadGateway_CacheKeys(t *testing.T) {
 	require.Equal(t, [2]bool{false, true}, [2]bool{p.NoGet, p.NoSet})
 	require.Equal(t, cache.OnlyEmpty, p.Empty)
 	require.Empty(t, kept.Policies[2].Layers, "every store")
+}
+
+// Every section with a Redis takes the file, and shows it.
+func TestLoadGateway_RedisPasswordFile(t *testing.T) {
+	t.Parallel()
+	const file = "/run/secrets/redis/password"
+	got, err := LoadGateway("testdata/good/redis-password-file.yaml", environment())
+	require.NoError(t, err)
+	for _, conn := range []redisconn.Config{got.App.Cache.Redis.Conn, got.App.SharedState.Redis, got.App.RateLimits.Redis} {
+		require.Equal(t, file, conn.PasswordFile)
+		require.True(t, conn.Password.IsEmpty())
+	}
+	shown, err := got.YAML()
+	require.NoError(t, err)
+	require.Equal(t, 3, strings.Count(string(shown), "passwordFile: "+file), "%s", shown)
+	require.Contains(t, string(shown), "username: state")
+	require.Contains(t, string(shown), "sentinel-0:26379")
 }
 
 func cacheHead(latest uint64) chain.Head {

@@ -172,8 +172,9 @@ func (g Gateway) rateLimiters() *RateLimitersFile {
 	}
 	out := *g.file.RateLimiters
 	if redis := g.App.RateLimits.Redis; redis.IsSet() {
-		out.Store.Redis = &RedisFile{URI: redis.URL, Timeout: redis.Timeout}
-		out.Store.CacheKeyPrefix = redis.KeyPrefix
+		file := redisFile(redis)
+		out.Store.CacheKeyPrefix, file.KeyPrefix = file.KeyPrefix, ""
+		out.Store.Redis = &file
 	}
 	return &out
 }
@@ -186,7 +187,8 @@ func (g Gateway) sharedState() *SharedStateFile {
 	out := *g.file.Database.SharedState
 	out.ClusterKey = g.App.SharedState.Cluster
 	if redis := g.App.SharedState.Redis; redis.IsSet() {
-		out.Connector.Redis = RedisFile{URI: redis.URL, Timeout: redis.Timeout}
+		out.Connector.Redis = redisFile(redis)
+		out.Connector.Redis.KeyPrefix = "" // always the same
 		out.FallbackTimeout = redis.Timeout
 	}
 	return &out

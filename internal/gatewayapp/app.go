@@ -231,7 +231,7 @@ type stores struct {
 	part  *part // nil where run is
 }
 
-func newStores(cfg CacheConfig, m *cache.Metrics) (*stores, error) {
+func newStores(cfg CacheConfig, m *cache.Metrics, log *slog.Logger) (*stores, error) {
 	s := &stores{}
 	var memory *cache.Memory
 	var err error
@@ -244,6 +244,7 @@ func newStores(cfg CacheConfig, m *cache.Metrics) (*stores, error) {
 	if !cfg.Redis.Conn.IsSet() {
 		return s, nil
 	}
+	cfg.Redis.Conn.Log = log
 	redis, err := cache.NewRedis(cfg.Redis, m)
 	if err != nil {
 		return nil, fmt.Errorf("cache: %w", err)

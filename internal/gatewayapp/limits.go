@@ -21,7 +21,9 @@ func (a *App) takeLimits(cfg ratelimit.Config, old *site) (*limits, error) {
 	if old != nil && reflect.DeepEqual(old.limits.cfg, cfg) {
 		return old.limits, nil
 	}
-	limiter, err := ratelimit.New(cfg, ratelimit.NewMetrics(a.factory, "gateway"))
+	told := cfg
+	told.Redis.Log = a.log
+	limiter, err := ratelimit.New(told, ratelimit.NewMetrics(a.factory, "gateway"))
 	if err != nil {
 		return nil, err //nolint:wrapcheck // says what it is
 	}

@@ -21,6 +21,7 @@ const publishEvery = 250 * time.Millisecond
 // and which nodes operators have taken out of use.
 func (a *App) newShared() (*sharedstate.State, error) {
 	cfg := a.start.SharedState
+	cfg.Redis.Log = a.log
 	for _, p := range a.start.Projects {
 		for _, n := range p.Networks {
 			if !slices.Contains(cfg.Networks, n.name()) {

@@ -195,7 +195,7 @@ func (a *App) takeStores(cfg CacheConfig, old *site) (*stores, error) {
 	if old != nil && old.cfg.Cache.MemoryBytes == cfg.MemoryBytes && reflect.DeepEqual(old.cfg.Cache.Redis, cfg.Redis) {
 		return old.stores, nil
 	}
-	s, err := newStores(cfg, cache.NewMetrics(a.factory))
+	s, err := newStores(cfg, cache.NewMetrics(a.factory), a.log)
 	if err != nil {
 		return nil, err
 	}

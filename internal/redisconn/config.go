@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"slices"
@@ -28,6 +29,9 @@ type Config struct {
 	Username string
 	// Password wins over that of the URL.
 	Password secret.String
+	// PasswordFile holds the password instead. It is read for each new connection, so
+	// that one that changes is used from then on; open connections go on.
+	PasswordFile string
 	// DB is the database of the master that Sentinel finds; a URL names its own.
 	DB int
 	// TLS is used when it is enabled or the URL begins with rediss://.
@@ -39,6 +43,8 @@ type Config struct {
 	// KeyPrefix stands before every key. It keeps users of one Redis apart where
 	// numbers of databases cannot: a Cluster has only database 0.
 	KeyPrefix string
+	// Log is told of a password file that cannot be read any more; nil for nobody.
+	Log *slog.Logger
 }
 
 // Sentinel is how a master is found.
@@ -87,6 +93,9 @@ func (c Config) options() (*redis.Options, error) {
 		} else {
 			options = parsed
 		}
+	}
+	if !c.Password.IsEmpty() && c.PasswordFile != "" {
+		errs = append(errs, errors.New("redis: a password and a file with it exclude each other"))
 	}
 	if c.Username != "" {
 		options.Username = c.Username

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"github.com/slipwayhq/slipway/internal/secret"
 )
 
 // ErrResting says that Redis was not asked, because it failed a short while ago.
@@ -56,6 +59,9 @@ func New(cfg Config) (*Conn, error) {
 		// Announcements of a managed service; the question costs a round trip.
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	}
+	if options.CredentialsProviderContext, err = cfg.credentials(base.Username); err != nil {
+		return nil, err
+	}
 	born := time.Now()
 	c := &Conn{timeout: cfg.Timeout, prefix: cfg.KeyPrefix, now: func() time.Duration { return time.Since(born) }}
 	switch {
@@ -69,6 +75,23 @@ func New(cfg Config) (*Conn, error) {
 		c.client = redis.NewClient(options.Simple())
 	}
 	return c, nil
+}
+
+// credentials gives each new connection the password that the file has then; nil
+// without a file.
+func (c Config) credentials(username string) (func(context.Context) (string, string, error), error) {
+	if c.PasswordFile == "" {
+		return nil, nil //nolint:nilnil // the password of the options is used
+	}
+	log := c.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	file, err := secret.OpenFile(c.PasswordFile, log)
+	if err != nil {
+		return nil, fmt.Errorf("redis: read the password: %w", err)
+	}
+	return func(ctx context.Context) (string, string, error) { return username, file.Read(ctx).Reveal(), nil }, nil
 }
 
 // silent drops the library's log.
