@@ -160,6 +160,9 @@ func (p place) requireMounted(t *testing.T, made map[string]string) {
 		for _, volume := range pod.Spec.Volumes {
 			if volume.Secret != nil && (volume.Secret.Optional == nil || !*volume.Secret.Optional) {
 				require.Contains(t, made, "Secret "+volume.Secret.SecretName, pod.Name)
+				for _, item := range volume.Secret.Items {
+					require.Contains(t, made["Secret "+volume.Secret.SecretName], `"`+item.Key+`":`, "%s: volume %s", pod.Name, volume.Name)
+				}
 			}
 			if volume.ConfigMap != nil && (volume.ConfigMap.Optional == nil || !*volume.ConfigMap.Optional) {
 				require.Contains(t, made, "ConfigMap "+volume.ConfigMap.Name, pod.Name)

@@ -44,10 +44,11 @@ func TestDatabases_EachComponentHasARoleAndOneOfItsOwn(t *testing.T) {
 		require.Contains(t, sql, "OWNER %I", name)
 		require.Contains(t, sql, "REVOKE ALL ON DATABASE %I FROM PUBLIC", name)
 		require.Equal(t, 2, strings.Count(sql, "WHERE NOT EXISTS"), "%s: it can run again", name)
-		passwords[env(t, r, name, "PGPASSWORD")] = name
+		password := passwordOf(t, r, name)
+		passwords[password] = name
 		require.Equal(t, databases[name], env(t, r, name, "PGDATABASE"))
 		require.Equal(t, databases[name], env(t, r, name, "PGUSER"))
-		require.NotEqual(t, env(t, r, name, "PGPASSWORD"), env(t, r, "postgresql", "POSTGRES_PASSWORD"), "the administrator's is another one")
+		require.NotEqual(t, password, env(t, r, "postgresql", "POSTGRES_PASSWORD"), "the administrator's is another one")
 	}
 	require.Len(t, passwords, len(databases), "%v", passwords)
 }
@@ -77,14 +78,15 @@ global:
     erpc: {redis: {host: h.example, existingSecret: cache-of-gateway, existingSecretKeys: {password: auth}}}
 `)
 	for at, want := range map[[2]string]string{
-		{"signer", "PGPASSWORD"}: "of-signer/pw", {"signer", "PGUSER"}: "of-signer/user", {"signer", "PGHOST"}: "a.example",
+		{"signer", "PGHOST"}:     "a.example",
 		{"portal", "PGPASSWORD"}: "of-portal/password", {"portal", "REDIS_PASSWORD"}: "cache-of-portal/password", {"portal", "REDIS_HOST"}: "c.example",
 		{"hasura", "PGPASSWORD"}: "of-hasura/password", {"hasura", "REDIS_PASSWORD"}: "cache-of-hasura/password",
 		{"graph-node", "PGPASSWORD"}: "of-graph-node/password", {"blockscout", "PGPASSWORD"}: "of-blockscout/password",
-		{"gateway", "REDIS_PASSWORD"}: "cache-of-gateway/auth",
 	} {
 		require.Equal(t, want, env(t, r, at[0], at[1]), at)
 	}
+	requireLogin(t, r, "signer", "postgresql", "of-signer", "pw", "user")
+	requireLogin(t, r, "gateway", "redis", "cache-of-gateway", "auth")
 }
 
 // TestBackup_CopiesCountWhenTheyWereRestored reads the script of the job: a copy gets its

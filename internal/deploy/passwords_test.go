@@ -14,7 +14,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/slipwayhq/slipway/internal/config"
+	"github.com/slipwayhq/slipway/internal/redisconn"
 	"github.com/slipwayhq/slipway/internal/redisconn/redistest"
+	"github.com/slipwayhq/slipway/internal/secret"
+	"github.com/slipwayhq/slipway/internal/secret/secrettest"
 	"github.com/slipwayhq/slipway/internal/waitfor"
 )
 
@@ -26,6 +29,8 @@ func hostilePasswords() []string {
 	}
 }
 
+// TestPasswords_OfRedisMayBeAnythingForTheGateway logs in with them at a real server, as
+// the gateway does where its password is a file.
 func TestPasswords_OfRedisMayBeAnythingForTheGateway(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{
@@ -37,17 +42,30 @@ func TestPasswords_OfRedisMayBeAnythingForTheGateway(t *testing.T) {
 		for _, password := range hostilePasswords() {
 			at := (&url.URL{Scheme: "redis", Host: "cache.example:6379", Path: "/0", User: url.UserPassword("default", password)}).String()
 			gateway, err := config.LoadGateway(path, func(variable string) string {
-				return map[string]string{"CHAIN_ID": "1337", "REDIS_PASSWORD": password, "REDIS_CACHE_URL": at, "REDIS_SHARED_URL": at}[variable]
+				return map[string]string{"CHAIN_ID": "1337", "REDIS_CACHE_URL": at, "REDIS_SHARED_URL": at}[variable]
 			})
 			require.NoError(t, err, "%s: %q", name, password)
 			require.NoError(t, gateway.App.Validate(), "%s: %q", name, password)
 			shown := gateway.App.SharedState.Redis
 			if name == "urls" {
 				require.Equal(t, at, shown.URL.Reveal())
+				require.Empty(t, shown.PasswordFile)
 				continue
 			}
-			require.Equal(t, password, shown.Password.Reveal(), name)
+			require.Equal(t, "/run/secrets/redis/password", shown.PasswordFile, name)
+			require.True(t, shown.Password.IsEmpty(), name)
 		}
+	}
+
+	files := secrettest.New(t, map[string]string{"password": ""})
+	for _, password := range hostilePasswords() {
+		address, stop := redistest.Start(t, "--requirepass", password)
+		files.Swap(t, map[string]string{"password": password})
+		conn, err := redisconn.New(redisconn.Config{URL: secret.New("redis://default@" + address), PasswordFile: files.Path("password"), Timeout: 10 * time.Second})
+		require.NoError(t, err)
+		require.NoError(t, conn.Ping(t.Context()), "%q", password)
+		require.NoError(t, conn.Close())
+		stop()
 	}
 }
 

@@ -27,7 +27,7 @@ func TestPlatforms_BringTheirOwnStores(t *testing.T) {
 		}
 		require.Empty(t, all[corev1.Secret](t, r, "Secret"), name)
 		require.Contains(t, []string{"verify-full", "verify-ca"}, env(t, r, "signer", "PGSSLMODE"), name)
-		require.Equal(t, "postgresql-login/password", env(t, r, "signer", "PGPASSWORD"), name)
+		requireLogin(t, r, "signer", "postgresql", "postgresql-login", "password")
 		gateway := loadGateway(t, r)
 		require.NoError(t, gateway.App.Validate(), name)
 		for _, p := range r.pods(t) {

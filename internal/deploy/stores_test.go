@@ -48,7 +48,8 @@ func TestTheirGlobalBlock_IsTakenAsItStands(t *testing.T) {
 	r := mustRender(t, theirs)
 	requireReferences(t, r)
 	require.Equal(t, "txsigner", env(t, r, "signer", "PGUSER"), "the role of default is the administrator's")
-	require.Equal(t, "signer-postgresql-inline/password", env(t, r, "signer", "PGPASSWORD"))
+	requireLogin(t, r, "signer", "postgresql", "signer-postgresql-inline", "password")
+	requireLogin(t, r, "gateway", "redis", "gateway-redis-inline", "password")
 	require.Equal(t, "postgresql-inline/password", env(t, r, "postgresql", "POSTGRES_PASSWORD"))
 	secret := find[corev1.Secret](t, r, "Secret", "signer-postgresql-inline")
 	require.Equal(t, "postgresql://txsigner:atk@postgresql:5432/txsigner?sslmode=disable", secret.StringData["url"])
@@ -129,7 +130,8 @@ func TestExternalStores_AreReachedWithTLS(t *testing.T) {
 	require.Equal(t, "db.example", env(t, r, "signer", "PGHOST"))
 	require.Equal(t, "verify-full", env(t, r, "signer", "PGSSLMODE"))
 	require.Equal(t, "/etc/slipway/postgresql-ca/ca.crt", env(t, r, "signer", "PGSSLROOTCERT"))
-	require.Equal(t, "db-login/password", env(t, r, "signer", "PGPASSWORD"))
+	requireLogin(t, r, "signer", "postgresql", "db-login", "password")
+	requireLogin(t, r, "gateway", "redis", "cache-login", "password")
 	require.True(t, r.says("rediss://default@cache.example:6379/0"))
 	require.True(t, r.says("rediss://default@cache.example:6379/1"))
 	require.False(t, r.says("host: postgresql"))
@@ -197,6 +199,11 @@ func TestEveryStore_IsWaitedFor(t *testing.T) {
 					}
 					if e.Name == "REDIS_PASSWORD" {
 						require.NotEmpty(t, waits["wait-for-redis"].Args, "%s: %s", name, p.owner.Name)
+					}
+				}
+				for _, m := range c.VolumeMounts {
+					if kind, is := strings.CutSuffix(m.Name, "-login"); is {
+						require.NotEmpty(t, waits["wait-for-"+kind].Args, "%s: %s", name, p.owner.Name)
 					}
 				}
 			}

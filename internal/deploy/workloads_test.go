@@ -240,7 +240,7 @@ func loadGateway(t *testing.T, r rendered) config.Gateway {
 	t.Helper()
 	path := writeConfig(t, r, "gateway")
 	out, err := config.LoadGateway(path, func(name string) string {
-		return map[string]string{"CHAIN_ID": "53771311147", "REDIS_PASSWORD": "s3cret", "REDIS_CACHE_URL": "redis://a/0", "REDIS_SHARED_URL": "redis://a/1"}[name]
+		return map[string]string{"CHAIN_ID": "53771311147", "REDIS_CACHE_URL": "redis://a/0", "REDIS_SHARED_URL": "redis://a/1"}[name]
 	})
 	require.NoError(t, err)
 	require.Empty(t, out.Warnings)

@@ -142,12 +142,14 @@ func TestLogin_AnotherRole(t *testing.T) {
 	other := w.role + "_b"
 	w.files.Swap(t, map[string]string{"username": other, "password": "other"})
 	require.NoError(t, w.newConnection(t), "the role does not exist yet")
-	w.exec(t, `create role `+other+` login password 'other'`)
+	w.exec(t, `create role `+other+` login password 'other' in role `+w.role)
+	w.exec(t, `alter role `+other+` set role = `+w.role)
 	t.Cleanup(func() { w.execIn(context.WithoutCancel(t.Context()), t, `drop role `+other) })
 	w.pool.Reset()
-	var user string
-	require.NoError(t, w.pool.QueryRow(t.Context(), `select current_user`).Scan(&user))
-	require.Equal(t, other, user)
+	var login, user string
+	require.NoError(t, w.pool.QueryRow(t.Context(), `select session_user, current_user`).Scan(&login, &user))
+	require.Equal(t, other, login)
+	require.Equal(t, w.role, user, "what it makes belongs to the first role, as the runbook has it")
 	w.exec(t, `alter role `+w.role+` nologin`)
 	require.NoError(t, w.newConnection(t))
 }

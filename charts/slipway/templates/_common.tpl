@@ -461,6 +461,18 @@ support), secret (name and keys), inline (the password stands in the values).
 {{/* The variables that libpq, and all that follow it, read. */}}
 {{- define "common.postgresql.env" -}}
 {{- $store := .stores.postgresql -}}
+{{ include "common.postgresql.placeEnv" . }}
+{{- if $store.secret.keys.username }}
+{{ include "common.secretEnv" (list $store "username" "PGUSER") }}
+{{- else }}
+- {name: PGUSER, value: {{ $store.username | quote }}}
+{{- end }}
+{{ include "common.secretEnv" (list $store "password" "PGPASSWORD") }}
+{{- end -}}
+
+{{/* Those of them that say where the database is, and not who logs in. */}}
+{{- define "common.postgresql.placeEnv" -}}
+{{- $store := .stores.postgresql -}}
 - {name: PGHOST, value: {{ $store.host | quote }}}
 - {name: PGPORT, value: {{ $store.port | toString | quote }}}
 - {name: PGDATABASE, value: {{ $store.database | quote }}}
@@ -471,12 +483,32 @@ support), secret (name and keys), inline (the password stands in the values).
 {{- if $store.caSecret }}
 - {name: PGSSLROOTCERT, value: /etc/slipway/postgresql-ca/ca.crt}
 {{- end }}
-{{- if $store.secret.keys.username }}
-{{ include "common.secretEnv" (list $store "username" "PGUSER") }}
-{{- else }}
-- {name: PGUSER, value: {{ $store.username | quote }}}
-{{- end }}
-{{ include "common.secretEnv" (list $store "password" "PGPASSWORD") }}
+{{- end -}}
+
+{{/*
+A store's login as files, for programs that read them again when they change: an
+entry of volumes, and one of volumeMounts. Without a subPath, whose files stay as
+they are. Both take a store.
+*/}}
+{{- define "common.loginVolume" -}}
+- name: {{ .kind }}-login
+  secret:
+    secretName: {{ .secret.name }}
+    defaultMode: 0440
+    items:
+      - {key: {{ .secret.keys.password | quote }}, path: password}
+      {{- with .secret.keys.username }}
+      - {key: {{ . | quote }}, path: username}
+      {{- end }}
+{{- end -}}
+
+{{- define "common.loginMount" -}}
+- {name: {{ .kind }}-login, mountPath: {{ include "common.loginFolder" . }}, readOnly: true}
+{{- end -}}
+
+{{/* The folder in which password and, if the Secret has it, username are. */}}
+{{- define "common.loginFolder" -}}
+/run/secrets/{{ .kind }}
 {{- end -}}
 
 {{/*

@@ -161,7 +161,7 @@ func startPrograms(t *testing.T, objects []deploy.Object) map[string]listener {
 	lifecycletest.Start(t, chain.Run)
 
 	file, err := config.LoadGateway(configFile(t, objects, "gateway"), func(name string) string {
-		return map[string]string{"CHAIN_ID": fmt.Sprint(chainID), "REDIS_PASSWORD": "s3cret"}[name]
+		return map[string]string{"CHAIN_ID": fmt.Sprint(chainID)}[name]
 	})
 	require.NoError(t, err)
 	gatewayConfig := gatewayapp.Default()

@@ -42,7 +42,7 @@
 {{- regexReplaceAll `(?m)((?:password|uri): )(\$\{[A-Z0-9_]+\})$` $text "${1}\"${2}\"" -}}
 {{- end -}}
 
-{{/* A redis section: where it is, with the password as a variable. JSON. */}}
+{{/* A redis section: where it is, with the password in a file or the URL as a variable. JSON. */}}
 {{- define "gateway.redis" -}}
 {{- $store := .store }}{{ $out := dict -}}
 {{- if get $store.secret.keys .url -}}
@@ -62,7 +62,7 @@
     {{- $query := .query | default $store.query | default "" -}}
     {{- $_ := set $out "uri" (printf "%s://%s@%s:%v/%v%s" ($store.tls | ternary "rediss" "redis") ($store.username | urlquery) $store.host $store.port .db ($query | empty | ternary "" (printf "?%s" $query))) -}}
   {{- end -}}
-  {{- if $store.secret.keys.password }}{{ $_ := set $out "password" "${REDIS_PASSWORD}" }}{{ end -}}
+  {{- if $store.secret.keys.password }}{{ $_ := set $out "passwordFile" (printf "%s/password" (include "common.loginFolder" $store)) }}{{ end -}}
 {{- end -}}
 {{- if $store.caSecret }}{{ $_ := set $out "tls" (merge (dict "caFile" "/etc/slipway/redis-ca/ca.crt") ($out.tls | default dict)) }}{{ end -}}
 {{- toJson $out -}}
