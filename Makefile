@@ -31,7 +31,7 @@ run: deps-run build ## Run everything on this machine; ARGS="..." are handed to 
 RENDERS := ^(TestEveryKey_HasAnEffect|TestToggles_TellTheTruth)$$
 
 .PHONY: test
-test: deps-test vaultserver cluster-tools ## Vet, test with the race detector, then test a real API server and real clients
+test: deps-test vaultserver versitygw cluster-tools ## Vet, test with the race detector, then test a real API server and real clients
 	$(GO) vet ./...
 	$(GO) vet -tags cluster ./internal/deploy ./cmd/slipway
 	$(GO) test -race -timeout 15m -skip '$(RENDERS)' ./...
@@ -45,6 +45,11 @@ test: deps-test vaultserver cluster-tools ## Vet, test with the race detector, t
 vaultserver: ## Build the Vault that tests run against (minutes, the first time)
 	@mkdir -p bin/tools
 	cd test/vaultserver && CGO_ENABLED=0 GOFLAGS= GOWORK=off $(GO) build -buildvcs=false -trimpath -o ../../bin/tools/vaultserver .
+
+.PHONY: versitygw
+versitygw: ## Build the S3 server that tests run against (a minute, the first time)
+	@mkdir -p bin/tools
+	cd test/versitygw && CGO_ENABLED=0 GOFLAGS= GOWORK=off $(GO) build -buildvcs=false -trimpath -o ../../bin/tools/versitygw github.com/versity/versitygw/cmd/versitygw
 
 .PHONY: bench
 bench: bench-signer bench-gateway ## Measure signer and gateway on this machine (6 minutes)

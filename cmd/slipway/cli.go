@@ -34,6 +34,7 @@ type grammar struct {
 	Status         statusCmd         `cmd:"" help:"Show how an installation is, and what it waits for."`
 	Uninstall      uninstallCmd      `cmd:"" help:"Take an installation away, but for its keys and data."`
 	Doctor         doctorCmd         `cmd:"" help:"Look for what is wrong with an installation, and say what to do."`
+	Backup         backupCmd         `cmd:"" help:"Keep copies of the signer's database in a store with the API of S3."`
 	Snapshot       snapshotCmd       `cmd:"" help:"Make snapshots of the nodes' volumes, and take away the ones that are too many."`
 	SupportBundle  bundleCmd         `cmd:"" help:"Write a file with all that somebody needs who is to help, without secrets."`
 	Images         imagesCmd         `cmd:"" help:"The images of an installation."`
@@ -98,6 +99,8 @@ func (c *grammar) do(ctx context.Context, command string, stdout, stderr io.Writ
 		return c.Idle.run(ctx)
 	case "wait <target>":
 		return c.Wait.run(ctx, stdout)
+	case "backup push <file>", "backup list", "backup verify <name>", "backup fetch <name>":
+		return c.Backup.do(ctx, command, stdout)
 	default:
 		return c.doRelease(ctx, command, stdout, stderr)
 	}

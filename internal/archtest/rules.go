@@ -79,6 +79,8 @@ func arrows() map[string][]string {
 		"network/validators":   "nodeclient",
 		"clustertest":          "",
 		"waitfor":              "nodeclient redisconn",
+		"objectstore":          "",
+		"objectstore/s3test":   "",
 
 		// development and tests
 		"devnet":                  "",
@@ -105,7 +107,7 @@ func arrows() map[string][]string {
 		"cli":           "",
 		"cmd/gateway":   "cli config gatewayapp upstreams",
 		"cmd/signer":    "access audit cli signerapp signerconfig",
-		"cmd/slipway":   "cli config deploy/... devnet devstack genesis network/... nodeclient waitfor",
+		"cmd/slipway":   "cli config deploy/... devnet devstack genesis network/... nodeclient objectstore waitfor",
 		"charts":        "",
 		"deploy/hasura": "",
 	}
@@ -134,7 +136,7 @@ func cages() []cage {
 		{"github.com/maypok86/otter", "cache/...", false},
 		{"github.com/coder/websocket", "upstreams gateway api nodeclient bench/soak", true},
 		{"github.com/failsafe-go", "upstreams", false},
-		{"github.com/aws/", "signing/awskms/...", false},
+		{"github.com/aws/", "signing/awskms/... objectstore", false},
 		{"github.com/hashicorp/vault", "signing/vault test/vaultserver", false},
 		{"github.com/tyler-smith/go-bip39", "signing/local wallets network/cluster", true},
 		{"golang.org/x/crypto", "wallets", false},
