@@ -100,6 +100,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		// S3. Ours covers the whole way, there and back.
 		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
+		o.APIOptions = append(o.APIOptions, unsignedEncoding)
 	})
 	if err := checkEndpoint(client.Options().BaseEndpoint); err != nil {
 		return nil, err

@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"sync"
@@ -318,6 +321,26 @@ func cutting(t *testing.T, to string, cuts *atomic.Int32) string {
 		}
 	})
 	return listener.Addr().String()
+}
+
+// TestSignatures_StandAProxyThatChangesEncodings has one in between as clouds have them.
+func TestSignatures_StandAProxyThatChangesEncodings(t *testing.T) {
+	t.Parallel()
+	_, at := withBucket(t)
+	store, err := url.Parse("http://" + at.Address)
+	require.NoError(t, err)
+	proxy := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(store)
+		r.Out.Host = r.In.Host
+		r.Out.Header.Set("Accept-Encoding", "gzip,gzip(gfe)")
+	}})
+	t.Cleanup(proxy.Close)
+	cfg := configOf(at)
+	cfg.Endpoint = proxy.URL
+	s := open(t, cfg)
+	_, err = s.Push(t.Context(), fileOf(t, "signer-1.dump", []byte("content")))
+	require.NoError(t, err)
+	require.Equal(t, []string{"signer-1.dump"}, namesOf(t, s))
 }
 
 func TestPartSize_StaysBelowWhatS3Takes(t *testing.T) {
