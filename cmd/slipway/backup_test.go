@@ -6,10 +6,17 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/yaml"
 
+	"github.com/slipwayhq/slipway/internal/deploy"
 	"github.com/slipwayhq/slipway/internal/objectstore"
 	"github.com/slipwayhq/slipway/internal/objectstore/s3test"
 	"github.com/slipwayhq/slipway/internal/redisconn/redistest"
@@ -85,6 +92,71 @@ func TestBackup_ByTheVariablesThatEveryProgramKnows(t *testing.T) {
 	_, stderr, code = keyless.run(t, append([]string{"backup", "list"}, where...)...)
 	require.Equal(t, 1, code)
 	require.Contains(t, stderr, "or give the account a role")
+}
+
+// TestBackup_AsTheChartsHaveIt runs the two programs with the arguments and the
+// variables that the charts give them, but for address and folders.
+func TestBackup_AsTheChartsHaveIt(t *testing.T) {
+	t.Parallel()
+	objects, err := deploy.Render(t.Context(), deploy.Target{Release: "slipway", Namespace: "atk"}, deploy.Values{
+		"support": map[string]any{"objectStore": map[string]any{"enabled": true}},
+		"signer":  map[string]any{"backup": map[string]any{"enabled": true, "s3": map[string]any{"enabled": true}}},
+		"global":  map[string]any{"datastores": map[string]any{"default": map[string]any{"objectStore": map[string]any{"region": "eu-central-1"}}}},
+	})
+	require.NoError(t, err)
+	var set appsv1.StatefulSet
+	var job batchv1.CronJob
+	for _, o := range objects {
+		switch o.Kind + "/" + o.Name {
+		case "StatefulSet/object-store":
+			require.NoError(t, yaml.Unmarshal([]byte(o.Text), &set))
+		case "CronJob/signer-backup":
+			require.NoError(t, yaml.Unmarshal([]byte(o.Text), &job))
+		}
+	}
+	secret := map[string]string{"object-store/accessKey": "made0by0bootstrap", "object-store/secretKey": "made0by0bootstrap0too"}
+	store, push := set.Spec.Template.Spec.Containers[0], job.Spec.JobTemplate.Spec.Template.Spec.Containers[0]
+	at := objectStores.Run(t, variables(t, store, secret), func(address, data string) []string {
+		return replaced(store.Args, map[string]string{":7070": address, "/data": data})
+	})
+
+	me := operator{folder: t.TempDir(), env: variables(t, push, secret)}
+	for i, variable := range me.env {
+		me.env[i] = strings.ReplaceAll(variable, "object-store:7070", at.Address)
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(me.folder, "signer-20260101T000000Z.dump"), []byte("copy"), 0o600))
+	require.Equal(t, "slipway", push.Command[0])
+	args := replaced(append(push.Command[1:], push.Args...), map[string]string{"/data/signer-*.dump": filepath.Join(me.folder, "signer-*.dump")})
+	stdout, stderr, code := me.run(t, args...)
+	require.Equal(t, 0, code, stderr)
+	require.Contains(t, stdout, "signer-20260101T000000Z.dump: 4 bytes are there")
+	require.FileExists(t, filepath.Join(at.Data, "slipway", "atk", "signer-20260101T000000Z.dump"))
+}
+
+// variables are the environment of a container, with what its Secrets have.
+func variables(t *testing.T, c corev1.Container, secret map[string]string) []string {
+	t.Helper()
+	var out []string
+	for _, e := range c.Env {
+		value := e.Value
+		if e.ValueFrom != nil {
+			value = secret[e.ValueFrom.SecretKeyRef.Name+"/"+e.ValueFrom.SecretKeyRef.Key]
+			require.NotEmpty(t, value, e.Name)
+		}
+		out = append(out, e.Name+"="+value)
+	}
+	return out
+}
+
+// replaced are the texts, those of the map by what it says.
+func replaced(texts []string, by map[string]string) []string {
+	out := slices.Clone(texts)
+	for i, text := range out {
+		if other, found := by[text]; found {
+			out[i] = other
+		}
+	}
+	return out
 }
 
 func TestBackup_RefusesWhatItCannotMean(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -80,7 +81,7 @@ func (s shared) commonTemplate() ([]byte, error) {
 
 // notMerged are groups whose defaults the templates know themselves.
 func notMerged(group string) bool {
-	return group == "image" || group == "postgresql" || group == "redis"
+	return slices.Contains([]string{"image", "postgresql", "redis", "objectStore"}, group)
 }
 
 // workloadDefaults is what every component's values lie on.

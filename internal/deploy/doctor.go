@@ -178,6 +178,7 @@ func nextForPod(why string) string {
 		{"cannot be mounted", nextForMissing},
 		{"wait-for-postgresql", "PostgreSQL does not answer or does not let it in: kubectl logs POD -c wait-for-postgresql"},
 		{"wait-for-redis", "Redis does not answer or does not let it in: kubectl logs POD -c wait-for-redis"},
+		{"wait-for-object-store", "the object store does not answer: kubectl logs POD -c wait-for-object-store"},
 		{"ends again and again", "kubectl logs --previous POD says why; `slipway support-bundle` has it too"},
 		{"OOMKilled", "raise resources.limits.memory"},
 		{"has failed", "kubectl logs job/NAME says why; the next `slipway upgrade` tries again"},

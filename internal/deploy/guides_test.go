@@ -78,7 +78,7 @@ func TestGuides_NameKeysThatExist(t *testing.T) {
 		known[sub.Name()+".enabled"] = nil
 		leafKeys(loadAlone(t, chartFolder).schema.at([]string{"global"}), "global", known)
 	}
-	key := regexp.MustCompile("`((?:global|support|network|gateway|signer|portal|hasura|graph-node|ipfs|blockscout|dapp|observability)\\.[A-Za-z.-]+)")
+	key := regexp.MustCompile("`((?:global|support|network|gateway|signer|portal|hasura|graph-node|ipfs|blockscout|dapp|observability)\\.[A-Za-z0-9.-]+)")
 	for _, guide := range append(guides(t), "../../docs/deploy.md", "../../docs/runbooks.md", "../../"+promisesFile) {
 		for _, named := range key.FindAllStringSubmatch(readGuide(t, guide), -1) {
 			require.True(t, isKey(known, named[1]), "%s: there is no key %s", guide, named[1])

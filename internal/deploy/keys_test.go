@@ -19,8 +19,12 @@ import (
 // the reason.
 func effectless() map[string]string {
 	out := map[string]string{
-		"global.allowInlineSecrets":     "it refuses values; TestInlineSecrets_AreRefused",
-		"global.mesh.ingressPrincipals": "it is about parts that are exposed, which the umbrella alone has not; TestMesh_HostsAndTheSignersCallers",
+		"global.allowInlineSecrets":             "it refuses values; TestInlineSecrets_AreRefused",
+		"dapp.datastores.objectStore.bucket":    "the dApp makes its own buckets",
+		"dapp.datastores.objectStore.pathStyle": "the dApp's client knows itself",
+		"dapp.datastores.objectStore.region":    "the dApp's client asks for it",
+		"dapp.datastores.objectStore.auth":      "it is refused; TestObjectStore_KeysOrARole",
+		"global.mesh.ingressPrincipals":         "it is about parts that are exposed, which the umbrella alone has not; TestMesh_HostsAndTheSignersCallers",
 	}
 	for _, service := range []string{"portal", "hasura"} {
 		for _, section := range []string{"global.datastores." + service + ".redis.", service + ".datastores.redis."} {
@@ -50,8 +54,10 @@ func worlds() []string {
 		`global: {tenant: {enabled: true}, expose: {allowedCIDRs: [192.0.2.0/24]}, secretStore: {type: external, secrets: {db-login: {password: 'prod/db#password'}}}}
 observability: {alloy: {metrics: {username: me, existingSecret: login}, logs: {username: me, existingSecret: login}, traces: {username: me, existingSecret: login}}}`,
 		"global: {secretStore: {type: csi}, mesh: {type: istio}}",
-		"signer: {networks: {evenIfExposed: false}}",                      // refused, unless it is set
-		"global: {datastores: {default: {redis: {host: cache.example}}}}", // refused, unless it needs no password
+		"global: {datastores: {default: {objectStore: {accessKey: pw, secretKey: pw}}}}",
+		"global: {datastores: {default: {objectStore: {endpoint: 'https://s3.example', bucket: copies}}}}", // refused, unless it needs no key
+		"signer: {networks: {evenIfExposed: false}}",                                                       // refused, unless it is set
+		"global: {datastores: {default: {redis: {host: cache.example}}}}",                                  // refused, unless it needs no password
 		peered,
 		classes,
 		passed,
@@ -275,6 +281,7 @@ func otherValues(schema map[string]any) []any {
 			map[string]any{"gateway": "https://other.example"},
 			map[string]any{"limits": map[string]any{"memory": "7Gi"}},
 			map[string]any{"password": "other"},
+			map[string]any{"accessKey": "other"},
 			map[string]any{"other": map[string]any{"registry": "r.example", "username": "me", "password": "pw"}},
 		}
 	}

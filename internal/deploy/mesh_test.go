@@ -53,6 +53,13 @@ func TestMesh_AllowsWhatNetworkPoliciesAllow(t *testing.T) {
 	require.True(t, r.says("mtls: {mode: STRICT}"))
 	require.True(t, r.has("AuthorizationPolicy", "default-deny"))
 	policies, pods, compared := all[networkingv1.NetworkPolicy](t, r, "NetworkPolicy"), r.pods(t), 0
+	users := make(map[string]map[string]bool) // of each account
+	for _, p := range pods {
+		if users[p.spec.ServiceAccountName] == nil {
+			users[p.spec.ServiceAccountName] = make(map[string]bool)
+		}
+		users[p.spec.ServiceAccountName][p.Labels["app.kubernetes.io/name"]] = true
+	}
 	for name, facts := range components(t) {
 		policy, found := policies[name]
 		if !found {
@@ -68,7 +75,7 @@ func TestMesh_AllowsWhatNetworkPoliciesAllow(t *testing.T) {
 			for _, caller := range pods {
 				label := caller.Labels[fmt.Sprintf("slipway.io/calls-%s.%s", name, port)] == "true"
 				scrapes := caller.Labels["slipway.io/calls-metrics"] == "true" && facts.Metrics["port"] == port
-				shares := caller.spec.ServiceAccountName == "default" || caller.owner.Kind == "Job" || caller.owner.Kind == "CronJob"
+				shares := caller.spec.ServiceAccountName == "default" || len(users[caller.spec.ServiceAccountName]) > 1
 				if shares && !label {
 					continue // several pods have the account
 				}

@@ -39,6 +39,7 @@ func forEveryComponent(t *testing.T, table map[string]component, text func(name 
 func TestPlacement_IsThatOfEachComponent(t *testing.T) {
 	t.Parallel()
 	table := components(t)
+	delete(table, "signer-backup") // a job, that runs wherever there is room
 	v := overlaid(t, everything, withDApp)
 	merge(v, forEveryComponent(t, table, func(name string) string {
 		return fmt.Sprintf("{nodeSelector: {atk-role: %[1]s}, tolerations: [{key: %[1]s, operator: Exists}], priorityClassName: %[1]s, "+

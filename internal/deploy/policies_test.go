@@ -82,7 +82,7 @@ func (p pod) hasPort(number int32) bool {
 // call of the table of components.
 func TestPolicies_AllowWhatIsDeclared(t *testing.T) {
 	t.Parallel()
-	r := mustRender(t, "")
+	r := mustRender(t, everything)
 	table := components(t)
 	pods := r.pods(t)
 	policies := all[networkingv1.NetworkPolicy](t, r, "NetworkPolicy")
@@ -93,6 +93,10 @@ func TestPolicies_AllowWhatIsDeclared(t *testing.T) {
 		}
 		calls := c.Calls
 		for store := range c.Stores {
+			if store == "objectStore" {
+				calls = append(calls, "object-store.http")
+				continue
+			}
 			calls = append(calls, store+".tcp")
 		}
 		for _, call := range calls {

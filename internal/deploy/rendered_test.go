@@ -222,13 +222,13 @@ const everything = `
 support: {objectStore: {enabled: true, expose: {enabled: true}}, reloader: {enabled: true}}
 gateway: {autoscaling: {enabled: true}, expose: {enabled: true}}
 network: {snapshots: {enabled: true}}
-signer: {expose: {enabled: true}, networks: {evenIfExposed: true}, backup: {enabled: true}}
+signer: {expose: {enabled: true}, networks: {evenIfExposed: true}, backup: {enabled: true, s3: {enabled: true}}}
 portal: {autoscaling: {enabled: true}, expose: {enabled: true}}
 hasura: {autoscaling: {enabled: true}, expose: {enabled: true}, license: {existingSecret: hasura-license}}
 graph-node: {expose: {enabled: true}, paths: {admin: /admin, ws: /ws}}
 ipfs: {public: true, metrics: true, expose: {enabled: true}}
 blockscout: {expose: {enabled: true}}
-dapp: {autoscaling: {enabled: true}, expose: {enabled: true}, setup: {enabled: true, image: {repository: example/setup}}}
+dapp: {autoscaling: {enabled: true}, expose: {enabled: true}, setup: {enabled: true, image: {repository: example/setup}}, objectStore: {enabled: true}}
 observability: {grafana: {expose: {enabled: true}}, metricsServer: {enabled: true}, kubeStateMetrics: {clusterWide: true}}
 global:
   labels: {team: chain}
@@ -273,6 +273,7 @@ global:
     default:
       postgresql: {host: db.example, sslMode: verify-full, caSecret: db-ca, existingSecret: db-login}
       redis: {host: cache.example, tls: true, caSecret: cache-ca, existingSecret: cache-login}
+      objectStore: {endpoint: 'https://s3.example', region: eu-central-1, bucket: copies, caSecret: s3-ca, existingSecret: s3-login}
 `
 
 // bases are the worlds in which properties that hold always are looked at.

@@ -1,7 +1,11 @@
 package deploy
 
 import (
+	"cmp"
 	"fmt"
+	"net"
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -61,7 +65,7 @@ func TestSecrets_StandInSecretsOnly(t *testing.T) {
 	const canary = "C4n%ry @p/w:d?"
 	r := mustRenderValues(t, overlaid(t, everything, fmt.Sprintf(`
 global:
-  datastores: {default: {redis: {password: %[1]q}, postgresql: {password: %[1]q}}}
+  datastores: {default: {redis: {password: %[1]q}, postgresql: {password: %[1]q}, objectStore: {accessKey: %[1]q, secretKey: %[1]q}}}
   imagePullCredentials: {registries: {mine: {registry: r.example, username: me, password: %[1]q}}}
 signer: {mnemonic: {value: %[1]q}}
 `, canary)))
@@ -185,7 +189,7 @@ func TestEveryStore_IsWaitedFor(t *testing.T) {
 	t.Parallel()
 	for name, r := range bases(t) {
 		for _, p := range r.pods(t) {
-			if p.owner.Name == "postgresql" || p.owner.Name == "redis" {
+			if slices.Contains([]string{"postgresql", "redis", "object-store"}, p.owner.Name) {
 				continue
 			}
 			waits := make(map[string]corev1.Container)
@@ -199,6 +203,12 @@ func TestEveryStore_IsWaitedFor(t *testing.T) {
 					}
 					if e.Name == "REDIS_PASSWORD" {
 						require.NotEmpty(t, waits["wait-for-redis"].Args, "%s: %s", name, p.owner.Name)
+					}
+					if e.Name == "AWS_ENDPOINT_URL_S3" || e.Name == "SETTLEMINT_MINIO_ENDPOINT" {
+						u, err := url.Parse(e.Value)
+						require.NoError(t, err)
+						address := net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), "443"))
+						require.Contains(t, waits["wait-for-object-store"].Args, "tcp://"+address, "%s: %s", name, p.owner.Name)
 					}
 				}
 				for _, m := range c.VolumeMounts {

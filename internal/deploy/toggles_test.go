@@ -13,10 +13,12 @@ import (
 func instead() map[string]string {
 	const db = "global: {datastores: {default: {postgresql: {host: db.example, existingSecret: db-login}}}}"
 	const cache = "global: {datastores: {default: {redis: {host: cache.example, existingSecret: cache-login}}}}"
+	const files = "global: {datastores: {default: {objectStore: {endpoint: 'https://s3.example', bucket: copies, existingSecret: s3-login}}}}"
 	return map[string]string{
 		"support.enabled":                       external + "  expose: {controller: {enabled: false}}\n",
 		"support.postgresql.enabled":            db,
 		"support.redis.enabled":                 cache,
+		"support.objectStore.enabled":           files,
 		"network.enabled":                       "global: {endpoints: {besu-node-rpc: 'https://node.example'}}",
 		"gateway.enabled":                       "global: {endpoints: {gateway: 'https://rpc.example'}}",
 		"ipfs.enabled":                          "global: {endpoints: {ipfs: 'https://files.example:5001'}}",
@@ -114,7 +116,7 @@ func requireReferences(t *testing.T, r rendered) {
 	t.Helper()
 	configs, secrets := all[corev1.ConfigMap](t, r, "ConfigMap"), all[corev1.Secret](t, r, "Secret")
 	accounts := all[corev1.ServiceAccount](t, r, "ServiceAccount")
-	made := map[string]bool{"db-login": true, "cache-login": true, "db-ca": true, "cache-ca": true, "hasura-license": true, "hasura-actions": true, "hasura-admin": true, "besu-static-nodes": true}
+	made := map[string]bool{"db-login": true, "cache-login": true, "s3-login": true, "db-ca": true, "cache-ca": true, "s3-ca": true, "hasura-license": true, "hasura-actions": true, "hasura-admin": true, "besu-static-nodes": true}
 	for _, config := range configs {
 		if config.Labels["slipway.io/secret-request"] == "true" {
 			made[config.Data["name"]] = true

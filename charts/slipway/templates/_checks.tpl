@@ -41,7 +41,8 @@ volumeMounts:
 {{- define "slipway.principal" -}}
 {{- $c := index . 0 }}{{ $name := index . 2 -}}
 {{- $section := trimSuffix ".enabled" (index . 3).toggle -}}
-{{- $section = get (dict "besu-node-validator" "network.validator" "besu-node-rpc" "network.rpc") $name | default $section -}}
+{{- $section = get (dict "besu-node-validator" "network.validator" "besu-node-rpc" "network.rpc" "signer-backup" "signer") $name | default $section -}}
+{{- if eq $name "signer-backup" }}{{ $name = "signer" }}{{ end -}}
 {{- $account := include "slipway.value" (list (index . 1) (printf "%s.serviceAccount.name" $section)) | trimAll `"` -}}
 {{- if has $account (list "" "null") }}{{ $account = $name }}{{ end -}}
 {{ $c.global.mesh.trustDomain }}/ns/{{ $c.namespace }}/sa/{{ $account }}

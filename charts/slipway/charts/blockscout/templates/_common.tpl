@@ -104,7 +104,7 @@ labels:
   {{- end }}
   {{- range $kind, $store := $c.stores }}
   {{- if $store.bundled }}
-  slipway.io/calls-{{ $kind }}.tcp: "true"
+  slipway.io/calls-{{ include "common.storePort" $kind }}: "true"
   {{- end }}
   {{- end }}
   {{- with $c.values.podLabels }}
@@ -302,10 +302,21 @@ initContainers:
       {{- include "common.redis.env" $c | nindent 6 }}
       {{- include "common.redis.urlEnv" (list $c "REDIS_URL" "db" "url" "query") | nindent 6 }}
   {{- end }}
+  {{- if $c.stores.objectStore }}
+  {{- include "common.waitForObjectStore" $c | nindent 2 }}
+  {{- end }}
   {{- with $c.values.extraInitContainers }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
 {{- end }}
+{{- end -}}
+
+{{/* A connection is waited for: who may log in to it is seen with the first request. */}}
+{{- define "common.waitForObjectStore" -}}
+{{- $store := .stores.objectStore -}}
+- name: wait-for-object-store
+  {{- include "common.waitContainer" . | nindent 2 }}
+  args: [wait, --timeout={{ .global.waitTimeout }}, "tcp://{{ $store.host }}:{{ $store.port }}"]
 {{- end -}}
 
 {{- define "common.waitContainer" -}}
@@ -403,7 +414,9 @@ support), secret (name and keys), inline (the password stands in the values).
 {{- define "common.store" -}}
 {{- $kind := .kind }}{{ $path := printf "global.datastores.%s.%s" .service $kind -}}
 {{- $store := dict "host" $kind "existingSecretKeys" (dict "password" "password") "sentinel" dict "cluster" list -}}
-{{- if eq $kind "postgresql" -}}
+{{- if eq $kind "objectStore" -}}
+  {{- $store = dict "region" "us-east-1" "pathStyle" true "auth" true "existingSecretKeys" (dict "accessKey" "accessKey" "secretKey" "secretKey") "sentinel" dict "cluster" list -}}
+{{- else if eq $kind "postgresql" -}}
   {{- $store = merge (dict "port" 5432 "database" "postgres" "username" "postgres") $store -}}
 {{- else -}}
   {{- $store = merge (dict "port" 6379 "username" "default" "auth" true "tls" false "db" 0) $store -}}
@@ -413,38 +426,64 @@ support), secret (name and keys), inline (the password stands in the values).
 {{- range append $layers .local -}}
   {{- $layer := dict -}}
   {{- range $key, $value := . }}{{ if not (or (kindIs "invalid" $value) (eq (toString $value) "")) }}{{ $_ := set $layer $key $value }}{{ end }}{{ end -}}
-  {{- if $layer.password }}{{ $_ := unset $store "existingSecret" }}{{ end -}}
-  {{- if $layer.existingSecret }}{{ $_ := unset $store "password" }}{{ end -}}
+  {{- if or $layer.password $layer.secretKey }}{{ $_ := unset $store "existingSecret" }}{{ end -}}
+  {{- if $layer.existingSecret }}{{ $_ := unset (unset $store "password") "secretKey" }}{{ end -}}
+  {{- if and (eq $kind "objectStore") (hasKey $layer "auth") (not $layer.auth) }}{{ $_ := unset (unset $store "existingSecret") "secretKey" }}{{ end -}}
   {{- if $layer.host }}{{ $_ := set $store "sentinel" dict }}{{ $_ := set $store "cluster" list }}{{ end -}}
   {{- $store = include "common.merge" (list $store $layer) | fromJson -}}
 {{- end -}}
-{{- $_ := set $store "kind" $kind -}}
-{{- $_ := set $store "bundled" (and (eq $store.host $kind) (not $store.sentinel.addresses) (not $store.cluster)) -}}
-{{- $_ := set $store "inline" (and (hasKey $store "password") (not $store.existingSecret)) -}}
+{{- $_ := set $store "kind" ($kind | kebabcase) -}}
+{{- if eq $kind "objectStore" }}{{ $store = include "common.objectStore.place" $store | fromJson }}{{ end -}}
+{{- $_ := set $store "bundled" (and (eq $store.host $store.kind) (not $store.sentinel.addresses) (not $store.cluster)) -}}
+{{- $password := eq $kind "objectStore" | ternary "secretKey" "password" -}}
+{{- $_ := set $store "inline" (and (hasKey $store $password) (not $store.existingSecret)) -}}
 {{- if and $store.inline (not .global.allowInlineSecrets) -}}
-  {{- fail (printf "%s.password: global.allowInlineSecrets is false; put the password into a Secret and name it in %s.existingSecret" $path $path) -}}
+  {{- fail (printf "%s.%s: global.allowInlineSecrets is false; put it into a Secret and name that in %s.existingSecret" $path $password $path) -}}
+{{- end -}}
+{{- if and $store.inline (eq $kind "objectStore") (not $store.accessKey) -}}
+  {{- fail (printf "%s.accessKey: is needed, because secretKey is there" $path) -}}
 {{- end -}}
 {{- $name := "" -}}
 {{- if $store.existingSecret }}{{ $name = $store.existingSecret -}}
-{{- else if and $store.inline (eq .service "default") }}{{ $name = printf "%s-inline" $kind -}}
-{{- else if $store.inline }}{{ $name = printf "%s-%s-inline" .component $kind -}}
-{{- else if and $store.bundled (eq $kind "redis") }}{{ $name = "redis" -}}
+{{- else if and $store.inline (eq .service "default") }}{{ $name = printf "%s-inline" $store.kind -}}
+{{- else if $store.inline }}{{ $name = printf "%s-%s-inline" .component $store.kind -}}
+{{- else if and $store.bundled (ne $kind "postgresql") }}{{ $name = $store.kind -}}
 {{- else if $store.bundled }}{{ $name = eq .service "default" | ternary "postgresql" (printf "%s-postgresql" (.login | default .component)) -}}
-{{- else if and (eq $kind "redis") (eq $store.auth false) -}}
+{{- else if and (ne $kind "postgresql") (eq $store.auth false) -}}
+{{- else if eq $kind "objectStore" -}}
+  {{- fail (printf "%s: the object store at %s needs keys; put them into a Secret and name that in %s.existingSecret, or set %s.auth to false where the account of the pods has a role" $path $store.host $path $path) -}}
 {{- else -}}
   {{- fail (printf "%s: the %s at %s needs a password; put it into a Secret and name that in %s.existingSecret" $path $kind $store.host $path) -}}
 {{- end -}}
 {{- $keys := dict -}}
-{{- if $store.existingSecret }}{{ $keys = $store.existingSecretKeys }}{{ else if $name }}{{ $keys = dict "password" "password" }}{{ end -}}
+{{- if $store.existingSecret }}{{ $keys = $store.existingSecretKeys }}{{ else if and $name (eq $kind "objectStore") }}{{ $keys = dict "accessKey" "accessKey" "secretKey" "secretKey" }}{{ else if $name }}{{ $keys = dict "password" "password" }}{{ end -}}
 {{- $_ := set $store "secret" (dict "name" $name "keys" $keys) -}}
 {{- if and $store.caSecret (eq $kind "postgresql") (not $store.sslMode) }}{{ $_ := set $store "sslMode" "verify-full" }}{{ end -}}
 {{- toJson $store -}}
 {{- end -}}
 
+{{/* What a URL says of an object store, or its absence. Takes the store. JSON. */}}
+{{- define "common.objectStore.place" -}}
+{{- $store := deepCopy . -}}
+{{- if not $store.endpoint -}}
+  {{- $_ := set $store "endpoint" (printf "http://%s:%s" $store.kind (include "common.port" "object-store.http")) -}}
+  {{- $_ := set $store "bucket" ($store.bucket | default "slipway") -}}
+{{- end -}}
+{{- $_ := set $store "endpoint" (trimSuffix "/" $store.endpoint) -}}
+{{- $_ := set $store "host" (urlParse $store.endpoint).hostname -}}
+{{- $_ := set $store "port" (include "common.urlPort" $store.endpoint | int) -}}
+{{- toJson $store -}}
+{{- end -}}
+
+{{/* The port of a kind of store, as the table of components has it. */}}
+{{- define "common.storePort" -}}
+{{ eq . "objectStore" | ternary "object-store.http" (printf "%s.tcp" .) }}
+{{- end -}}
+
 {{/* The store of the chart support as it is administered. Takes (list $global "kind"). JSON. */}}
 {{- define "common.bundledStore" -}}
 {{- $global := deepCopy (index . 0) }}{{ $kind := index . 1 -}}
-{{- range $key := list "host" "port" "sentinel" "cluster" "tls" "sslMode" "caSecret" "targetSessionAttrs" }}{{ $_ := unset (get $global.datastores.default $kind | default dict) $key }}{{ end -}}
+{{- range $key := list "host" "port" "sentinel" "cluster" "tls" "sslMode" "caSecret" "targetSessionAttrs" "endpoint" }}{{ $_ := unset (get $global.datastores.default $kind | default dict) $key }}{{ end -}}
 {{- include "common.store" (dict "component" $kind "global" $global "service" "default" "kind" $kind "own" dict "local" dict) -}}
 {{- end -}}
 
@@ -581,6 +620,20 @@ the query. It stands after common.redis.env.
 {{- end }}
 {{- end -}}
 
+{{/* The variables in which every program with an SDK of AWS's looks for its object store. */}}
+{{- define "common.objectStore.env" -}}
+{{- $store := .stores.objectStore -}}
+- {name: AWS_ENDPOINT_URL_S3, value: {{ $store.endpoint | quote }}}
+- {name: AWS_REGION, value: {{ $store.region | quote }}}
+{{- if $store.caSecret }}
+- {name: AWS_CA_BUNDLE, value: /etc/slipway/object-store-ca/ca.crt}
+{{- end }}
+{{- if $store.secret.name }}
+{{ include "common.secretEnv" (list $store "accessKey" "AWS_ACCESS_KEY_ID") }}
+{{ include "common.secretEnv" (list $store "secretKey" "AWS_SECRET_ACCESS_KEY") }}
+{{- end }}
+{{- end -}}
+
 {{- define "common.caMount" -}}
 {{- if .caSecret -}}
 volumeMounts:
@@ -592,7 +645,7 @@ volumeMounts:
 {{- define "common.caVolumes" -}}
 {{- range $kind, $store := .stores }}
 {{- with $store.caSecret }}
-- name: {{ $kind }}-ca
+- name: {{ $store.kind }}-ca
   secret: {secretName: {{ . }}}
 {{- end }}
 {{- end }}
@@ -602,7 +655,7 @@ volumeMounts:
 {{- define "common.caMounts" -}}
 {{- range $kind, $store := .stores }}
 {{- if $store.caSecret }}
-- {name: {{ $kind }}-ca, mountPath: /etc/slipway/{{ $kind }}-ca, readOnly: true}
+- {name: {{ $store.kind }}-ca, mountPath: /etc/slipway/{{ $store.kind }}-ca, readOnly: true}
 {{- end }}
 {{- end }}
 {{- end -}}
@@ -619,6 +672,10 @@ metadata:
   {{- include "common.metadata" (list $c $store.secret.name) | nindent 2 }}
 type: Opaque
 stringData:
+  {{- if eq $kind "objectStore" }}
+  accessKey: {{ $store.accessKey | quote }}
+  secretKey: {{ $store.secretKey | quote }}
+  {{- else }}
   password: {{ $store.password | quote }}
   {{- $login := printf "%s:%s" ($store.username | urlquery | replace "+" "%20") ($store.password | urlquery | replace "+" "%20") }}
   {{- if eq $kind "postgresql" }}
@@ -628,6 +685,7 @@ stringData:
   {{- if hasKey $store $db }}
   {{- $query := get $store (dict "cacheUrl" "cacheQuery" "sharedStateUrl" "sharedStateQuery" | dig $key "query") | default $store.query }}
   {{ $key }}: {{ printf "%s://%s@%s:%v/%v%s" ($store.tls | ternary "rediss" "redis") $login $store.host $store.port (get $store $db) ($query | empty | ternary "" (printf "?%s" $query)) | quote }}
+  {{- end }}
   {{- end }}
   {{- end }}
   {{- end }}
@@ -988,6 +1046,8 @@ spec:
 {{- $ports := list -}}
 {{- range concat (.sentinel.addresses | default list) .cluster }}{{ $ports = append $ports (splitList ":" . | last | int) }}{{ end -}}
 {{- if not .cluster }}{{ $ports = append $ports (int .port) }}{{ end -}}
+{{- /* Whoever has a role asks a service of the cloud for a key: STS, or an agent beside it. */ -}}
+{{- if and (eq .kind "object-store") (not .secret.name) }}{{ $ports = concat $ports (list 443 80) }}{{ end -}}
 {{- $ports | uniq | toJson -}}
 {{- end -}}
 
@@ -1420,12 +1480,16 @@ spec:
       "dapp"
     ],
     "stores": {
+      "objectStore": {},
       "postgresql": {
         "database": "hasura",
         "username": "hasura"
       }
     },
-    "toggle": "dapp.enabled"
+    "toggle": "dapp.enabled",
+    "unless": {
+      "objectStore": "dapp.objectStore.enabled"
+    }
   },
   "gateway": {
     "calls": [
@@ -1680,6 +1744,21 @@ spec:
       }
     },
     "toggle": "signer.enabled"
+  },
+  "signer-backup": {
+    "datastore": "txsigner",
+    "login": "signer",
+    "stores": {
+      "objectStore": {},
+      "postgresql": {
+        "database": "txsigner",
+        "username": "txsigner"
+      }
+    },
+    "toggle": "signer.backup.enabled",
+    "unless": {
+      "objectStore": "signer.backup.s3.enabled"
+    }
   },
   "tempo": {
     "metrics": {

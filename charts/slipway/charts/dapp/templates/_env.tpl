@@ -23,6 +23,14 @@
 - {name: SETTLEMINT_THEGRAPH_SUBGRAPHS_ENDPOINTS, value: {{ $graphs | toJson | quote }}}
 - {name: SETTLEMINT_BLOCKSCOUT_GRAPHQL_ENDPOINT, value: "{{ include "common.url" (list $c "blockscout.http") }}/api/v1/graphql"}
 - {name: SETTLEMINT_BLOCKSCOUT_UI_ENDPOINT, value: "{{ include "common.publicURL" (list $c "blockscout") }}/"}
+{{- with $c.stores.objectStore }}
+- {name: SETTLEMINT_MINIO_ENDPOINT, value: {{ .endpoint | quote }}}
+{{ include "common.secretEnv" (list . "accessKey" "SETTLEMINT_MINIO_ACCESS_KEY") }}
+{{ include "common.secretEnv" (list . "secretKey" "SETTLEMINT_MINIO_SECRET_KEY") }}
+{{- if .caSecret }}
+- {name: NODE_EXTRA_CA_CERTS, value: /etc/slipway/object-store-ca/ca.crt}
+{{- end }}
+{{- end }}
 {{- with $c.global.otlpEndpoint }}
 - {name: OTEL_EXPORTER_OTLP_PROTOCOL, value: grpc}
 - {name: OTEL_EXPORTER_OTLP_ENDPOINT, value: "http://{{ . }}"}
