@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/slipwayhq/slipway/internal/deploy"
 )
 
 func main() {
@@ -15,6 +17,7 @@ func main() {
 	// The first signal asks everything to stop in order. From then on signals
 	// do what they do by default: a second Ctrl-C ends the process at once.
 	context.AfterFunc(ctx, stop)
+	deploy.Quiet()
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
