@@ -72,6 +72,9 @@ crd github.com/argoproj/argo-cd/v3@v3.5.7 manifests/crds/application-crd.yaml ma
 crd sigs.k8s.io/gateway-api@v1.6.0 config/crd/standard/gateway.networking.k8s.io_httproutes.yaml config/crd/standard/gateway.networking.k8s.io_tlsroutes.yaml
 crd github.com/kubernetes-csi/external-snapshotter/client/v8@v8.4.0 config/crd/snapshot.storage.k8s.io_volumesnapshotclasses.yaml
 crd github.com/openshift/api@v0.0.0-20250710004639-926605d3338b route/v1/zz_generated.crd-manifests/routes.crd.yaml
+crd istio.io/api@v1.28.0 kubernetes/customresourcedefinitions.gen.yaml
+crd github.com/kubernetes-csi/external-snapshotter/client/v8@v8.4.0 \
+	config/crd/snapshot.storage.k8s.io_volumesnapshots.yaml config/crd/snapshot.storage.k8s.io_volumesnapshotclasses.yaml
 for file in "$out"/crds/*.yaml; do
 	grep -qxF "$file" "$out/crds/wanted" || rm "$file" # of another version
 done

@@ -1,9 +1,11 @@
 package clustertest
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -36,9 +38,17 @@ func (p *controlPlane) define(folder string) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), definedWithin)
 	defer cancel()
+	var names []string
 	for _, path := range files {
-		if err := defineOne(ctx, client, config.Host, path); err != nil {
+		defined, err := defineAll(ctx, client, config.Host, path)
+		if err != nil {
 			return fmt.Errorf("define what is in %s: %w", filepath.Base(path), err)
+		}
+		names = append(names, defined...)
+	}
+	for _, name := range names { // all at once, since each takes its time
+		if err := waitServed(ctx, client, config.Host, name); err != nil {
+			return fmt.Errorf("definition %s: %w", name, err)
 		}
 	}
 	return nil
@@ -61,26 +71,53 @@ func (d definition) isServed() bool {
 	return false
 }
 
-func defineOne(ctx context.Context, client *http.Client, server, path string) error {
-	text, err := os.ReadFile(path) //nolint:gosec // of the folder of programs, which is what the variable is for
+// defineAll defines what is in a file, and returns the names.
+func defineAll(ctx context.Context, client *http.Client, server, path string) ([]string, error) {
+	file, err := os.Open(path) //nolint:gosec // of the folder of programs, which is what the variable is for
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var wanted definition
-	if err := yaml.Unmarshal(text, &wanted); err != nil {
-		return err
+	defer file.Close()
+	var names []string
+	documents := yaml.NewYAMLReader(bufio.NewReader(file))
+	for {
+		text, err := documents.Read()
+		if errors.Is(err, io.EOF) {
+			return names, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		var wanted definition
+		if err := yaml.Unmarshal(text, &wanted); err != nil {
+			return nil, err
+		}
+		if wanted.Metadata.Name == "" {
+			continue // a comment alone
+		}
+		if _, err := exchange(ctx, client, http.MethodPatch, urlOf(server, wanted.Metadata.Name)+"?fieldManager=clustertest&force=true", text); err != nil {
+			return nil, err
+		}
+		names = append(names, wanted.Metadata.Name)
 	}
-	url := server + "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/" + wanted.Metadata.Name
-	seen, err := exchange(ctx, client, http.MethodPatch, url+"?fieldManager=clustertest&force=true", text)
-	for err == nil && !seen.isServed() {
+}
+
+func urlOf(server, name string) string {
+	return server + "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/" + name
+}
+
+func waitServed(ctx context.Context, client *http.Client, server, name string) error {
+	for {
+		seen, err := exchange(ctx, client, http.MethodGet, urlOf(server, name), nil)
+		if err != nil || seen.isServed() {
+			return err
+		}
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("it is not served: %w", ctx.Err())
 		case <-time.After(lookEvery):
 		}
-		seen, err = exchange(ctx, client, http.MethodGet, url, nil)
 	}
-	return err
 }
 
 // exchange sends a server-side apply, or asks.

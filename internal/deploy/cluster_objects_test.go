@@ -137,8 +137,11 @@ func TestCluster_EveryCustomResourceIsOneThatIsDefined(t *testing.T) {
 			}
 		}
 	}
-	for _, kind := range []string{"Certificate", "ExternalSecret", "SecretProviderClass", "ServiceMonitor", "PodMonitor", "HTTPRoute", "Route", "TLSRoute"} {
+	for _, kind := range []string{
+		"Certificate", "ExternalSecret", "SecretProviderClass", "ServiceMonitor", "PodMonitor", "HTTPRoute", "Route", "TLSRoute",
+		"VirtualService", "AuthorizationPolicy", "PeerAuthentication",
+	} {
 		require.True(t, custom[kind], "no variant has a %s", kind)
 	}
-	require.Len(t, custom, 8)
+	require.Len(t, custom, 11)
 }

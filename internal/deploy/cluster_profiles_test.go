@@ -36,6 +36,7 @@ func variants() map[string]struct {
 		"gateway api": {values: everything + "\n---\nobservability: {metricsServer: {enabled: false}}\n---\nglobal: {expose: {type: gateway}, metrics: {monitor: pod}}"},
 		"passthrough": {values: passed},
 		"own ingress": {values: everything + "\n---\nobservability: {metricsServer: {enabled: false}}\n---\n" + ownIngress + "\n---\n" + peered + "\n---\n" + classes},
+		"mesh":        {values: everything + "\n---\nobservability: {metricsServer: {enabled: false}}\n---\nglobal: {mesh: {type: istio}, expose: {type: istio}}"},
 		"tenant":      {values: everything + "\n---\nglobal: {tenant: {enabled: true, client: bank-a}}"},
 	}
 }
