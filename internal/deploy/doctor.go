@@ -166,7 +166,7 @@ func judgePods(f facts) []Finding {
 
 // nextForMissing: the job of each revision makes what is missing, keys from the
 // network's record included.
-const nextForMissing = "if a Secret or ConfigMap of the bootstrap is missing, its job makes it again: slipway upgrade with the same values and --set network.bootstrap.podAnnotations.again=1; " +
+const nextForMissing = "if a Secret or ConfigMap of the bootstrap is missing, its job makes it again: slipway upgrade with the same values and --set network.bootstrap.podAnnotations.again=yes; " +
 	"your own ones you make yourself, and a disk that another machine holds comes free when the pod there has ended"
 
 // nextForPod says what to do about the reason of a pod.

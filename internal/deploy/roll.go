@@ -158,7 +158,7 @@ func (c *Cluster) roll(ctx context.Context, release string, tell Tell) error {
 func (c *Cluster) take(ctx context.Context, pod string, of int, tell Tell) error {
 	text := "deleted, to be made anew"
 	if validators.Tolerated(of) == 0 {
-		text += fmt.Sprintf("; the chain pauses until it is back, since %d validators can spare none", of)
+		text += fmt.Sprintf("; the chain pauses until it is back, since none of its validators (%d) can be spared", of)
 	}
 	err := c.api.CoreV1().Pods(c.namespace).Delete(ctx, pod, meta.DeleteOptions{})
 	if err != nil && !apierrors.IsNotFound(err) {

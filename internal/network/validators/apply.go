@@ -41,7 +41,7 @@ func Apply(ctx context.Context, nodes []Node, change Change, options Options, sa
 		withdraw(ctx, nodes, answering(views), change.Address, options, say) // of a run that did not see the end
 		return nil
 	}
-	say(fmt.Sprintf("The network has %d validators at block %d.", len(p.set), highest(views)))
+	say(fmt.Sprintf("The network has %s at block %d.", counted(len(p.set)), highest(views)))
 	cast, err := vote(ctx, nodes, p, change, options, say)
 	if err != nil {
 		return err
@@ -54,8 +54,15 @@ func Apply(ctx context.Context, nodes []Node, change Change, options Options, sa
 	if change.Add {
 		after = len(p.set) + 1
 	}
-	say(fmt.Sprintf("Done: %d validators, %d must agree, %d may fail.", after, Quorum(after), Tolerated(after)))
+	say(fmt.Sprintf("Done: %s, %d must agree, %d may fail.", counted(after), Quorum(after), Tolerated(after)))
 	return nil
+}
+
+func counted(validators int) string {
+	if validators == 1 {
+		return "1 validator"
+	}
+	return fmt.Sprintf("%d validators", validators)
 }
 
 func highest(views []view) (head uint64) {
