@@ -1,11 +1,12 @@
 // Program clusterimages packs what the cluster tests run into archives of
 // images, without a registry and without a build daemon:
 //
-//	clusterimages programs BIN BESU OUT   our programs, and what stands in for Besu
-//	clusterimages stores ROOTFS OUT       PostgreSQL and Redis of a Debian file system
+//	clusterimages programs BIN BESU SLIPWAY-NAME BESU-NAME OUT      our programs, and what stands in for Besu
+//	clusterimages stores ROOTFS POSTGRES-NAME REDIS-NAME OUT        PostgreSQL and Redis of a Debian file system
 //
-// Each image has what its chart expects of the official one: the same paths, and
-// the same user. Two tags of one image let a test upgrade.
+// The names are those that the charts have. Each image has what its chart expects
+// of the official one: the same paths, and the same user; PostgreSQL and Redis are
+// of Debian's versions, whatever the name says.
 package main
 
 import (
@@ -17,6 +18,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -44,15 +46,15 @@ func main() {
 
 func run(args []string) error {
 	switch {
-	case len(args) == 4 && args[0] == "programs":
-		return programs(args[1], args[2], args[3])
-	case len(args) == 3 && args[0] == "stores":
-		return stores(args[1], args[2])
+	case len(args) == 6 && args[0] == "programs":
+		return programs(args[1], args[2], args[3], args[4], args[5])
+	case len(args) == 5 && args[0] == "stores":
+		return stores(args[1], args[2], args[3], args[4])
 	}
-	return fmt.Errorf("arguments %q: want programs BIN BESU OUT, or stores ROOTFS OUT", args)
+	return fmt.Errorf("arguments %q: want programs BIN BESU SLIPWAY-NAME BESU-NAME OUT, or stores ROOTFS POSTGRES-NAME REDIS-NAME OUT", args)
 }
 
-func programs(bin, besu, out string) error {
+func programs(bin, besu, slipwayName, besuName, out string) error {
 	ours, err := layerOf(file{"usr/local/bin/gateway", filepath.Join(bin, "gateway")}, file{"usr/local/bin/signer", filepath.Join(bin, "signer")},
 		file{"usr/local/bin/slipway", filepath.Join(bin, "slipway")})
 	if err != nil {
@@ -64,15 +66,20 @@ func programs(bin, besu, out string) error {
 	}
 	return write(out,
 		// As the Dockerfile has it.
-		image{tags: []string{"slipway.test/slipway:v1", "slipway.test/slipway:v2"}, layers: []v1.Layer{ours}, config: v1.Config{
+		image{names: []string{slipwayName, upgraded(slipwayName)}, layers: []v1.Layer{ours}, config: v1.Config{
 			User: "65532:65532", Env: []string{"PATH=/usr/local/bin"}, Cmd: []string{"gateway"},
 		}},
-		image{tags: []string{"slipway.test/besu:25.10.0", "slipway.test/besu:25.10.1"}, layers: []v1.Layer{node}, config: v1.Config{
+		image{names: []string{besuName, upgraded(besuName)}, layers: []v1.Layer{node}, config: v1.Config{
 			User: "1000:1000", Env: []string{"PATH=/opt/besu/bin"}, Entrypoint: []string{"besu"},
 		}})
 }
 
-func stores(rootfs, out string) error {
+// upgraded is the name of a newer version; a test upgrades to the same image under it.
+func upgraded(image string) string {
+	return image[:strings.LastIndexByte(image, ':')] + ":99.0.0"
+}
+
+func stores(rootfs, postgresName, redisName, out string) error {
 	debian, err := tarball.LayerFromFile(rootfs, tarball.WithCompressionLevel(gzip.BestSpeed))
 	if err != nil {
 		return fmt.Errorf("read %s: %w", rootfs, err)
@@ -87,15 +94,15 @@ func stores(rootfs, out string) error {
 	const path = "PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin:/usr/lib/postgresql/15/bin"
 	layers := []v1.Layer{debian, extra}
 	return write(out,
-		image{tags: []string{"slipway.test/postgres:15"}, layers: layers, config: v1.Config{
+		image{names: []string{postgresName}, layers: layers, config: v1.Config{
 			Env: []string{path, "PGDATA=/var/lib/postgresql/data"}, Entrypoint: []string{"docker-entrypoint.sh"}, Cmd: []string{"postgres"},
 		}},
-		image{tags: []string{"slipway.test/redis:7"}, layers: layers, config: v1.Config{Env: []string{path}, Cmd: []string{"redis-server"}}},
-		image{tags: []string{clustertest.PauseImage}, layers: layers, config: v1.Config{Env: []string{path}, Cmd: []string{"sleep", "infinity"}}})
+		image{names: []string{redisName}, layers: layers, config: v1.Config{Env: []string{path}, Cmd: []string{"redis-server"}}},
+		image{names: []string{clustertest.PauseImage}, layers: layers, config: v1.Config{Env: []string{path}, Cmd: []string{"sleep", "infinity"}}})
 }
 
 type image struct {
-	tags   []string
+	names  []string
 	layers []v1.Layer
 	config v1.Config
 }
@@ -106,21 +113,21 @@ func write(out string, images ...image) error {
 	for _, one := range images {
 		made, err := mutate.AppendLayers(empty.Image, one.layers...)
 		if err != nil {
-			return fmt.Errorf("make image %s: %w", one.tags[0], err)
+			return fmt.Errorf("make image %s: %w", one.names[0], err)
 		}
 		file, err := made.ConfigFile()
 		if err != nil {
-			return fmt.Errorf("make image %s: %w", one.tags[0], err)
+			return fmt.Errorf("make image %s: %w", one.names[0], err)
 		}
 		file = file.DeepCopy()
 		file.OS, file.Architecture, file.Config = "linux", "amd64", one.config
 		if made, err = mutate.ConfigFile(made, file); err != nil {
-			return fmt.Errorf("make image %s: %w", one.tags[0], err)
+			return fmt.Errorf("make image %s: %w", one.names[0], err)
 		}
-		for _, tag := range one.tags {
-			ref, err := name.NewTag(tag)
+		for _, text := range one.names {
+			ref, err := name.NewTag(text)
 			if err != nil {
-				return fmt.Errorf("name image %s: %w", tag, err)
+				return fmt.Errorf("name image %s: %w", text, err)
 			}
 			refs[ref] = made
 		}

@@ -156,6 +156,7 @@ func (l *load) status(t *testing.T, id string) string {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, l.signer+"/v1/transactions/"+id, nil)
 	require.NoError(t, err)
+	request.Header.Set("Authorization", "Bearer "+l.token)
 	var answer transaction
 	if _, err := do(l.client, request, &answer); err != nil {
 		return err.Error()

@@ -20,28 +20,45 @@ import (
 	"github.com/stretchr/testify/require"
 	core "k8s.io/api/core/v1"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // firstTransactionWithin is what is promised: from the command to a transaction
 // in a block.
 const firstTransactionWithin = 60 * time.Second
 
-// One release lives through all of it: each step finds what the ones before left.
+// What users who know where they are going do.
+func TestProduction_InstallsFromNothing(t *testing.T) { //nolint:paralleltest // the machine is full with one
+	w := newWorld(t, "production")
+	l := &load{world: w}
+	installAndMine(t, l, "production")
+	requireAllIsWell(t, l)
+	require.Len(t, w.validators(t), 4)
+	w.run(t, "uninstall", "--timeout=3m")
+}
+
+// One release lives through all of it, from a preview on: each step finds what the
+// ones before left.
 func TestRelease_LivesWithRealPods(t *testing.T) { //nolint:paralleltest // the machine is full with one
-	w := newWorld(t)
+	w := newWorld(t, "chain")
 	l := &load{world: w}
 	for _, step := range []struct {
 		name string
 		run  func(t *testing.T, l *load)
 	}{
-		{"install and mine the first transaction", installAndMine},
-		{"the verbs see that all is well", verbsSeeThatAllIsWell},
+		{"install a preview and mine the first transaction", func(t *testing.T, l *load) { t.Helper(); installAndMine(t, l, "preview") }},
+		{"the verbs see that all is well with the preview", verbsSeeThatAllIsWell},
+		{"the preview becomes production", previewBecomesProduction},
+		{"doctor in a pod sees that all is well", doctorInAPod},
 		{"a support bundle has logs and no secrets", bundleHasLogsAndNoSecrets},
 		{"every kind of pod crashes and nothing is lost", crashes},
-		{"doctor names a validator that is away", doctorNamesWhatIsAway},
+		{"doctor names a validator that cannot start", doctorNamesWhatCannotStart},
+		{"doctor names an RPC node of another chain", doctorNamesAnotherChain},
+		{"doctor names a lost quorum", doctorNamesALostQuorum},
 		{"an upgrade whose nodes do not start is taken back", badUpgradeIsTakenBack},
 		{"an upgrade under load fails no request", upgrade},
 		{"a rollback under load fails no request", rollback},
+		{"validators that another tool changed are rolled under load", rollWhatAnotherToolChanged},
 		{"uninstall leaves what it says", uninstallLeavesWhatItSays},
 		{"installed again the chain goes on", installedAgain},
 	} {
@@ -52,16 +69,21 @@ func TestRelease_LivesWithRealPods(t *testing.T) { //nolint:paralleltest // the 
 	}
 }
 
+// grown are the values of a release that began as a preview: volumes keep their size.
+func grown(more ...string) []string {
+	return with("production", append([]string{"--set=network.validator.persistence.size=20Gi", "--set=network.rpc.persistence.size=20Gi"}, more...)...)
+}
+
 func upgrade(t *testing.T, l *load) {
 	t.Helper()
-	rollsWithoutFailure(t, l, append([]string{"upgrade"}, change("--set=global.images.slipway.tag=v2", "--set=network.image.tag=25.10.1")...)...)
-	require.Equal(t, "slipway.test/besu:25.10.1", l.pod(t, "besu-node-validator").Spec.Containers[0].Image)
+	rollsWithoutFailure(t, l, append([]string{"upgrade"}, grown("--set=global.images.slipway.tag=99.0.0", "--set=network.image.tag=99.0.0")...)...)
+	require.Regexp(t, "/besu:99.0.0$", l.pod(t, "besu-node-validator").Spec.Containers[0].Image)
 }
 
 func rollback(t *testing.T, l *load) {
 	t.Helper()
 	rollsWithoutFailure(t, l, "rollback", "--timeout=3m", "--allow=placement", "--allow=besu-downgrade")
-	require.Equal(t, "slipway.test/besu:25.10.0", l.pod(t, "besu-node-validator").Spec.Containers[0].Image)
+	require.NotRegexp(t, "/besu:99.0.0$", l.pod(t, "besu-node-validator").Spec.Containers[0].Image)
 }
 
 // explain prints what a reader of a failed test asks first.
@@ -71,10 +93,10 @@ func (w *world) explain(t *testing.T) {
 	_, _, _ = w.try(t, "doctor")
 }
 
-func installAndMine(t *testing.T, l *load) {
+func installAndMine(t *testing.T, l *load, profile string) {
 	t.Helper()
 	began := time.Now()
-	l.run(t, append([]string{"install"}, change()...)...)
+	l.run(t, append([]string{"install"}, with(profile)...)...)
 	installed := time.Since(began)
 	l.find(t)
 	l.sender = l.account(t)
@@ -83,7 +105,7 @@ func installAndMine(t *testing.T, l *load) {
 	require.Equal(t, "confirmed", first.Status)
 	mined := time.Since(began)
 	l.accepted = append(l.accepted, first.ID)
-	t.Logf("RESULT slipway install: %.1f s; first transaction mined: %.1f s after the command began", installed.Seconds(), mined.Seconds())
+	t.Logf("RESULT slipway install --profile %s: %.1f s; first transaction mined: %.1f s after the command began", profile, installed.Seconds(), mined.Seconds())
 	require.LessOrEqual(t, mined, firstTransactionWithin)
 }
 
@@ -99,22 +121,30 @@ func (l *load) account(t *testing.T) string {
 
 func verbsSeeThatAllIsWell(t *testing.T, w *load) {
 	t.Helper()
+	requireAllIsWell(t, w)
 	id, err := w.call(t.Context(), w.client, "eth_chainId")
 	require.NoError(t, err)
-	require.JSONEq(t, `"0x1092"`, string(id))
+	require.Equal(t, uint64(53771311147), quantity(t, id), "the charts' own")
+	w.run(t, "plan", "--profile=preview", "--values="+overrides, "--exit-code")
+	require.Contains(t, w.run(t, append([]string{"install"}, with("preview")...)...), "installed with these values already")
+	require.Contains(t, w.run(t, "roll", "--timeout=1m"), "of their newest template")
+}
+
+// requireAllIsWell asks the verbs that look, which must find nothing at all.
+func requireAllIsWell(t *testing.T, w *load) {
+	t.Helper()
 	require.Contains(t, w.run(t, "status"), "everything is ready")
-	token := filepath.Join(t.TempDir(), "token")
-	made := w.inPod(t, w.pod(t, "signer").Name, "signer", "keys", "create", "--name=doctor", "--roles=read", "--config=/etc/slipway/signer.yaml")
-	var key struct{ Token string }
-	require.NoError(t, json.Unmarshal([]byte(made), &key))
-	require.NoError(t, os.WriteFile(token, []byte(key.Token), 0o600))
-	findings := w.run(t, "doctor", "--signer-token-file="+token)
-	for _, check := range []string{"release", "pods", "ports", "auth", "nodes", "chain-id", "genesis", "peers", "quorum", "height", "nonces"} {
+	findings := w.run(t, "doctor", "--signer-token-file="+w.tokenFile(t))
+	for _, check := range []string{"release", "pods", "ports", "auth", "nodes", "chain-id", "genesis", "peers", "quorum", "height", "nonces", "callers"} {
 		require.Regexp(t, `(?m)^ok +`+check+` `, findings)
 	}
-	w.run(t, "plan", "--values="+values, "--allow=placement", "--exit-code")
-	again := w.run(t, append([]string{"install"}, change()...)...)
-	require.Contains(t, again, "installed with these values already")
+}
+
+func (w *world) tokenFile(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "token")
+	require.NoError(t, os.WriteFile(path, []byte(w.token), 0o600))
+	return path
 }
 
 func bundleHasLogsAndNoSecrets(t *testing.T, w *load) {
@@ -140,7 +170,7 @@ func bundleHasLogsAndNoSecrets(t *testing.T, w *load) {
 	}
 	t.Logf("the bundle has\n%s", names)
 	require.Contains(t, all.String(), "this is a stand-in for Besu", "the nodes' logs are in it")
-	secrets, err := w.api.CoreV1().Secrets(namespace).List(t.Context(), meta.ListOptions{})
+	secrets, err := w.api.CoreV1().Secrets(w.namespace).List(t.Context(), meta.ListOptions{})
 	require.NoError(t, err)
 	for _, secret := range secrets.Items {
 		for key, value := range secret.Data {
@@ -178,26 +208,6 @@ func crashes(t *testing.T, l *load) {
 	t.Logf("RESULT %d transactions accepted until here, all mined once", accepted)
 }
 
-// doctorNamesWhatIsAway takes a validator for good, by giving it no replica.
-func doctorNamesWhatIsAway(t *testing.T, w *load) {
-	t.Helper()
-	scale := func(to int32) {
-		sets := w.api.AppsV1().StatefulSets(namespace)
-		scale, err := sets.GetScale(t.Context(), "besu-node-validator-2", meta.GetOptions{})
-		require.NoError(t, err)
-		scale.Spec.Replicas = to
-		_, err = sets.UpdateScale(t.Context(), "besu-node-validator-2", scale, meta.UpdateOptions{})
-		require.NoError(t, err)
-		require.Eventually(t, func() bool {
-			set, err := sets.Get(t.Context(), "besu-node-validator-2", meta.GetOptions{})
-			return err == nil && set.Status.ReadyReplicas == to && set.Status.Replicas == to
-		}, patience, lookEvery)
-	}
-	scale(0)
-	require.Contains(t, w.fail(t, "doctor"), "besu-node-validator-2")
-	scale(1)
-}
-
 // badUpgradeIsTakenBack gives the nodes a setting that they do not know. One
 // validator and one RPC node try it; what clients see is that nothing happens.
 func badUpgradeIsTakenBack(t *testing.T, l *load) {
@@ -205,12 +215,12 @@ func badUpgradeIsTakenBack(t *testing.T, l *load) {
 	l.take()
 	before := l.count()
 	stop := l.start(t)
-	said := l.fail(t, "upgrade", "--values="+values, "--allow=placement", "--timeout=45s", "--set=network.besu.config.nonsense=1")
+	said := l.fail(t, append([]string{"upgrade"}, grown("--timeout=45s", "--set=network.besu.config.nonsense=1")...)...)
 	stop()
 	reads, _, failures := l.take()
 	t.Logf("RESULT upgrade that cannot start, under load: %d reads and %d transactions, %d requests failed", reads, l.count()-before, len(failures))
 	require.Contains(t, said, "Unknown option in TOML configuration file: nonsense")
-	require.Contains(t, said, "revision 1 was put back")
+	require.Regexp(t, `revision \d+ was put back`, said)
 	require.Empty(t, failures)
 	require.Contains(t, l.run(t, "status"), "everything is ready")
 	l.requireAllMined(t)
@@ -235,15 +245,35 @@ func rollsWithoutFailure(t *testing.T, l *load, verb ...string) {
 	require.Contains(t, l.run(t, "status"), "everything is ready")
 }
 
+// rollWhatAnotherToolChanged gives the validators another template, as Argo CD would
+// after a commit, and has them taken one after the other.
+func rollWhatAnotherToolChanged(t *testing.T, l *load) {
+	t.Helper()
+	sets, err := l.api.AppsV1().StatefulSets(l.namespace).List(t.Context(), meta.ListOptions{LabelSelector: "app.kubernetes.io/name=besu-node-validator"})
+	require.NoError(t, err)
+	require.Len(t, sets.Items, 4)
+	for _, set := range sets.Items {
+		_, err := l.api.AppsV1().StatefulSets(l.namespace).Patch(t.Context(), set.Name, types.MergePatchType,
+			[]byte(`{"spec":{"template":{"metadata":{"annotations":{"example.org/commit":"two"}}}}}`), meta.PatchOptions{})
+		require.NoError(t, err)
+	}
+	rollsWithoutFailure(t, l, "roll", "--timeout=3m")
+	pods, err := l.api.CoreV1().Pods(l.namespace).List(t.Context(), meta.ListOptions{LabelSelector: "app.kubernetes.io/name=besu-node-validator"})
+	require.NoError(t, err)
+	for _, pod := range pods.Items {
+		require.Equal(t, "two", pod.Annotations["example.org/commit"], pod.Name)
+	}
+}
+
 func uninstallLeavesWhatItSays(t *testing.T, w *load) {
 	t.Helper()
 	said := w.run(t, "uninstall", "--timeout=3m")
 	require.Eventually(t, func() bool {
-		pods, err := w.api.CoreV1().Pods(namespace).List(t.Context(), meta.ListOptions{})
+		pods, err := w.api.CoreV1().Pods(w.namespace).List(t.Context(), meta.ListOptions{})
 		return err == nil && len(pods.Items) == 0
 	}, patience, lookEvery)
 	claims, secrets, maps := w.left(t)
-	require.Contains(t, said, fmt.Sprintf("left in namespace %s: %d volume claims (", namespace, claims))
+	require.Contains(t, said, fmt.Sprintf("left in namespace %s: %d volume claims (", w.namespace, claims))
 	require.Contains(t, said, fmt.Sprintf(", %d Secrets of the bootstrap ", secrets))
 	require.Contains(t, said, fmt.Sprintf(", %d ConfigMaps of the bootstrap ", maps))
 }
@@ -253,7 +283,7 @@ func uninstallLeavesWhatItSays(t *testing.T, w *load) {
 func (w *world) left(t *testing.T) (claims, secrets, maps int) {
 	t.Helper()
 	count := func(resource string, group ...string) int {
-		path := append(append([]string{"/api/v1"}, group...), "namespaces", namespace, resource)
+		path := append(append([]string{"/api/v1"}, group...), "namespaces", w.namespace, resource)
 		if len(group) > 0 {
 			path[0] = "/apis"
 		}
@@ -285,7 +315,7 @@ func (w *world) left(t *testing.T) (claims, secrets, maps int) {
 // signer still knows what it sent.
 func installedAgain(t *testing.T, l *load) {
 	t.Helper()
-	l.run(t, append([]string{"install"}, change()...)...)
+	l.run(t, append([]string{"install"}, grown()...)...)
 	l.find(t)
 	again, err := l.ask(t.Context(), l.client, "first", "?wait=mined&timeout=30s")
 	require.NoError(t, err)

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -30,25 +31,26 @@ import (
 )
 
 const (
-	namespace = "chain"
-	values    = "testdata/values.yaml"
+	overrides = "testdata/overrides.yaml"
 	patience  = 3 * time.Minute
 	lookEvery = 200 * time.Millisecond
 )
 
-// world is the cluster, as its owner sees it.
+// world is a namespace of the cluster, as its owner sees it.
 type world struct {
-	slipway string // the program
-	config  *rest.Config
-	api     kubernetes.Interface
-	gateway string // URLs of Services
-	signer  string
-	client  *http.Client
+	slipway   string // the program
+	namespace string
+	config    *rest.Config
+	api       kubernetes.Interface
+	gateway   string // URLs of Services
+	signer    string
+	client    *http.Client
+	token     string // for the signer: callers in the cluster may send, and not read
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T, namespace string) *world {
 	t.Helper()
-	w := &world{slipway: os.Getenv("SLIPWAY"), client: &http.Client{Timeout: 40 * time.Second}}
+	w := &world{slipway: os.Getenv("SLIPWAY"), namespace: namespace, client: &http.Client{Timeout: 40 * time.Second}}
 	var err error
 	require.NotEmpty(t, w.slipway, "SLIPWAY is the program to test: run it with make cluster-e2e")
 	w.config, err = clientcmd.BuildConfigFromFlags("", os.Getenv("KUBECONFIG"))
@@ -80,36 +82,43 @@ func (w *world) try(t *testing.T, args ...string) (out, progress string, err err
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
-	command := exec.CommandContext(ctx, w.slipway, append(args, "--namespace="+namespace)...)
+	command := exec.CommandContext(ctx, w.slipway, append(args, "--namespace="+w.namespace)...)
 	var told bytes.Buffer
 	command.Stderr = &told
 	began := time.Now()
 	printed, err := command.Output()
 	t.Logf("slipway %s: %s\n%s%s", strings.Join(args, " "), time.Since(began).Round(100*time.Millisecond), told.String(), printed)
+	require.NotRegexp(t, `(?m)^[IWEF]\d{4} `, told.String(), "lines of a library's own log")
 	return string(printed), told.String(), err
 }
 
-// change are the flags of verbs that take values.
-func change(more ...string) []string {
-	return append([]string{"--values=" + values, "--allow=placement", "--timeout=3m"}, more...)
+// with are the flags of verbs that take values. There is one machine, which four
+// validators share.
+func with(profile string, more ...string) []string {
+	return append([]string{"--profile=" + profile, "--values=" + overrides, "--allow=placement", "--timeout=3m"}, more...)
 }
 
-// find notes where the programs' Services are. Names are not used: the machine
-// of the tests has a name server of its own.
+// find notes where the programs' Services are, and gets a key for reading at the
+// signer. Names are not used: the machine of the tests has a name server of its
+// own.
 func (w *world) find(t *testing.T) {
 	t.Helper()
 	url := func(name string, port int) string {
-		service, err := w.api.CoreV1().Services(namespace).Get(t.Context(), name, meta.GetOptions{})
+		service, err := w.api.CoreV1().Services(w.namespace).Get(t.Context(), name, meta.GetOptions{})
 		require.NoError(t, err)
 		return fmt.Sprintf("http://%s:%d", service.Spec.ClusterIP, port)
 	}
 	w.gateway, w.signer = url("gateway", 4000), url("signer", 3000)
+	made := w.inPod(t, w.pod(t, "signer").Name, "signer", "keys", "create", "--name=reader", "--roles=read", "--config=/etc/slipway/signer.yaml")
+	var key struct{ Token string }
+	require.NoError(t, json.Unmarshal([]byte(made), &key))
+	w.token = key.Token
 }
 
 // pod is a ready pod of a component.
 func (w *world) pod(t *testing.T, component string) core.Pod {
 	t.Helper()
-	pods, err := w.api.CoreV1().Pods(namespace).List(t.Context(), meta.ListOptions{LabelSelector: "app.kubernetes.io/name=" + component})
+	pods, err := w.api.CoreV1().Pods(w.namespace).List(t.Context(), meta.ListOptions{LabelSelector: "app.kubernetes.io/name=" + component})
 	require.NoError(t, err)
 	for _, pod := range pods.Items {
 		if pod.DeletionTimestamp == nil && isReady(pod) {
@@ -138,7 +147,7 @@ func (w *world) crash(t *testing.T, pod core.Pod) {
 	t.Helper()
 	require.NotZero(t, killProcesses(t, string(pod.UID)), "no process of pod %s was found", pod.Name)
 	require.Eventually(t, func() bool {
-		now, err := w.api.CoreV1().Pods(namespace).Get(t.Context(), pod.Name, meta.GetOptions{})
+		now, err := w.api.CoreV1().Pods(w.namespace).Get(t.Context(), pod.Name, meta.GetOptions{})
 		return err == nil && restarts(*now) > restarts(pod) && isReady(*now)
 	}, patience, lookEvery, "pod %s does not come back", pod.Name)
 }
@@ -160,20 +169,25 @@ func killProcesses(t *testing.T, pod string) int {
 		if strings.HasPrefix(string(line), "sleep\x00infinity") {
 			continue
 		}
-		var id int
-		_, err := fmt.Sscanf(filepath.Base(dir), "%d", &id)
-		require.NoError(t, err)
-		if syscall.Kill(id, syscall.SIGKILL) == nil {
+		if syscall.Kill(processOf(t, group), syscall.SIGKILL) == nil {
 			killed++
 		}
 	}
 	return killed
 }
 
+// processOf is the process of a file below /proc.
+func processOf(t *testing.T, file string) int {
+	t.Helper()
+	id, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+	require.NoError(t, err)
+	return id
+}
+
 // inPod runs a command in a pod and returns what it prints.
 func (w *world) inPod(t *testing.T, pod string, command ...string) string {
 	t.Helper()
-	request := w.api.CoreV1().RESTClient().Post().Resource("pods").Namespace(namespace).Name(pod).SubResource("exec").
+	request := w.api.CoreV1().RESTClient().Post().Resource("pods").Namespace(w.namespace).Name(pod).SubResource("exec").
 		VersionedParams(&core.PodExecOptions{Command: command, Stdout: true, Stderr: true}, scheme.ParameterCodec)
 	executor, err := remotecommand.NewSPDYExecutor(w.config, http.MethodPost, request.URL())
 	require.NoError(t, err)
@@ -207,6 +221,15 @@ func (w *world) longestPause(t *testing.T, from, to uint64) time.Duration {
 		last = at
 	}
 	return time.Duration(longest) * time.Second
+}
+
+// validators are those that make the next block, by the gateway.
+func (w *world) validators(t *testing.T) (out []string) {
+	t.Helper()
+	text, err := w.call(t.Context(), w.client, "qbft_getValidatorsByBlockNumber", "latest")
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(text, &out))
+	return out
 }
 
 // quantity reads a number as JSON-RPC has it.
