@@ -104,6 +104,20 @@ func TestScrape_PodMonitorsFindTheMetricsOfTheRealPrograms(t *testing.T) {
 	}
 }
 
+// Alloy refuses a file in which it would wait longer for metrics than until it asks
+// for the next ones; left to itself it waits 10 s.
+func TestScrape_AlloyWaitsNoLongerThanBetweenTwo(t *testing.T) {
+	t.Parallel()
+	for interval, want := range map[string]string{"1s": "1s", "9s": "9s", "10s": "", "15s": "", "1m": ""} {
+		objects := render(t, fmt.Sprintf("observability: {alloy: {scrapeInterval: %s}}", interval))
+		found := regexp.MustCompile(`scrape_timeout = "(.*)"`).FindStringSubmatch(find[corev1.ConfigMap](t, objects, "ConfigMap", "alloy").Data["config.alloy"])
+		require.Equal(t, want != "", found != nil, interval)
+		if want != "" {
+			require.Equal(t, want, found[1])
+		}
+	}
+}
+
 // podMonitor is as much of one as is looked at.
 type podMonitor struct {
 	Spec struct {

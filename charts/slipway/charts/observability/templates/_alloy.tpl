@@ -44,6 +44,10 @@ prometheus.scrape "pods" {
   targets         = discovery.relabel.metrics.output
   forward_to      = [prometheus.remote_write.default.receiver]
   scrape_interval = {{ $v.scrapeInterval | quote }}
+  {{- if regexMatch "^[0-9]s$" $v.scrapeInterval }}
+  // It is 10s, and must not be longer.
+  scrape_timeout = {{ $v.scrapeInterval | quote }}
+  {{- end }}
 }
 
 prometheus.remote_write "default" {
