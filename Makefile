@@ -116,6 +116,12 @@ cluster-e2e: cluster-node ## Install the charts into a Kubernetes with pods that
 cluster-shell: cluster-node ## Open a shell beside that Kubernetes, for kubectl and bin/cluster/image/slipway (root)
 	@scripts/cluster-run.sh bash
 
+.PHONY: programs-test
+programs-test: cluster-tools ## Run programs of others as the rendered pods would, built from source (root; half an hour the first time); RUN=TestX narrows it
+	@scripts/programs.sh
+	CGO_ENABLED=0 $(GO) test $(VCS) -trimpath -c -tags programs -o bin/programs/programs.test ./internal/deploy/programstest
+	cd internal/deploy/programstest && $(IN_CLUSTER) SLIPWAY_PROGRAMS=$(CURDIR)/bin/programs $(CURDIR)/scripts/programs-run.sh $(CURDIR)/bin/programs/programs.test -test.v -test.timeout 20m -test.run '$(or $(RUN),.)'
+
 .PHONY: fuzz
 fuzz: ## Fuzz each target for 30 s; FUZZTIME=5m changes that
 	@scripts/fuzz.sh
