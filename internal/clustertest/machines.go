@@ -53,7 +53,8 @@ func (a *API) StartMachines(t *testing.T) {
 		name := fmt.Sprintf("machine-%d", i)
 		m.names = append(m.names, name)
 		_, err := api.Nodes().Create(t.Context(), &core.Node{ObjectMeta: meta.ObjectMeta{
-			Name: name, Labels: map[string]string{core.LabelTopologyZone: fmt.Sprintf("zone-%d", i), core.LabelHostname: name},
+			// The role is what the platforms' values look for.
+			Name: name, Labels: map[string]string{core.LabelTopologyZone: fmt.Sprintf("zone-%d", i), core.LabelHostname: name, "atk-role": "stateful"},
 		}}, meta.CreateOptions{})
 		if !apierrors.IsAlreadyExists(err) {
 			require.NoError(t, err)
