@@ -94,7 +94,10 @@ type compileGenesisCmd struct {
 	clusterFlags
 	GenesisConfigMap string        `name:"genesis-configmap-name" default:"besu-genesis" help:"ConfigMap of the genesis file."`
 	OutputPath       string        `required:"" help:"Where to write the genesis file." placeholder:"FILE"`
-	Timeout          time.Duration `default:"120s" help:"How long to wait for the ConfigMap."`
+	StaticNodes      string        `name:"static-nodes-configmap-name" default:"besu-static-nodes" help:"ConfigMap of the static nodes."`
+	StaticNodesPath  string        `help:"Where to write the static nodes too, when --node is among them." placeholder:"FILE"`
+	Node             string        `help:"Name of the node in the static nodes: besu-node-validator-1." placeholder:"NAME"`
+	Timeout          time.Duration `default:"120s" help:"How long to wait for each ConfigMap."`
 	Poll             time.Duration `default:"2s" help:"Time between looks."`
 }
 
@@ -114,7 +117,20 @@ func (c *compileGenesisCmd) run(ctx context.Context, stdout io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(stdout, "%s has the genesis %s.\n", c.OutputPath, compiled.Hash)
-	return nil
+	if c.StaticNodesPath == "" {
+		return nil
+	}
+	if c.Node == "" {
+		return errors.New("--static-nodes-path needs --node: the list is whole when this node is in it")
+	}
+	static, err := target.StaticNodes(ctx, c.StaticNodes, c.Node, c.Timeout, c.Poll)
+	if err != nil {
+		return err
+	}
+	if err := makeFolder(filepath.Dir(c.StaticNodesPath)); err != nil {
+		return err
+	}
+	return network.ReplaceFile(c.StaticNodesPath, static)
 }
 
 // makeFolder makes a folder that everybody may read: who reads it is another

@@ -20,6 +20,8 @@ func sectionOf(name string, c component) string {
 		return "network.validator"
 	case "besu-node-rpc":
 		return "network.rpc"
+	case "traefik":
+		return "support.ingress"
 	}
 	return strings.TrimSuffix(c.Toggle, ".enabled")
 }
@@ -40,7 +42,7 @@ func TestPlacement_IsThatOfEachComponent(t *testing.T) {
 	t.Parallel()
 	table := components(t)
 	delete(table, "signer-backup") // a job, that runs wherever there is room
-	v := overlaid(t, everything, withDApp)
+	v := overlaid(t, everything, withDApp, ownIngress)
 	merge(v, forEveryComponent(t, table, func(name string) string {
 		return fmt.Sprintf("{nodeSelector: {atk-role: %[1]s}, tolerations: [{key: %[1]s, operator: Exists}], priorityClassName: %[1]s, "+
 			"affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchFields: [{key: metadata.name, operator: In, values: [%[1]s]}]}]}}}, "+

@@ -167,7 +167,7 @@ func TestDefault_IsTheWholeStack(t *testing.T) {
 	t.Parallel()
 	r := mustRender(t, "")
 	for name := range components(t) {
-		asked := slices.Contains([]string{"object-store", "metrics-server", "signer-backup"}, name)
+		asked := slices.Contains([]string{"object-store", "metrics-server", "signer-backup", "traefik", "reloader"}, name)
 		found := slices.ContainsFunc(r.pods(t), func(p pod) bool { return p.Labels["app.kubernetes.io/name"] == name })
 		require.Equal(t, !asked, found, name)
 	}

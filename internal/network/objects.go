@@ -98,14 +98,20 @@ func (m Material) Objects() ([]Object, error) {
 	return append(out, static, last), nil
 }
 
+// PublicObjects are the names of the ConfigMaps of a node.
+func PublicObjects(node string) []string {
+	return []string{node + "-node-address", node + "-enode", node + "-pubkey"}
+}
+
 // NodeObjects are the objects of one node. The Secret with its key is first:
 // the others can be derived from it.
 func NodeObjects(node Node) []Object {
+	public := PublicObjects(node.Name)
 	return []Object{
 		{Kind: Secret, Name: PrivateKeyObject(node.Name), Data: map[string]string{PrivateKeyKey: node.Key.Private().Reveal()}, Immutable: true},
-		{Kind: ConfigMap, Name: node.Name + "-node-address", Data: map[string]string{"nodeAddress": node.Key.Address().Hex()}, Immutable: true},
-		{Kind: ConfigMap, Name: node.Name + "-enode", Data: map[string]string{"enode": node.Key.ID()}, Immutable: true},
-		{Kind: ConfigMap, Name: node.Name + "-pubkey", Data: map[string]string{"publicKey": node.Key.PublicKey()}, Immutable: true},
+		{Kind: ConfigMap, Name: public[0], Data: map[string]string{"nodeAddress": node.Key.Address().Hex()}, Immutable: true},
+		{Kind: ConfigMap, Name: public[1], Data: map[string]string{"enode": node.Key.ID()}, Immutable: true},
+		{Kind: ConfigMap, Name: public[2], Data: map[string]string{"publicKey": node.Key.PublicKey()}, Immutable: true},
 	}
 }
 

@@ -622,6 +622,64 @@ func TestCompileGenesis_WaitsAndSaysForWhat(t *testing.T) {
 	require.NoError(t, <-compiled, "the genesis appears last, with all its accounts there")
 }
 
+func TestStaticNodes_WaitsUntilTheNodeIsListed(t *testing.T) {
+	t.Parallel()
+	api := clustertest.Start(t)
+	c := connect(t, api.Config, api.Namespace)
+	of := func(node string, wait time.Duration) ([]byte, error) {
+		return c.StaticNodes(t.Context(), "besu-static-nodes", node, wait, 10*time.Millisecond)
+	}
+	_, err := of("besu-node-validator-0", 200*time.Millisecond)
+	require.ErrorContains(t, err, "waited 200ms: there is no ConfigMap besu-static-nodes")
+	_, err = c.Bootstrap(t.Context(), request())
+	require.NoError(t, err)
+	_, err = of("besu-node-validator-0", 10*time.Second)
+	require.NoError(t, err)
+	_, err = of("besu-node-validator-5", 200*time.Millisecond)
+	require.ErrorContains(t, err, "ConfigMap besu-static-nodes does not list besu-node-validator-5: has the bootstrap Job run?")
+
+	listed := make(chan []byte, 1)
+	go func() {
+		text, _ := of("besu-node-validator-5", 30*time.Second)
+		listed <- text
+	}()
+	more := request()
+	more.Validators = 6
+	_, err = c.Bootstrap(t.Context(), more)
+	require.NoError(t, err)
+	enodes, err := genesis.ParseStaticNodes(<-listed)
+	require.NoError(t, err)
+	require.Len(t, enodes, 7, "those before it are there too")
+
+	// Who brings a list of his own knows whom it is to name.
+	own, err := admin(t, api).ConfigMaps(api.Namespace).Create(t.Context(), &core.ConfigMap{
+		ObjectMeta: meta.ObjectMeta{Name: "mine"}, Data: map[string]string{"static-nodes.json": "[]"},
+	}, meta.CreateOptions{})
+	require.NoError(t, err)
+	text, err := c.StaticNodes(t.Context(), own.Name, "besu-node-validator-0", 10*time.Second, time.Second)
+	require.NoError(t, err)
+	require.Equal(t, "[]", string(text))
+}
+
+func TestBootstrap_AKeyThatIsLostIsNotDrawnAgain(t *testing.T) {
+	t.Parallel()
+	api := clustertest.Start(t)
+	c := connect(t, api.Config, api.Namespace)
+	_, err := c.Bootstrap(t.Context(), request())
+	require.NoError(t, err)
+	_, err = admin(t, api).ConfigMaps(api.Namespace).Create(t.Context(), &core.ConfigMap{
+		ObjectMeta: meta.ObjectMeta{Name: "besu-node-validator-4-enode"}, Data: map[string]string{"enode": "of the key that was lost"},
+	}, meta.CreateOptions{})
+	require.NoError(t, err)
+
+	more := request()
+	more.Validators = 5
+	_, err = c.Bootstrap(t.Context(), more)
+	require.ErrorContains(t, err, "secret besu-node-validator-4-private-key is lost")
+	require.ErrorContains(t, err, "delete the ConfigMaps besu-node-validator-4-node-address, besu-node-validator-4-enode")
+	require.NotContains(t, everything(t, api), "Secret besu-node-validator-4-private-key")
+}
+
 func TestABIs_MoreThanAPage(t *testing.T) {
 	t.Parallel()
 	api := clustertest.Start(t)

@@ -4,9 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
+	core "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -67,29 +70,64 @@ func (c *Cluster) CompileGenesis(ctx context.Context, configMap string, wait, po
 	return Genesis{Text: text, Hash: hash}, err
 }
 
-func (c *Cluster) waitForGenesis(ctx context.Context, name string, wait, poll time.Duration) (genesis.File, string, error) {
+func (c *Cluster) waitForGenesis(ctx context.Context, name string, wait, poll time.Duration) (file genesis.File, hash string, err error) {
+	err = c.waitForConfigMap(ctx, name, wait, poll, func(configMap *core.ConfigMap) (string, error) {
+		hash = configMap.Annotations[network.HashAnnotation]
+		file, err = genesis.Parse([]byte(configMap.Data[network.GenesisKey]))
+		return "", err
+	})
+	return file, hash, err
+}
+
+// StaticNodes waits for the list of static nodes in the ConfigMap of this name, and
+// until node is in it. The bootstrap lists a later node only when it has its key, from
+// which moment its pod may run: a list without it has none of the other later nodes
+// either. A list that the bootstrap did not make is taken as it is.
+func (c *Cluster) StaticNodes(ctx context.Context, configMap, node string, wait, poll time.Duration) (text []byte, err error) {
+	err = c.waitForConfigMap(ctx, configMap, wait, poll, func(found *core.ConfigMap) (string, error) {
+		text = []byte(found.Data[network.StaticNodesKey])
+		enodes, err := genesis.ParseStaticNodes(text)
+		if err != nil {
+			return "", err
+		}
+		isOurs := found.Labels[network.ManagedByLabel] == network.ManagedBy
+		isIn := slices.ContainsFunc(enodes, func(enode string) bool { return strings.Contains(enode, "@"+node+".") })
+		if isOurs && !isIn {
+			return fmt.Sprintf("ConfigMap %s does not list %s", configMap, node), nil
+		}
+		return "", nil
+	})
+	return text, err
+}
+
+// waitForConfigMap looks until the ConfigMap is there and use gives no reason to wait on.
+func (c *Cluster) waitForConfigMap(ctx context.Context, name string, wait, poll time.Duration, use func(*core.ConfigMap) (why string, err error)) error {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
+	hint := fmt.Sprintf("has the bootstrap Job run? kubectl --namespace %s get jobs", c.namespace)
 	var reason error // of the last look that was not cut short
 	for {
 		configMap, err := c.api.ConfigMaps(c.namespace).Get(ctx, name, meta.GetOptions{})
 		switch {
 		case err == nil:
-			file, err := genesis.Parse([]byte(configMap.Data[network.GenesisKey]))
+			why, err := use(configMap)
 			if err != nil {
-				return genesis.File{}, "", fmt.Errorf("ConfigMap %s: %w", name, err)
+				return fmt.Errorf("ConfigMap %s: %w", name, err)
 			}
-			return file, configMap.Annotations[network.HashAnnotation], nil
+			if why == "" {
+				return nil
+			}
+			reason = fmt.Errorf("%s: %s", why, hint)
 		case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err):
-			return genesis.File{}, "", c.explain("read ConfigMap "+name, err)
+			return c.explain("read ConfigMap "+name, err)
 		case apierrors.IsNotFound(err):
-			reason = fmt.Errorf("there is no ConfigMap %s in namespace %s: has the bootstrap Job run? kubectl --namespace %s get jobs", name, c.namespace, c.namespace)
+			reason = fmt.Errorf("there is no ConfigMap %s in namespace %s: %s", name, c.namespace, hint)
 		case ctx.Err() == nil || reason == nil:
 			reason = c.explain("read ConfigMap "+name, err)
 		}
 		select {
 		case <-ctx.Done():
-			return genesis.File{}, "", fmt.Errorf("waited %s: %w", wait, reason)
+			return fmt.Errorf("waited %s: %w", wait, reason)
 		case <-time.After(poll):
 		}
 	}

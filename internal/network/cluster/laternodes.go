@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
@@ -48,6 +49,9 @@ func (r *run) laterNode(ctx context.Context, names network.Names, role network.R
 		return network.Node{}, false, err
 	}
 	if !found {
+		if err := r.refuseLost(ctx, names, role, ordinal, name); err != nil {
+			return network.Node{}, false, err
+		}
 		key, err := r.keyOf(role, ordinal)
 		if err != nil {
 			return network.Node{}, false, err
@@ -80,6 +84,28 @@ func (r *run) laterNode(ctx context.Context, names network.Names, role network.R
 		}
 	}
 	return node, true, nil
+}
+
+// refuseLost refuses a new key for a node that had one: what is public of it is still
+// there. Nobody but its Secret knows the key of a later node, and a validator that was
+// voted in counts in the quorum by the old one.
+func (r *run) refuseLost(ctx context.Context, names network.Names, role network.Role, ordinal int, secret string) error {
+	public := network.PublicObjects(names.Node(role, ordinal))
+	for _, name := range public {
+		_, found, err := r.data(ctx, network.ConfigMap, name)
+		if err != nil {
+			return err
+		}
+		if !found {
+			continue
+		}
+		// Another run may have made the Secret and this since we looked.
+		if _, made, err := r.data(ctx, network.Secret, secret); err != nil || made {
+			return err
+		}
+		return fmt.Errorf("secret %s is lost: the node had a key, since ConfigMap %s is there: put the Secret back from a backup; for a new key vote the old address out if it is a validator, and delete the ConfigMaps %s", secret, name, strings.Join(public, ", "))
+	}
+	return nil
 }
 
 // keyOf is the given key of a later node, or a new one.

@@ -4,7 +4,7 @@
 {{- $config := dict
   "data-path" "/data/besu"
   "genesis-file" "/etc/besu/genesis/genesis.json"
-  "static-nodes-file" "/etc/besu/static-nodes/static-nodes.json"
+  "static-nodes-file" "/etc/besu/genesis/static-nodes.json"
   "node-private-key-file" "/run/secrets/besu/privateKey"
   "data-storage-format" .besu.dataStorageFormat
   "sync-mode" "FULL"
@@ -51,7 +51,7 @@ $c.besu, and changes it.
 {{- end -}}
 {{- end -}}
 
-{{/* The pod of a node. Takes $c with $c.besu, $c.image, $c.keys (a volume) and $c.keyPath. */}}
+{{/* The pod of a node. Takes $c with $c.besu, $c.image, $c.node (its name) and $c.keys (a volume). */}}
 {{- define "besu.pod" -}}
 {{- $c := . }}{{ $besu := .besu -}}
 {{- /* The image's own user, whose home is where Besu is. */}}
@@ -60,7 +60,8 @@ $c.besu, and changes it.
 # Besu writes its databases before it ends.
 terminationGracePeriodSeconds: 120
 initContainers:
-  # The accounts of the genesis file stand in ConfigMaps of their own.
+  # The accounts of the genesis file stand in ConfigMaps of their own, and a mounted
+  # list of static nodes may be older than the node.
   - name: compile-genesis
     {{- include "common.slipwayImage" $c | nindent 4 }}
     command: [slipway]
@@ -69,12 +70,18 @@ initContainers:
       - --namespace={{ $c.namespace }}
       - --genesis-configmap-name={{ $c.global.networkNodes.genesisConfigMapName }}
       - --output-path=/etc/besu/genesis/genesis.json
+      - --static-nodes-configmap-name={{ $c.global.networkNodes.staticNodesConfigMapName }}
+      - --static-nodes-path=/etc/besu/genesis/static-nodes.json
+      - --node={{ $c.node }}
       - --timeout={{ $c.global.waitTimeout }}
     terminationMessagePolicy: FallbackToLogsOnError
     {{- include "common.containerSecurity" $c | nindent 4 }}
     resources:
       requests: {cpu: 10m, memory: 64Mi}
       limits: {memory: 256Mi}
+    env:
+      - name: POD_NAME
+        valueFrom: {fieldRef: {fieldPath: metadata.name}}
     volumeMounts:
       - {name: genesis, mountPath: /etc/besu/genesis}
       - {name: token, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true}
@@ -133,7 +140,6 @@ containers:
       - {name: tmp, mountPath: /tmp}
       - {name: config, mountPath: /etc/besu/config, readOnly: true}
       - {name: genesis, mountPath: /etc/besu/genesis, readOnly: true}
-      - {name: static-nodes, mountPath: /etc/besu/static-nodes, readOnly: true}
       - {name: key, mountPath: /run/secrets/besu, {{ with $c.keySubPath }}subPathExpr: {{ . }}, {{ end }}readOnly: true}
       {{- include "common.extraVolumeMounts" $c | nindent 6 }}
 volumes:
@@ -147,7 +153,6 @@ volumes:
         - serviceAccountToken: {path: token, expirationSeconds: 3600}
         - configMap: {name: kube-root-ca.crt, items: [{key: ca.crt, path: ca.crt}]}
         - downwardAPI: {items: [{path: namespace, fieldRef: {fieldPath: metadata.namespace}}]}
-  - {name: static-nodes, configMap: {name: {{ $c.global.networkNodes.staticNodesConfigMapName }}}}
   - name: key
     {{- $c.keys | nindent 4 }}
   {{- include "common.extraVolumes" $c | nindent 2 }}
