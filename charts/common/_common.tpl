@@ -346,6 +346,12 @@ resources:
 {{ include "common.url" (list . "gateway.http") }}/evm/{{ .global.chainId }}
 {{- end -}}
 
+{{/* Says something where global.otlpEndpoint is Alloy of this release. Takes $c. */}}
+{{- define "common.ownCollector" -}}
+{{- $host := splitList ":" .global.otlpEndpoint | first -}}
+{{- if has $host (list "alloy" (printf "alloy.%s" .namespace) (printf "alloy.%s.svc" .namespace) (printf "alloy.%s.svc.%s" .namespace .global.clusterDomain)) }}true{{ end -}}
+{{- end -}}
+
 {{/*
 Lets a component reach global.otlpEndpoint: Alloy of this release by its labels,
 which also holds where policies for addresses do not mean pods, and anything
@@ -353,8 +359,7 @@ else by its port. Takes $c, and changes it.
 */}}
 {{- define "common.allowTraces" -}}
 {{- with .global.otlpEndpoint -}}
-  {{- $host := splitList ":" . | first -}}
-  {{- if has $host (list "alloy" (printf "alloy.%s" $.namespace) (printf "alloy.%s.svc" $.namespace) (printf "alloy.%s.svc.%s" $.namespace $.global.clusterDomain)) -}}
+  {{- if include "common.ownCollector" $ -}}
     {{- $_ := set $.facts "calls" (append ($.facts.calls | default list) "alloy.otlp-grpc") -}}
   {{- else -}}
     {{- $_ := set $ "egress" (append ($.egress | default list) (splitList ":" . | last | int) | uniq) -}}
@@ -804,13 +809,14 @@ template:
 {{/*
 Annotations of a workload that reads Secrets once: Reloader, if there is one, restarts
 it when they change. Takes (list $c "name"...): names besides those of its stores,
-empty ones not counting. What the bootstrap job makes never changes, and the roles of the
+empty ones not counting. Of the stores in $c.readsAgain it takes a changed login over by
+itself. What the bootstrap job makes never changes, and the roles of the
 bundled PostgreSQL have their passwords until an upgrade.
 */}}
 {{- define "common.reloads" -}}
 {{- $c := first . }}{{ $names := rest . }}{{ $own := include "common.requestedSecrets" . | fromJsonArray -}}
 {{- range $kind, $store := $c.stores -}}
-  {{- if not (or $store.inline (and $store.bundled (eq $kind "postgresql"))) }}{{ $names = append $names $store.secret.name }}{{ end -}}
+  {{- if not (or (has $kind ($c.readsAgain | default list)) $store.inline (and $store.bundled (eq $kind "postgresql"))) }}{{ $names = append $names $store.secret.name }}{{ end -}}
   {{- $names = append $names ($store.caSecret | default "") -}}
 {{- end -}}
 {{- $outside := list -}}

@@ -48,7 +48,8 @@ func (a meshPolicy) allows(account, port string) bool {
 // each port, both let in or none.
 func TestMesh_AllowsWhatNetworkPoliciesAllow(t *testing.T) {
 	t.Parallel()
-	r := mustRenderValues(t, overlaid(t, everything, "global: {mesh: {type: istio}, expose: {type: istio}}"))
+	traces := "global: {otlpEndpoint: 'alloy:4317'}\nnetwork: {besu: {metricsProtocol: opentelemetry}}"
+	r := mustRenderValues(t, overlaid(t, everything, withDApp, traces, "global: {mesh: {type: istio}, expose: {type: istio}}"))
 	require.True(t, r.has("PeerAuthentication", "slipway"))
 	require.True(t, r.says("mtls: {mode: STRICT}"))
 	require.True(t, r.has("AuthorizationPolicy", "default-deny"))

@@ -35,8 +35,8 @@ func TestReloader_RestartsWhatReadsSomebodysSecretOnce(t *testing.T) {
 	t.Parallel()
 	require.Empty(t, reloads(t, mustRender(t, "")), "what the bootstrap job makes never changes")
 	require.Equal(t, map[string][]string{
-		"Deployment gateway":     {"cache-ca", "cache-login"},
-		"Deployment signer":      {"db-ca", "db-login"},
+		"Deployment gateway":     {"cache-ca"}, // both read the logins of their stores again
+		"Deployment signer":      {"db-ca"},
 		"Deployment portal":      {"cache-ca", "cache-login", "db-ca", "db-login"},
 		"Deployment hasura":      {"cache-ca", "cache-login", "db-ca", "db-login"},
 		"StatefulSet graph-node": {"db-ca", "db-login"},
@@ -69,7 +69,7 @@ func sortedLike(in map[string][]string) map[string][]string {
 func TestReloader_NeverTouchesANode(t *testing.T) {
 	t.Parallel()
 	everywhere := `
-global: {datastores: {default: {redis: {host: cache.example, existingSecret: cache}, postgresql: {host: db.example, existingSecret: db}}}}
+global: {datastores: {default: {redis: {host: cache.example, tls: true, caSecret: ca, existingSecret: cache}, postgresql: {host: db.example, caSecret: ca, existingSecret: db}}}}
 hasura: {license: {existingSecret: paid}}
 observability: {alloy: {metrics: {username: me, existingSecret: login}}}
 `
