@@ -122,8 +122,15 @@ func (a *App) addTLS(group *lifecycle.Group, name string, cfg *tlsfiles.Config) 
 	return files.Server()
 }
 
-// serve hands a request to the present site.
-func (a *App) serve(w http.ResponseWriter, r *http.Request) { a.site.Load().front.ServeHTTP(w, r) }
+// serve hands a request to the present site. While load balancers are given time, every
+// answer asks its client to leave: what is left at the shutdown has been quiet for that
+// long, and no request is on its way when it is closed.
+func (a *App) serve(w http.ResponseWriter, r *http.Request) {
+	if a.isStopping.Load() {
+		w.Header().Set("Connection", "close")
+	}
+	a.site.Load().front.ServeHTTP(w, r)
+}
 
 // Reload puts a new configuration in the place of the present one, without an
 // interruption for clients. It returns when the new one is in force, or the

@@ -291,6 +291,39 @@ func TestApp_StopLetsRequestsFinish(t *testing.T) {
 	require.NoError(t, <-done)
 }
 
+func TestApp_ClientsAreAskedToLeaveBeforeTheStop(t *testing.T) {
+	t.Parallel()
+	node := upstreamtest.New(t)
+	node.Answer("eth_getBalance", upstreamtest.Result(`"0x1"`))
+	cfg := config(node)
+	cfg.WaitBeforeShutdown = 2 * time.Second
+	app, err := gatewayapp.New(cfg, gatewayapp.Deps{Log: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	ready, done := make(chan struct{}), make(chan error, 1)
+	go func() { done <- app.Run(ctx, func() { close(ready) }) }()
+	<-ready
+	isAskedToLeave := func(version int) bool {
+		protocols := new(http.Protocols)
+		protocols.SetHTTP1(version == 1)
+		protocols.SetUnencryptedHTTP2(version == 2)
+		transport := &http.Transport{Protocols: protocols}
+		defer transport.CloseIdleConnections()
+		response, err := (&http.Client{Transport: transport}).Post("http://"+app.Addr(), "application/json", strings.NewReader(balance)) //nolint:noctx // ends with the server
+		require.NoError(t, err)
+		defer response.Body.Close()
+		require.Equal(t, http.StatusOK, response.StatusCode)
+		require.Equal(t, version, response.ProtoMajor)
+		return response.Close
+	}
+	require.False(t, isAskedToLeave(1))
+	require.False(t, isAskedToLeave(2))
+	cancel()
+	require.Eventually(t, func() bool { return isAskedToLeave(1) }, time.Second, time.Millisecond)
+	isAskedToLeave(2) // by a frame of its own, which the client keeps to itself
+	require.NoError(t, <-done)
+}
+
 func TestApp_RedisOutlivesTheGateway(t *testing.T) {
 	t.Parallel()
 

@@ -49,28 +49,8 @@ func (r *run) laterNode(ctx context.Context, names network.Names, role network.R
 		return network.Node{}, false, err
 	}
 	if !found {
-		if err := r.refuseLost(ctx, names, role, ordinal, name); err != nil {
+		if data, err = r.drawKey(ctx, names, role, ordinal); err != nil {
 			return network.Node{}, false, err
-		}
-		key, err := r.keyOf(role, ordinal)
-		if err != nil {
-			return network.Node{}, false, err
-		}
-		node := network.NewNode(names, role, ordinal, key)
-		made, err := r.create(ctx, network.NodeObjects(node)[0], r.request.Labels, r.request.DryRun)
-		switch {
-		case err != nil:
-			return network.Node{}, false, err
-		case made:
-			r.report.Made = append(r.report.Made, "Secret "+name)
-			if role == network.Validator {
-				r.report.Notes = append(r.report.Notes, fmt.Sprintf("%s (%s) is not in the genesis: when it runs, make it a validator by `slipway network validator add %s`", node.Name, node.Key.Address(), node.Name))
-			}
-			data = network.NodeObjects(node)[0].Data
-		default:
-			if data, _, err = r.data(ctx, network.Secret, name); err != nil {
-				return network.Node{}, false, err
-			}
 		}
 	}
 	key, err := genesis.ParseNodeKey(data[network.PrivateKeyKey])
@@ -84,6 +64,34 @@ func (r *run) laterNode(ctx context.Context, names network.Names, role network.R
 		}
 	}
 	return node, true, nil
+}
+
+// drawKey makes the Secret with the key of a later node and returns what is in it, also
+// where another run was faster.
+func (r *run) drawKey(ctx context.Context, names network.Names, role network.Role, ordinal int) (map[string]string, error) {
+	secret := network.PrivateKeyObject(names.Node(role, ordinal))
+	if err := r.refuseLost(ctx, names, role, ordinal, secret); err != nil {
+		return nil, err
+	}
+	key, err := r.keyOf(role, ordinal)
+	if err != nil {
+		return nil, err
+	}
+	node := network.NewNode(names, role, ordinal, key)
+	object := network.NodeObjects(node)[0]
+	made, err := r.create(ctx, object, r.request.Labels, r.request.DryRun)
+	if err != nil {
+		return nil, err
+	}
+	if !made {
+		data, _, err := r.data(ctx, network.Secret, secret)
+		return data, err
+	}
+	r.report.Made = append(r.report.Made, "Secret "+secret)
+	if role == network.Validator {
+		r.report.Notes = append(r.report.Notes, fmt.Sprintf("%s (%s) is not in the genesis: when it runs, make it a validator by `slipway network validator add %s`", node.Name, node.Key.Address(), node.Name))
+	}
+	return object.Data, nil
 }
 
 // refuseLost refuses a new key for a node that had one: what is public of it is still
