@@ -198,6 +198,7 @@ func startPrograms(t *testing.T, objects []deploy.Object) map[string]listener {
 	signerPort := portOf(t, signerConfig.AdminListen)
 	signerConfig.Listen, signerConfig.AdminListen = "127.0.0.1:0", "127.0.0.1:0"
 	signerConfig.GatewayURL, signerConfig.DatabaseURL = secret.New("http://"+gateway.Addr()), secret.New(pgtest.DSN(t))
+	signerConfig.DatabasePasswordFile, signerConfig.DatabaseUsernameFile = "", ""
 	signerConfig.Keys.Mnemonic, signerConfig.Keys.MnemonicFile = secret.New(phrase), ""
 	signer, err := signerapp.New(signerConfig, signerapp.Deps{Log: log})
 	require.NoError(t, err)
