@@ -102,7 +102,8 @@ func (c *Cluster) StaticNodes(ctx context.Context, configMap, node string, wait,
 
 // waitForConfigMap looks until the ConfigMap is there and use gives no reason to wait on.
 func (c *Cluster) waitForConfigMap(ctx context.Context, name string, wait, poll time.Duration, use func(*core.ConfigMap) (why string, err error)) error {
-	ctx, cancel := context.WithTimeout(ctx, wait)
+	deadline := time.Now().Add(wait)
+	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	hint := fmt.Sprintf("has the bootstrap Job run? kubectl --namespace %s get jobs", c.namespace)
 	var reason error // of the last look that was not cut short
@@ -122,7 +123,7 @@ func (c *Cluster) waitForConfigMap(ctx context.Context, name string, wait, poll 
 			return c.explain("read ConfigMap "+name, err)
 		case apierrors.IsNotFound(err):
 			reason = fmt.Errorf("there is no ConfigMap %s in namespace %s: %s", name, c.namespace, hint)
-		case ctx.Err() == nil || reason == nil:
+		case reason == nil || time.Now().Before(deadline): // the context may end a moment later
 			reason = c.explain("read ConfigMap "+name, err)
 		}
 		select {
