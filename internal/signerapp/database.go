@@ -33,6 +33,7 @@ func (a *App) openDatabase(ctx context.Context) (*pgxpool.Pool, error) {
 	if a.login != nil {
 		connect.BeforeConnect = a.login.BeforeConnect
 	}
+	var reason error // of the last try that was not cut short
 	for {
 		pool, err := queue.Connect(deadline, connect)
 		if err == nil {
@@ -41,10 +42,13 @@ func (a *App) openDatabase(ctx context.Context) (*pgxpool.Pool, error) {
 		if !errors.Is(err, queue.ErrUnavailable) || errors.Is(err, queue.ErrLoginRefused) && a.login == nil {
 			return nil, err
 		}
+		if reason == nil || deadline.Err() == nil {
+			reason = err
+		}
 		a.log.InfoContext(ctx, "waiting for the database", slog.Any("err", err))
 		select {
 		case <-deadline.Done():
-			return nil, err
+			return nil, reason
 		case <-time.After(time.Second):
 		}
 	}

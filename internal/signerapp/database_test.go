@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -27,7 +28,7 @@ func ownRole(t *testing.T, dsn, password string, isOwner bool) string {
 	admin, err := pgx.Connect(t.Context(), dsn)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = admin.Close(context.WithoutCancel(t.Context())) })
-	role := "role_" + strings.ToLower(t.Name())
+	role := strings.ToLower(t.Name()) + strconv.FormatInt(time.Now().UnixNano(), 36) // one server has the roles of all runs
 	_, err = admin.Exec(t.Context(), `create role `+role+` login password '`+password+`'`)
 	require.NoError(t, err)
 	if isOwner {
@@ -68,7 +69,7 @@ func TestApp_ALoginThatIsRefusedAtTheStart(t *testing.T) {
 		require.NoError(t, err)
 		return app.Run(t.Context(), func() {})
 	}
-	cfg.DatabaseWait = 100 * time.Millisecond
+	cfg.DatabaseWait = 2 * time.Second
 	err := run(cfg, slog.New(slog.DiscardHandler))
 	require.ErrorContains(t, err, "the database refuses the login")
 	require.NotContains(t, err.Error(), "hush")
