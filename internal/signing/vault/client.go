@@ -64,8 +64,9 @@ func (c *Client) do(ctx context.Context, ref signing.KeyRef, call func(ctx conte
 	if err != nil {
 		return c.classify(ctx, ref, err)
 	}
+	used := c.api.Token()
 	err = call(limited)
-	if status(err) == http.StatusForbidden && c.mayHelp(limited, s) {
+	if status(err) == http.StatusForbidden && c.mayHelp(limited, s, used) {
 		if _, loginErr := c.login(limited, s.number); loginErr != nil {
 			return c.classify(ctx, ref, loginErr)
 		}
@@ -79,13 +80,14 @@ func (c *Client) do(ctx context.Context, ref signing.KeyRef, call func(ctx conte
 const sessionAge = time.Minute
 
 // mayHelp says whether a new login may lift a 403: Vault forbids what a policy
-// does not allow with the same words as a token that has ended.
-func (c *Client) mayHelp(ctx context.Context, s session) bool {
+// does not allow with the same words as a token that has ended. The one that was
+// used may have ended while another signature, or Run, brought a new one.
+func (c *Client) mayHelp(ctx context.Context, s session, used string) bool {
 	if time.Since(s.since) > sessionAge {
 		return true
 	}
 	_, err := c.api.Auth().Token().LookupSelfWithContext(ctx)
-	return status(err) == http.StatusForbidden
+	return status(err) == http.StatusForbidden || c.api.Token() != used
 }
 
 // status is the HTTP status of Vault's refusal, or 0.

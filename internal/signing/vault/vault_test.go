@@ -2,9 +2,11 @@ package vault
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/hashicorp/vault/api"
 	"github.com/stretchr/testify/require"
 
 	"github.com/slipwayhq/slipway/internal/secret"
@@ -224,6 +227,25 @@ func TestLogin_ForbiddenIsNotAskedTwice(t *testing.T) {
 		require.ErrorAs(t, err, &permanent)
 	}
 	require.Equal(t, 1, c.session.number)
+}
+
+// Vault's words do not say which token it forbade.
+func TestLogin_ANewTokenSinceTheCallIsNoPolicy(t *testing.T) {
+	t.Parallel()
+	s := ready(t)
+	file := filepath.Join(t.TempDir(), "token")
+	require.NoError(t, os.WriteFile(file, []byte(s.NewToken(t, "signer", "1h")), 0o600))
+	c := client(t, Config{Address: s.Address, Auth: AuthConfig{Method: MethodTokenFile, TokenFile: file}})
+	second, calls := s.NewToken(t, "signer", "1h"), 0
+	require.NoError(t, c.do(t.Context(), "vault:key", func(context.Context) error {
+		if calls++; calls > 1 {
+			return nil
+		}
+		require.NoError(t, os.WriteFile(file, []byte(second), 0o600))
+		require.NoError(t, c.followTokenFile()) // as Run does
+		return &api.ResponseError{StatusCode: http.StatusForbidden}
+	}))
+	require.Equal(t, 2, calls)
 }
 
 func TestLogin_TokenFile(t *testing.T) {
