@@ -6,12 +6,15 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	authorization "k8s.io/api/authorization/v1"
 	core "k8s.io/api/core/v1"
 	rbac "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	authorizationv1 "k8s.io/client-go/kubernetes/typed/authorization/v1"
 	corev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	rbacv1 "k8s.io/client-go/kubernetes/typed/rbac/v1"
 	"k8s.io/client-go/rest"
@@ -117,6 +120,32 @@ func (a *API) As(t *testing.T, user string, roles ...rbac.Role) *rest.Config {
 			RoleRef:    rbac.RoleRef{APIGroup: rbac.GroupName, Kind: "Role", Name: role.Name},
 		}, meta.CreateOptions{})
 		require.NoError(t, err)
+		a.waitForRights(t, config, role.Rules)
 	}
 	return config
+}
+
+// waitForRights waits until the API server knows what it has just been told: it
+// judges by a copy of the Roles that follows them.
+func (a *API) waitForRights(t *testing.T, config *rest.Config, rules []rbac.PolicyRule) {
+	t.Helper()
+	if len(rules) == 0 {
+		return
+	}
+	last := rules[len(rules)-1]
+	asked := authorization.ResourceAttributes{Namespace: a.Namespace, Verb: last.Verbs[0], Group: last.APIGroups[0], Resource: last.Resources[0]}
+	if len(last.ResourceNames) > 0 {
+		asked.Name = last.ResourceNames[0]
+	}
+	if resource, sub, has := strings.Cut(asked.Resource, "/"); has {
+		asked.Resource, asked.Subresource = resource, sub
+	}
+	user, err := authorizationv1.NewForConfig(config)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		answer, err := user.SelfSubjectAccessReviews().Create(t.Context(), &authorization.SelfSubjectAccessReview{
+			Spec: authorization.SelfSubjectAccessReviewSpec{ResourceAttributes: &asked},
+		}, meta.CreateOptions{})
+		return err == nil && answer.Status.Allowed
+	}, 10*time.Second, 10*time.Millisecond, "%v", asked)
 }
