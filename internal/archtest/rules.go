@@ -47,7 +47,7 @@ func arrows() map[string][]string {
 		"signing":                 "",
 		"signing/local":           "signing",
 		"signing/vault":           "signing",
-		"signing/vault/vaulttest": "",
+		"signing/vault/vaulttest": "testprogram",
 		"signing/awskms":          "signing",
 		"signing/awskms/kmstest":  "",
 		"signing/signingtest":     "signing",
@@ -80,7 +80,8 @@ func arrows() map[string][]string {
 		"clustertest":          "",
 		"waitfor":              "nodeclient redisconn",
 		"objectstore":          "",
-		"objectstore/s3test":   "",
+		"objectstore/s3test":   "testprogram",
+		"testprogram":          "",
 
 		// development and tests
 		"devnet":                  "",

@@ -9,21 +9,18 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"os"
 	"os/exec"
-	"path/filepath"
-	"runtime"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/slipwayhq/slipway/internal/testprogram"
 )
 
 const (
-	// buildTimeout is for the first build, on a machine with little to spare.
-	buildTimeout = 12 * time.Minute
 	// startTimeout is until it answers.
 	startTimeout = 30 * time.Second
 	// starts is how often it is tried, since a port that was free may be taken.
@@ -38,42 +35,8 @@ type Builder struct {
 }
 
 func (b *Builder) build() (string, error) {
-	b.once.Do(func() {
-		_, here, _, ok := runtime.Caller(0)
-		if !ok {
-			b.err = errors.New("the source of this package is not known")
-			return
-		}
-		root := filepath.Join(filepath.Dir(here), "..", "..", "..")
-		b.binary = filepath.Join(root, "bin", "tools", "versitygw")
-		unlock, err := lock(b.binary + ".lock")
-		if err != nil {
-			b.err = err
-			return
-		}
-		defer unlock()
-		ctx, cancel := context.WithTimeout(context.Background(), buildTimeout)
-		defer cancel()
-		cmd := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-trimpath", "-o", b.binary, "github.com/versity/versitygw/cmd/versitygw")
-		cmd.Dir = filepath.Join(root, "test", "versitygw")
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			b.err = errors.New("build test/versitygw: " + err.Error() + "\n" + string(out))
-		}
-	})
+	b.once.Do(func() { b.binary, b.err = testprogram.Build("versitygw", "github.com/versity/versitygw/cmd/versitygw") })
 	return b.binary, b.err
-}
-
-// lock waits until no other test binary builds the program.
-func lock(name string) (unlock func(), err error) {
-	if err := os.MkdirAll(filepath.Dir(name), 0o750); err != nil {
-		return nil, err
-	}
-	file, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	return func() { file.Close() }, syscall.Flock(int(file.Fd()), syscall.LOCK_EX)
 }
 
 // Server is a store of one test, empty, that ends with it.

@@ -7,20 +7,17 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
-	"os"
 	"os/exec"
-	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/slipwayhq/slipway/internal/testprogram"
 )
 
 // Builder builds the program once in a test binary.
@@ -30,46 +27,9 @@ type Builder struct {
 	err    error
 }
 
-// buildTimeout is for the first build, on a machine with little to spare.
-const buildTimeout = 12 * time.Minute
-
 func (b *Builder) build() (string, error) {
-	b.once.Do(func() {
-		_, here, _, ok := runtime.Caller(0)
-		if !ok {
-			b.err = errors.New("the source of this package is not known")
-			return
-		}
-		root := filepath.Join(filepath.Dir(here), "..", "..", "..", "..")
-		b.binary = filepath.Join(root, "bin", "tools", "vaultserver")
-		unlock, err := lock(b.binary + ".lock")
-		if err != nil {
-			b.err = err
-			return
-		}
-		defer unlock()
-		ctx, cancel := context.WithTimeout(context.Background(), buildTimeout)
-		defer cancel()
-		cmd := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-trimpath", "-o", b.binary, ".")
-		cmd.Dir = filepath.Join(root, "test", "vaultserver")
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			b.err = errors.New("build test/vaultserver: " + err.Error() + "\n" + string(out))
-		}
-	})
+	b.once.Do(func() { b.binary, b.err = testprogram.Build("vaultserver", ".") })
 	return b.binary, b.err
-}
-
-// lock waits until no other test binary builds the program.
-func lock(name string) (unlock func(), err error) {
-	if err := os.MkdirAll(filepath.Dir(name), 0o750); err != nil {
-		return nil, err
-	}
-	file, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	return func() { file.Close() }, syscall.Flock(int(file.Fd()), syscall.LOCK_EX)
 }
 
 // Server is a Vault of one test: unsealed, with nothing mounted.
