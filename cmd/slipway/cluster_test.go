@@ -182,15 +182,22 @@ func (p place) requireMounted(t *testing.T, made map[string]string) {
 	}
 }
 
-// killed runs the program in a process of its own, and kills it when it waits.
+// killed runs the program in a process of its own, and kills it when it waits
+// for a gateway that never becomes ready: it cannot be done before.
 func (p place) killed(t *testing.T, args ...string) {
 	t.Helper()
 	var stdout, stderr output
+	args = append(args, "--set-string", "gateway.podAnnotations."+clustertest.StuckAnnotation+"=yes")
 	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
 	cmd.Env = append(os.Environ(), asProgram+"=1")
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	require.NoError(t, cmd.Start())
-	require.Eventually(t, func() bool { return strings.Contains(stderr.String(), "\nwait ") }, 2*time.Minute, 20*time.Millisecond, "it never waited")
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log("the program that was to be killed said: " + stdout.String() + stderr.String())
+		}
+	})
+	require.Eventually(t, func() bool { return strings.Contains(stderr.String(), "\nwait      Deployment gateway ") }, 2*time.Minute, 20*time.Millisecond, "it never waited")
 	require.NoError(t, cmd.Process.Kill())
 	require.Error(t, cmd.Wait())
 }

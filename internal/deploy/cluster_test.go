@@ -21,6 +21,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"helm.sh/helm/v3/pkg/release"
+	batch "k8s.io/api/batch/v1"
 	core "k8s.io/api/core/v1"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
@@ -234,6 +235,56 @@ func TestCluster_StuckReleaseIsRecognisedAndMended(t *testing.T) {
 	result, err := w.Upgrade(t.Context(), r)
 	require.NoError(t, err)
 	require.Equal(t, 3, result.Revision)
+}
+
+// Several upgrades did not get to their end: something of each is in the
+// cluster, and the newest revision does not name it all.
+func TestCluster_WhatFailedRevisionsLeftGoes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	good, told := w.request(t, "")
+	_, err := w.Install(t.Context(), good)
+	require.NoError(t, err, told.text())
+	tried := func(values string) {
+		r, _ := w.request(t, values)
+		r.Timeout = 20 * time.Second
+		_, err := w.Upgrade(t.Context(), r)
+		require.ErrorIs(t, err, ErrNotReady)
+		require.ErrorContains(t, err, "cannot be pulled")
+	}
+	const backedUp = `{gateway: {podAnnotations: {clustertest/stuck: "yes", first: "1"}}, signer: {backup: {enabled: true}}}`
+	jobs := func() []batch.CronJob {
+		list, err := w.admin.BatchV1().CronJobs(w.namespace).List(t.Context(), meta.ListOptions{})
+		require.NoError(t, err)
+		return list.Items
+	}
+
+	tried(backedUp)
+	require.Len(t, jobs(), 1)
+	tried(`gateway: {podAnnotations: {clustertest/stuck: "yes", second: "2"}}`)
+	require.Empty(t, jobs())
+	_, err = w.Upgrade(t.Context(), good)
+	require.NoError(t, err)
+	gateway, err := w.admin.AppsV1().Deployments(w.namespace).Get(t.Context(), "gateway", meta.GetOptions{})
+	require.NoError(t, err)
+	for _, key := range []string{clustertest.StuckAnnotation, "first", "second"} {
+		require.NotContains(t, gateway.Spec.Template.Annotations, key)
+	}
+
+	// A program that is killed may not even get to what the revision before left.
+	tried(backedUp)
+	o, err := w.begin(t.Context(), good)
+	require.NoError(t, err)
+	killed, info := *o.history.deployed(), *o.history.last().Info
+	killed.Version, killed.Info = o.history.last().Version+1, &info
+	require.NoError(t, o.helm.Releases.Create(&killed))
+	require.Len(t, jobs(), 1)
+	_, err = w.Uninstall(t.Context(), good)
+	require.NoError(t, err)
+	require.Empty(t, jobs())
+	copies, err := w.admin.CoreV1().PersistentVolumeClaims(w.namespace).Get(t.Context(), "signer-backup", meta.GetOptions{})
+	require.NoError(t, err, "copies stay")
+	require.Nil(t, copies.DeletionTimestamp)
 }
 
 func TestCluster_PreflightKnowsTheChain(t *testing.T) {

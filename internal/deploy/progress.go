@@ -98,7 +98,7 @@ func (w workloads) deployment(d apps.Deployment) string {
 	case d.Status.AvailableReplicas < want:
 		return w.count("ready", d.Status.AvailableReplicas, want, d.Spec.Selector.MatchLabels)
 	case d.Status.Replicas > d.Status.UpdatedReplicas:
-		return fmt.Sprintf("%d old pods are ending", d.Status.Replicas-d.Status.UpdatedReplicas)
+		return fmt.Sprintf("%d old pods have not ended", d.Status.Replicas-d.Status.UpdatedReplicas) + w.reason(d.Spec.Selector.MatchLabels)
 	}
 	return ""
 }

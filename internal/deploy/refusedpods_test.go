@@ -35,3 +35,23 @@ func TestWaiting_TellsOfVolumesThatCannotBeMounted(t *testing.T) {
 	require.Equal(t, []Waiting{{Object: "StatefulSet v", Why: `0 of 1 pods are ready; v-0: a volume cannot be mounted: secret "key" not found`}}, w.waiting())
 	require.Equal(t, nextForMissing, nextForPod(w.waiting()[0].Why))
 }
+
+// Old pods stay as long as the new one is not ready: its reason is the one.
+func TestWaiting_OldPodsStayForTheSakeOfANewOne(t *testing.T) {
+	t.Parallel()
+	labels := map[string]string{"app": "g"}
+	pod := func(name string, ready core.ConditionStatus) core.Pod {
+		return core.Pod{
+			ObjectMeta: meta.ObjectMeta{Name: name, Labels: labels}, Spec: core.PodSpec{NodeName: "m"},
+			Status: core.PodStatus{Phase: core.PodRunning, Conditions: []core.PodCondition{{Type: core.PodReady, Status: ready}}},
+		}
+	}
+	w := workloads{
+		wanted: []string{"Deployment g"}, pods: []core.Pod{pod("g-old", core.ConditionTrue), pod("g-new", core.ConditionFalse)},
+		deployments: []apps.Deployment{{
+			ObjectMeta: meta.ObjectMeta{Name: "g"}, Spec: apps.DeploymentSpec{Selector: &meta.LabelSelector{MatchLabels: labels}},
+			Status: apps.DeploymentStatus{Replicas: 2, UpdatedReplicas: 1, AvailableReplicas: 1},
+		}},
+	}
+	require.Equal(t, "1 old pods have not ended; g-new: it runs and its readiness probe does not succeed yet", w.waiting()[0].Why)
+}

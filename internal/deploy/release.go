@@ -9,7 +9,6 @@ import (
 
 	"helm.sh/helm/v3/pkg/action"
 	"helm.sh/helm/v3/pkg/chart"
-	"helm.sh/helm/v3/pkg/kube"
 	"helm.sh/helm/v3/pkg/release"
 )
 
@@ -201,37 +200,6 @@ func (o *operation) preflight(ctx context.Context, wanted []Object) error {
 func (o *operation) note(text string) {
 	o.result.Notes = append(o.result.Notes, text)
 	o.Tell(Event{"note", "", text})
-}
-
-// helmClient makes Helm wait in our way. Helm itself takes a StatefulSet that
-// is updated OnDelete for ready at once, and says nothing while it waits.
-type helmClient struct {
-	*kube.Client
-	wait func() error
-}
-
-// Wait implements kube.Interface.
-func (h helmClient) Wait(kube.ResourceList, time.Duration) error { return h.wait() }
-
-// WaitWithJobs implements kube.Interface.
-func (h helmClient) WaitWithJobs(kube.ResourceList, time.Duration) error { return h.wait() }
-
-// waitFor sets what Helm's next action waits for. Its own goroutines never see
-// ctx: they write down how things ended, and must not be cut short there.
-func (o *operation) waitFor(ctx context.Context, wanted []Object) {
-	client, ok := o.helm.KubeClient.(*kube.Client)
-	if wrapped, again := o.helm.KubeClient.(helmClient); again {
-		client, ok = wrapped.Client, true
-	}
-	if !ok {
-		return // a test's own client
-	}
-	o.helm.KubeClient = helmClient{client, func() error {
-		if err := o.roll(ctx, o.Release, o.Tell); err != nil {
-			return err
-		}
-		return o.wait(ctx, o.Release, wanted, o.Tell)
-	}}
 }
 
 // cause gives the words of a failure, with what to do where the API server

@@ -90,6 +90,21 @@ func (h history) deployed() *release.Release {
 	return nil
 }
 
+// mixed are the revisions of which objects may be in the cluster at the same
+// time: where the newest revision did not get to its end, itself, those that
+// were tried before it, and the last that did.
+func (h history) mixed() []*release.Release {
+	if h.state() != Failed {
+		return nil
+	}
+	for i := len(h) - 1; i >= 0; i-- {
+		if h[i].Info.Status == release.StatusDeployed {
+			return h[i:]
+		}
+	}
+	return h
+}
+
 // running is the revision whose objects are in the cluster, as far as anybody
 // knows: the newest deployed one, or the newest that was tried.
 func (h history) running() *release.Release {

@@ -43,6 +43,9 @@ func (o *operation) uninstall(ctx context.Context) (left string, err error) {
 	uninstall.Wait, uninstall.Timeout = true, remaining(ctx, o.Timeout)
 	uninstall.DeletionPropagation = "foreground"
 	o.Tell(Event{"delete", o.Release, "taking the objects away"})
+	if err := o.deleteMixed(); err != nil {
+		return "", o.explain("uninstall what earlier revisions made; the rest is as it was", err)
+	}
 	if _, err := uninstall.Run(o.Release); err != nil && !errors.Is(err, driver.ErrReleaseNotFound) {
 		return "", o.explain("uninstall; what is left of it is in `slipway status`", err)
 	}

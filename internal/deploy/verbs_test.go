@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -158,17 +159,20 @@ func TestHistory(t *testing.T) {
 		h                 history
 		state             State
 		running, previous int // revisions; 0 is none
+		mixed             string
 	}{
-		"nothing":                {nil, Absent, 0, 0},
-		"installed":              {of("deployed"), Deployed, 1, 0},
-		"first failed":           {of("failed"), Failed, 1, 0},
-		"upgrade failed":         {of("deployed", "failed"), Failed, 1, 1},
-		"killed in an install":   {of("pending-install"), Stuck, 1, 0},
-		"killed in an upgrade":   {of("superseded", "deployed", "pending-upgrade"), Stuck, 2, 2},
-		"killed in a rollback":   {of("superseded", "deployed", "pending-rollback"), Stuck, 2, 2},
-		"killed in a deletion":   {of("uninstalling"), Stuck, 1, 0},
-		"back skips what failed": {of("superseded", "failed", "deployed"), Deployed, 3, 1},
-		"history kept":           {of("uninstalled"), Absent, 0, 0},
+		"nothing":                {nil, Absent, 0, 0, "[]"},
+		"installed":              {of("deployed"), Deployed, 1, 0, "[]"},
+		"first failed":           {of("failed"), Failed, 1, 0, "[1]"},
+		"upgrade failed":         {of("deployed", "failed"), Failed, 1, 1, "[1 2]"},
+		"killed in an install":   {of("pending-install"), Stuck, 1, 0, "[]"},
+		"killed in an upgrade":   {of("superseded", "deployed", "pending-upgrade"), Stuck, 2, 2, "[]"},
+		"killed in a rollback":   {of("superseded", "deployed", "pending-rollback"), Stuck, 2, 2, "[]"},
+		"killed in a deletion":   {of("uninstalling"), Stuck, 1, 0, "[]"},
+		"back skips what failed": {of("superseded", "failed", "deployed"), Deployed, 3, 1, "[]"},
+		"failed again":           {of("superseded", "deployed", "failed", "failed"), Failed, 2, 2, "[2 3 4]"},
+		"never worked":           {of("failed", "failed"), Failed, 2, 0, "[1 2]"},
+		"history kept":           {of("uninstalled"), Absent, 0, 0, "[]"},
 	} {
 		require.Equal(t, c.state, c.h.state(), name)
 		number := func(r *release.Release) int {
@@ -179,6 +183,11 @@ func TestHistory(t *testing.T) {
 		}
 		require.Equal(t, c.running, number(c.h.running()), name)
 		require.Equal(t, c.previous, number(c.h.previous()), name)
+		mixed := []int{}
+		for _, one := range c.h.mixed() {
+			mixed = append(mixed, one.Version)
+		}
+		require.Equal(t, c.mixed, fmt.Sprint(mixed), name)
 	}
 }
 
