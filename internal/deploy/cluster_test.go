@@ -263,6 +263,10 @@ func TestCluster_WhatFailedRevisionsLeftGoes(t *testing.T) {
 	require.Len(t, jobs(), 1)
 	tried(`gateway: {podAnnotations: {clustertest/stuck: "yes", second: "2"}}`)
 	require.Empty(t, jobs())
+	plan, err := w.Plan(t.Context(), good)
+	require.NoError(t, err)
+	require.Contains(t, planned(plan), "change Deployment gateway")
+	require.Contains(t, planned(plan), "delete CronJob signer-backup")
 	_, err = w.Upgrade(t.Context(), good)
 	require.NoError(t, err)
 	gateway, err := w.admin.AppsV1().Deployments(w.namespace).Get(t.Context(), "gateway", meta.GetOptions{})
@@ -285,6 +289,14 @@ func TestCluster_WhatFailedRevisionsLeftGoes(t *testing.T) {
 	copies, err := w.admin.CoreV1().PersistentVolumeClaims(w.namespace).Get(t.Context(), "signer-backup", meta.GetOptions{})
 	require.NoError(t, err, "copies stay")
 	require.Nil(t, copies.DeletionTimestamp)
+}
+
+func planned(plan Plan) []string {
+	var out []string
+	for _, change := range plan.Changes {
+		out = append(out, change.Action+" "+change.Object)
+	}
+	return out
 }
 
 func TestCluster_PreflightKnowsTheChain(t *testing.T) {

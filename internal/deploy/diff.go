@@ -68,6 +68,29 @@ func changesBetween(before, after []Object) ([]Change, error) {
 	return out, nil
 }
 
+// anyOf are the objects of several sets, of which nobody knows which is
+// installed, the newest last: of each object the newest text that is not the
+// wanted one, so that it shows as a change.
+func anyOf(sets [][]Object, wanted []Object) ([]Object, error) {
+	is, err := byName(wanted)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string]Object)
+	for _, set := range sets {
+		was, err := byName(set)
+		if err != nil {
+			return nil, err
+		}
+		for name, object := range was {
+			if _, had := out[name]; !had || object.Text != is[name].Text {
+				out[name] = object
+			}
+		}
+	}
+	return slices.Collect(maps.Values(out)), nil
+}
+
 // byName keys objects by kind and name, without the revision that is part of
 // the bootstrap job's name.
 func byName(objects []Object) (map[string]Object, error) {

@@ -43,7 +43,7 @@ func (c *Cluster) Plan(ctx context.Context, r Request) (Plan, error) {
 	if err != nil {
 		return out, err
 	}
-	if out.Changes, err = changesBetween(installed, wanted); err != nil {
+	if out.Changes, err = o.changes(installed, wanted); err != nil {
 		return out, err
 	}
 	s, err := o.situation(ctx, r.Release, wanted, installed)
@@ -76,6 +76,26 @@ func (c *Cluster) Plan(ctx context.Context, r Request) (Plan, error) {
 		out.Refusals = append(out.Refusals, Refusal{"stuck", fmt.Sprintf("revision %d did not end", o.history.last().Version), "run the operation with --recover"})
 	}
 	return out, nil
+}
+
+// changes compares what is wanted with what is installed; where revisions did
+// not get to their end, with what any of them may have left.
+func (o *operation) changes(installed, wanted []Object) ([]Change, error) {
+	var tried [][]Object
+	for _, one := range o.history.mixed() {
+		objects, err := objectsOf(one)
+		if err != nil {
+			return nil, err
+		}
+		tried = append(tried, objects)
+	}
+	if len(tried) > 0 {
+		var err error
+		if installed, err = anyOf(tried, wanted); err != nil {
+			return nil, err
+		}
+	}
+	return changesBetween(installed, wanted)
 }
 
 // wanted are the objects as the next revision would have them.

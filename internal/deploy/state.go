@@ -94,7 +94,7 @@ func (h history) deployed() *release.Release {
 // time: where the newest revision did not get to its end, itself, those that
 // were tried before it, and the last that did.
 func (h history) mixed() []*release.Release {
-	if h.state() != Failed {
+	if state := h.state(); state != Failed && state != Stuck {
 		return nil
 	}
 	for i := len(h) - 1; i >= 0; i-- {

@@ -165,10 +165,10 @@ func TestHistory(t *testing.T) {
 		"installed":              {of("deployed"), Deployed, 1, 0, "[]"},
 		"first failed":           {of("failed"), Failed, 1, 0, "[1]"},
 		"upgrade failed":         {of("deployed", "failed"), Failed, 1, 1, "[1 2]"},
-		"killed in an install":   {of("pending-install"), Stuck, 1, 0, "[]"},
-		"killed in an upgrade":   {of("superseded", "deployed", "pending-upgrade"), Stuck, 2, 2, "[]"},
-		"killed in a rollback":   {of("superseded", "deployed", "pending-rollback"), Stuck, 2, 2, "[]"},
-		"killed in a deletion":   {of("uninstalling"), Stuck, 1, 0, "[]"},
+		"killed in an install":   {of("pending-install"), Stuck, 1, 0, "[1]"},
+		"killed in an upgrade":   {of("superseded", "deployed", "pending-upgrade"), Stuck, 2, 2, "[2 3]"},
+		"killed in a rollback":   {of("superseded", "deployed", "pending-rollback"), Stuck, 2, 2, "[2 3]"},
+		"killed in a deletion":   {of("uninstalling"), Stuck, 1, 0, "[1]"},
 		"back skips what failed": {of("superseded", "failed", "deployed"), Deployed, 3, 1, "[]"},
 		"failed again":           {of("superseded", "deployed", "failed", "failed"), Failed, 2, 2, "[2 3 4]"},
 		"never worked":           {of("failed", "failed"), Failed, 2, 0, "[1 2]"},
@@ -218,6 +218,27 @@ func TestChanges_NeverShowSecrets(t *testing.T) {
 	for _, secret := range []string{"hunter", "same", "fresh", "aHVudGVy"} {
 		require.NotContains(t, all.String(), secret)
 	}
+}
+
+// Revision 1 was installed, 2 and 3 did not get to their end.
+func TestAnyOf_ShowsWhatMustGo(t *testing.T) {
+	t.Parallel()
+	object := func(name, text string) Object { return Object{Kind: "ConfigMap", Name: name, Text: text + "\n"} }
+	wanted := []Object{object("same", "a"), object("left", "a"), object("turned", "c"), object("new", "a")}
+	installed, err := anyOf([][]Object{
+		{object("same", "a"), object("left", "a"), object("turned", "a")},
+		{object("same", "a"), object("left", "broken"), object("turned", "b"), object("added", "a")},
+		{object("same", "a"), object("left", "a"), object("turned", "c")},
+	}, wanted)
+	require.NoError(t, err)
+	changes, err := changesBetween(installed, wanted)
+	require.NoError(t, err)
+	var said []string
+	for _, change := range changes {
+		said = append(said, change.Action+" "+change.Object)
+	}
+	require.Equal(t, []string{"delete ConfigMap added", "change ConfigMap left", "create ConfigMap new", "change ConfigMap turned"}, said)
+	require.Contains(t, changes[1].Diff, "-broken")
 }
 
 func TestPodReason(t *testing.T) {
