@@ -106,6 +106,15 @@ func isValidator(set string) bool {
 	return found && err == nil
 }
 
+// chainID is that of the values; 0 is not known.
+func (c *chain) chainID() uint64 {
+	id, err := strconv.ParseUint(c.Bootstrap["--chain-id"], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return id
+}
+
 func (c *chain) bootstrap(pod podSpec) {
 	for _, one := range pod.Containers {
 		for _, arg := range one.Args {

@@ -233,7 +233,7 @@ func judgePeers(f facts) []Finding {
 // judgeQuorum counts validators that answer and have a peer, against the set
 // that the chain itself has.
 func judgeQuorum(f facts) []Finding {
-	set := f.chainSet()
+	set := chainSet(f.nodes, f.wantChainID)
 	var size, working int
 	var out []Finding
 	for _, one := range f.nodes {

@@ -79,12 +79,13 @@ func (f facts) answering() []node {
 	return slices.DeleteFunc(slices.Clone(f.nodes), func(n node) bool { return n.err != nil })
 }
 
-// chainSet are the validators by what the highest node of this chain says.
-func (f facts) chainSet() []common.Address {
+// chainSet are the validators by what the highest node of the chain says; nil is
+// not known. Chain id 0 is that of any.
+func chainSet(nodes []node, chainID uint64) []common.Address {
 	var out []common.Address
 	var highest uint64
-	for _, one := range f.answering() {
-		isOurs := f.wantChainID == 0 || one.state.ChainID == f.wantChainID
+	for _, one := range nodes {
+		isOurs := one.err == nil && (chainID == 0 || one.state.ChainID == chainID)
 		if isOurs && len(one.state.Validators) > 0 && (out == nil || one.state.Height > highest) {
 			out, highest = one.state.Validators, one.state.Height
 		}

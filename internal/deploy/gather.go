@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -63,9 +62,7 @@ func (c *Cluster) facts(ctx context.Context, e Examination) (facts, error) {
 		return f, err
 	}
 	f.genesisHash = s.genesisHash
-	if id, err := strconv.ParseUint(s.wanted.Bootstrap["--chain-id"], 10, 64); err == nil {
-		f.wantChainID = id
-	}
+	f.wantChainID = s.wanted.chainID()
 	if f.services, err = c.services(ctx, e.Release, seen.pods); err != nil {
 		return f, err
 	}

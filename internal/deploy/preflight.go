@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/ethereum/go-ethereum/common"
 	core "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -59,6 +60,10 @@ type situation struct {
 	genesisHash, wantedHash string
 	// machines are all of the cluster, by name.
 	machines map[string]machine
+	// chainSet are the validators by which the chain goes; nil is not known.
+	chainSet []common.Address
+	// leaving are the validators that the wanted release no longer has.
+	leaving []leaving
 	// placed has the machine of each validator that runs, by name.
 	placed map[string]string
 	// refused is what the API server says against the objects.
@@ -199,21 +204,6 @@ func at(parts []string, i int) string {
 	return "0"
 }
 
-// judgeQuorum: a validator that is gone still counts until it is voted out.
-func (s situation) judgeQuorum() Refusals {
-	if s.installed == nil || s.wanted.Validators >= s.installed.Validators || s.installed.Validators == 0 {
-		return nil
-	}
-	was, is := s.installed.Validators, s.wanted.Validators
-	if is >= validators.Quorum(was) {
-		return nil
-	}
-	return Refusals{{
-		"quorum", fmt.Sprintf("of %d validators %d would be left, and %d must agree on every block", was, is, validators.Quorum(was)),
-		"vote them out first, one at a time, the last one first: slipway network validator remove NAME; then give --allow quorum",
-	}}
-}
-
 // judgeSets: Kubernetes refuses these changes halfway through an upgrade.
 func (s situation) judgeSets() Refusals {
 	if s.installed == nil {
@@ -316,7 +306,14 @@ func (c *Cluster) situation(ctx context.Context, release string, wanted []Object
 	if err := c.gatherGenesis(ctx, &s); err != nil {
 		return s, err
 	}
-	return s, c.gatherPlaces(ctx, release, &s)
+	pods, err := c.pods(ctx, release)
+	if err != nil {
+		return s, err
+	}
+	if err := c.gatherLeaving(ctx, pods, &s); err != nil {
+		return s, err
+	}
+	return s, c.gatherPlaces(ctx, pods, &s)
 }
 
 func (c *Cluster) gatherGenesis(ctx context.Context, s *situation) error {
@@ -357,7 +354,7 @@ const recordSecret = "slipway-network"
 
 // gatherPlaces looks where validators are and could be. Machines are not of the
 // namespace, so not being allowed to see them is no failure.
-func (c *Cluster) gatherPlaces(ctx context.Context, release string, s *situation) error {
+func (c *Cluster) gatherPlaces(ctx context.Context, pods []core.Pod, s *situation) error {
 	machines, err := c.api.CoreV1().Nodes().List(ctx, meta.ListOptions{})
 	switch {
 	case err == nil:
@@ -367,10 +364,6 @@ func (c *Cluster) gatherPlaces(ctx context.Context, release string, s *situation
 		}
 	case !apierrors.IsForbidden(err):
 		return c.explain("list the machines", err)
-	}
-	pods, err := c.pods(ctx, release)
-	if err != nil {
-		return err
 	}
 	s.placed = make(map[string]string)
 	for _, pod := range pods {

@@ -1,15 +1,18 @@
 package deploy
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/ethereum/go-ethereum/common"
 	"github.com/stretchr/testify/require"
 	"helm.sh/helm/v3/pkg/release"
 	core "k8s.io/api/core/v1"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes/fake"
 
 	"github.com/slipwayhq/slipway/internal/genesis"
 )
@@ -63,8 +66,6 @@ func TestJudge(t *testing.T) {
 		"an older Besu":        {func(s *situation) { s.wanted.Besu = map[string]string{rpcName: "25.9.1"} }, "besu-downgrade"},
 		"a newer Besu":         {func(s *situation) { s.wanted.Besu = map[string]string{rpcName: "26.1.0"} }, ""},
 		"a tag that is a name": {func(s *situation) { s.wanted.Besu = map[string]string{rpcName: "latest"} }, ""},
-		"three of four":        {func(s *situation) { s.wanted.Validators = 3 }, ""},
-		"two of four":          {func(s *situation) { s.wanted.Validators = 2 }, "quorum"},
 		"more":                 {func(s *situation) { s.wanted.Validators = 7 }, ""},
 		"another claim":        {func(s *situation) { s.wanted.Sets = map[string]string{rpcName: "y"} }, "immutable"},
 		"two on a machine":     {func(s *situation) { s.placed = map[string]string{"a": "m", "b": "m", "c": "n", "d": "o"} }, "placement"},
@@ -87,6 +88,61 @@ func TestJudge(t *testing.T) {
 		require.ErrorIs(t, found, ErrRefused, name)
 		require.Empty(t, s.judge([]string{c.want}), "%s: allowed", name)
 	}
+}
+
+// A validator whose pod goes counts until it is voted out.
+func TestJudge_ValidatorsThatLeave(t *testing.T) {
+	t.Parallel()
+	four := []common.Address{{1}, {2}, {3}, {4}}
+	third, fourth := leaving{"v-2", four[2]}, leaving{"v-3", four[3]}
+	for name, c := range map[string]struct {
+		leaving []leaving
+		set     []common.Address
+		want    string // empty is no refusal
+	}{
+		"nobody":                     {nil, nil, ""},
+		"voted out":                  {[]leaving{fourth}, four[:3], ""},
+		"both voted out":             {[]leaving{third, fourth}, four[:2], ""},
+		"one more could go":          {[]leaving{fourth}, four, "v-3 would go without being voted out: of 4 validators 3 would be left, and 3 must agree on every block"},
+		"one of two":                 {[]leaving{third, fourth}, four[:3], "v-2 would go without being voted out: of 3 validators 2 would be left, and 2 must agree on every block"},
+		"an earlier one still votes": {[]leaving{third}, four, "v-2 would go without being voted out: of 4 validators 3 would be left, and 3 must agree on every block"},
+		"of no known address":        {[]leaving{{name: "v-3"}}, four, "v-3 would go without being voted out: of 4 validators 3 would be left, and 3 must agree on every block"},
+		"nobody answers":             {[]leaving{third, fourth}, nil, "v-2, v-3 would go, and no validator says whether it has been voted out"},
+	} {
+		found := situation{leaving: c.leaving, chainSet: c.set}.judgeQuorum()
+		if c.want == "" {
+			require.Empty(t, found, name)
+			continue
+		}
+		require.Equal(t, c.want, found[0].What, name)
+		require.Contains(t, found[0].Next, "slipway network validator remove v-", name)
+	}
+}
+
+// ofTheSet are nodes that all see these validators.
+type ofTheSet []common.Address
+
+func (s ofTheSet) ask(context.Context, string) (nodeState, error) {
+	return nodeState{Height: 7, Validators: s}, nil
+}
+
+func TestGatherLeaving(t *testing.T) {
+	t.Parallel()
+	address := common.HexToAddress("0x00000000000000000000000000000000000000a3")
+	client := fake.NewClientset(&core.ConfigMap{
+		ObjectMeta: meta.ObjectMeta{Namespace: "ns", Name: validatorName + "-3-node-address"}, Data: map[string]string{"nodeAddress": address.Hex() + "\n"},
+	})
+	c := &Cluster{namespace: "ns", api: client, nodes: ofTheSet{{1}, address}}
+	pods := []core.Pod{{ObjectMeta: meta.ObjectMeta{Name: "v-0-0", Labels: map[string]string{nodeLabel: "v-0"}}, Status: core.PodStatus{Phase: core.PodRunning}}}
+	s := situation{wanted: chain{Validators: 2}, installed: &chain{Validators: 4}}
+	require.NoError(t, c.gatherLeaving(t.Context(), pods, &s))
+	require.Equal(t, []leaving{{validatorName + "-2", common.Address{}}, {validatorName + "-3", address}}, s.leaving)
+	require.Equal(t, []common.Address{{1}, address}, s.chainSet)
+
+	s = situation{wanted: chain{Validators: 4}, installed: &chain{Validators: 4}}
+	require.NoError(t, c.gatherLeaving(t.Context(), pods, &s))
+	require.Empty(t, s.leaving)
+	require.Nil(t, s.chainSet, "nobody was asked")
 }
 
 func TestJudge_GenesisThatIsThere(t *testing.T) {

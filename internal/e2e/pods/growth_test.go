@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -46,6 +47,24 @@ func previewBecomesProduction(t *testing.T, l *load) {
 	l.requireAllMined(t)
 	requireAllIsWell(t, l)
 	require.Contains(t, l.run(t, "network", "validator", "add", "besu-node-validator-1"), "is a validator already")
+}
+
+// validatorIsTakenOut goes the way back by one, while clients read and send.
+func validatorIsTakenOut(t *testing.T, l *load) {
+	t.Helper()
+	const last = "besu-node-validator-3"
+	fewer := append([]string{"upgrade"}, with("production", "--set=global.networkNodes.validatorReplicaCount=3")...)
+	refused := l.fail(t, fewer...)
+	require.Contains(t, refused, "[quorum] "+last+" would go without being voted out: of 4 validators 3 would be left, and 3 must agree on every block")
+	require.Contains(t, refused, "slipway network validator remove "+last)
+	require.Contains(t, l.fail(t, "network", "validator", "remove", last), "with 3 validators none may fail")
+	l.run(t, "network", "validator", "remove", last, "--timeout=2m", "--accept-no-fault-tolerance")
+	// The node that the gateway asks may be a block behind those that were asked.
+	require.Eventually(t, func() bool { return len(l.validators(t)) == 3 }, patience, lookEvery)
+	rollsWithoutFailure(t, l, fewer...)
+	_, err := l.api.CoreV1().Pods(l.namespace).Get(t.Context(), last+"-0", meta.GetOptions{})
+	require.True(t, apierrors.IsNotFound(err), "%v", err)
+	requireAllIsWell(t, l)
 }
 
 // requireNoRestarts: a node that starts before the bootstrap has written all that it

@@ -34,6 +34,7 @@ func TestProduction_InstallsFromNothing(t *testing.T) { //nolint:paralleltest //
 	installAndMine(t, l, "production")
 	requireAllIsWell(t, l)
 	require.Len(t, w.validators(t), 4)
+	validatorIsTakenOut(t, l)
 	w.run(t, "uninstall", "--timeout=3m")
 }
 
