@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -140,7 +141,12 @@ func (p *program) serve(t *testing.T) {
 			return false
 		}
 		defer resp.Body.Close()
-		return resp.StatusCode == http.StatusOK
+		// The port of operators comes first, and that for callers last.
+		conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(t.Context(), "tcp", strings.TrimPrefix(p.url, "http://"))
+		if err != nil {
+			return false
+		}
+		return conn.Close() == nil && resp.StatusCode == http.StatusOK
 	}, patience, 20*time.Millisecond)
 	require.False(t, p.hasEnded(), "%s ended: %s", p.name, lastLines(p.written(t), 20))
 }
