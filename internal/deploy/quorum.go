@@ -71,7 +71,7 @@ func (c *Cluster) gatherLeaving(ctx context.Context, pods []core.Pod, s *situati
 	for i := s.wanted.Validators; i < s.installed.Validators; i++ {
 		one := leaving{name: fmt.Sprintf("%s-%d", validatorName, i)}
 		var err error
-		if one.address, err = c.NodeAddress(ctx, one.name); errors.Is(err, ErrForbidden) {
+		if one.address, err = c.NodeAddress(ctx, one.name); err != nil && !errors.Is(err, errNoAddress) {
 			return err
 		}
 		s.leaving = append(s.leaving, one)

@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -12,7 +13,9 @@ import (
 	"helm.sh/helm/v3/pkg/release"
 	core "k8s.io/api/core/v1"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
+	k8stesting "k8s.io/client-go/testing"
 
 	"github.com/slipwayhq/slipway/internal/genesis"
 )
@@ -138,6 +141,13 @@ func TestGatherLeaving(t *testing.T) {
 	require.NoError(t, c.gatherLeaving(t.Context(), pods, &s))
 	require.Equal(t, []leaving{{validatorName + "-2", common.Address{}}, {validatorName + "-3", address}}, s.leaving)
 	require.Equal(t, []common.Address{{1}, address}, s.chainSet)
+
+	away := fake.NewClientset()
+	away.PrependReactor("get", "configmaps", func(k8stesting.Action) (bool, runtime.Object, error) {
+		return true, nil, errors.New("the API server is away")
+	})
+	c.api = away
+	require.ErrorContains(t, c.gatherLeaving(t.Context(), pods, &s), "the API server is away", "and not that nobody has an address")
 
 	s = situation{wanted: chain{Validators: 4}, installed: &chain{Validators: 4}}
 	require.NoError(t, c.gatherLeaving(t.Context(), pods, &s))

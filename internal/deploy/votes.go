@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -61,19 +62,22 @@ func (c *Cluster) forwardAll(ctx context.Context, pods []string, reached []valid
 	return err
 }
 
+// errNoAddress says that the cluster was asked, and has none.
+var errNoAddress = errors.New("the address of the node is not known")
+
 // NodeAddress is the address of a node of the release, such as besu-node-validator-1.
 func (c *Cluster) NodeAddress(ctx context.Context, node string) (common.Address, error) {
 	name := node + "-node-address"
 	configMap, err := c.api.CoreV1().ConfigMaps(c.namespace).Get(ctx, name, meta.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		return common.Address{}, fmt.Errorf("there is no node %s in namespace %s (no ConfigMap %s): give its name, such as %s-1, or its address", node, c.namespace, name, validatorName)
+		return common.Address{}, fmt.Errorf("%w: there is no node %s in namespace %s (no ConfigMap %s): give its name, such as %s-1, or its address", errNoAddress, node, c.namespace, name, validatorName)
 	}
 	if err != nil {
 		return common.Address{}, c.explain("read ConfigMap "+name, err)
 	}
 	address := strings.TrimSpace(configMap.Data["nodeAddress"])
 	if !common.IsHexAddress(address) {
-		return common.Address{}, fmt.Errorf("ConfigMap %s has no address", name)
+		return common.Address{}, fmt.Errorf("%w: ConfigMap %s has no address", errNoAddress, name)
 	}
 	return common.HexToAddress(address), nil
 }
