@@ -79,7 +79,19 @@ func Start(t *testing.T) *API {
 	require.NoError(t, err)
 	made, err := admin.Namespaces().Create(t.Context(), &core.Namespace{ObjectMeta: meta.ObjectMeta{GenerateName: "test-"}}, meta.CreateOptions{})
 	require.NoError(t, err)
+	furnished(t, admin, made.Name)
 	return &API{Config: config, Namespace: made.Name}
+}
+
+// furnished waits until the controllers have put into a namespace what every one
+// has: a test that compares what is in it would see that come.
+func furnished(t *testing.T, admin corev1.CoreV1Interface, namespace string) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		_, noAccount := admin.ServiceAccounts(namespace).Get(t.Context(), "default", meta.GetOptions{})
+		_, noAuthority := admin.ConfigMaps(namespace).Get(t.Context(), "kube-root-ca.crt", meta.GetOptions{})
+		return noAccount == nil && noAuthority == nil
+	}, readyWithin, lookEvery, "namespace "+namespace+" gets no service account, or no authority")
 }
 
 // Kubeconfig is a file with the administrator's connection.
