@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -62,13 +63,26 @@ func names(list []leaving) string {
 	return strings.Join(out, ", ")
 }
 
+// validatorCount is how many validators there may be: a revision that did not get
+// to its end may have made more than the installed one names.
+func validatorCount(installed chain, pods []core.Pod) int {
+	count := installed.Validators
+	for _, pod := range pods {
+		name := pod.Labels[nodeLabel]
+		if ordinal, err := strconv.Atoi(strings.TrimPrefix(name, validatorName+"-")); err == nil && isValidator(name) {
+			count = max(count, ordinal+1)
+		}
+	}
+	return count
+}
+
 // gatherLeaving finds the validators that a change takes away, and asks those that
 // run for the chain's set.
 func (c *Cluster) gatherLeaving(ctx context.Context, pods []core.Pod, s *situation) error {
 	if s.installed == nil {
 		return nil
 	}
-	for i := s.wanted.Validators; i < s.installed.Validators; i++ {
+	for i := s.wanted.Validators; i < validatorCount(*s.installed, pods); i++ {
 		one := leaving{name: fmt.Sprintf("%s-%d", validatorName, i)}
 		var err error
 		if one.address, err = c.NodeAddress(ctx, one.name); err != nil && !errors.Is(err, errNoAddress) {

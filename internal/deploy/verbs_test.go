@@ -142,6 +142,15 @@ func TestGatherLeaving(t *testing.T) {
 	require.Equal(t, []leaving{{validatorName + "-2", common.Address{}}, {validatorName + "-3", address}}, s.leaving)
 	require.Equal(t, []common.Address{{1}, address}, s.chainSet)
 
+	// The third and fourth were made by an upgrade that failed, and voted in.
+	made := pods[0]
+	made.Labels = map[string]string{nodeLabel: validatorName + "-3"}
+	pods = append(pods, made)
+	s = situation{wanted: chain{Validators: 2}, installed: &chain{Validators: 2}}
+	require.NoError(t, c.gatherLeaving(t.Context(), pods, &s))
+	require.Len(t, s.leaving, 2)
+	require.NotEmpty(t, s.judgeQuorum())
+
 	away := fake.NewClientset()
 	away.PrependReactor("get", "configmaps", func(k8stesting.Action) (bool, runtime.Object, error) {
 		return true, nil, errors.New("the API server is away")
@@ -149,7 +158,7 @@ func TestGatherLeaving(t *testing.T) {
 	c.api = away
 	require.ErrorContains(t, c.gatherLeaving(t.Context(), pods, &s), "the API server is away", "and not that nobody has an address")
 
-	s = situation{wanted: chain{Validators: 4}, installed: &chain{Validators: 4}}
+	s = situation{wanted: chain{Validators: 4}, installed: &chain{Validators: 2}}
 	require.NoError(t, c.gatherLeaving(t.Context(), pods, &s))
 	require.Empty(t, s.leaving)
 	require.Nil(t, s.chainSet, "nobody was asked")
